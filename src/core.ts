@@ -101,6 +101,7 @@ export { Receiver } from './receiver.js';
 export type { Handshake, HashInProgress, SessionCrypto } from './security/crypto.js';
 export type { InvitationTerms, ReceivedInvitation } from './security/invitations.js';
 export { Sender } from './sender.js';
+export type { SessionMemberStatus, SessionOutcomeStatus } from './session/outgoing/member.js';
 export { SessionReceiver } from './session/receiver.js';
 export type {
   IncomingInfo,
@@ -152,7 +153,6 @@ export type {
   SimulatedTransferResult,
 } from './simulator/transfer.js';
 export { createContent, receiverSeed, simulateTransfer } from './simulator/transfer.js';
-export type { SessionPeerStatus } from './transfer/peer.js';
 export type { ReceiverSpec } from './transfer/receiver-spec.js';
 export type { FaultCounts, FaultEvent, FaultKind } from './wire/faults.js';
 export type {

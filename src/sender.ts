@@ -96,12 +96,11 @@ export class Sender implements Machine<SenderEvent> {
     this.outcomes = new Outcomes(this.peers, this.geometry);
     this.ending = new EndConfirmation(this.peers, this.geometry.segmentCount);
     this.liveness = new LivenessTimeout(livenessTimeoutMs, this.peers);
-    this.flight = new Rounds(this.peers.length, () => new Block(segmentsPerBlock), {
+    this.flight = new Rounds(() => new Block(segmentsPerBlock), {
       maxSegments: segmentsPerBlock,
       isUninterrupted: false,
+      receiverCount: () => this.peers.length,
       batchLimit: () => 1,
-      transmit: (nowMs, block, receiver, segments) =>
-        this.transmitSegment(nowMs, at(this.peers, receiver), block, segments.last),
       timeoutMs: (_nowMs, block) => this.roundTimeoutMs(block),
       isMulticastReachable: () => false,
     });
@@ -223,8 +222,8 @@ export class Sender implements Machine<SenderEvent> {
     if (farewell !== undefined) return farewell;
     // The transfer of an empty file begins with the end marker, so the marker precedes any identify request.
     return this.geometry.segmentCount === 0
-      ? (this.flight.pollTransmit(nowMs) ?? this.ending.pollTransmit())
-      : (this.ending.pollTransmit() ?? this.flight.pollTransmit(nowMs));
+      ? (this.transmitSegment(nowMs) ?? this.ending.pollTransmit())
+      : (this.ending.pollTransmit() ?? this.transmitSegment(nowMs));
   }
 
   pollTimeout(): TimeMs | undefined {
@@ -273,7 +272,12 @@ export class Sender implements Machine<SenderEvent> {
     if (block.index < this.geometry.blockCount) this.rounds++;
   }
 
-  private transmitSegment(nowMs: TimeMs, peer: Peer, block: Block, segment: number): Transmit {
+  private transmitSegment(nowMs: TimeMs): Transmit | undefined {
+    const part = this.flight.next(nowMs);
+    if (part === undefined) return undefined;
+    const { block, segments } = part;
+    const segment = segments.last;
+    const peer = at(this.peers, part.receiver);
     const sequence = block.firstSequence + segment;
     this.outcomes.noteSent(nowMs);
     peer.addresses.noteAttempt();

@@ -25,7 +25,8 @@ export class SuccessiveSenders implements Machine<SessionSenderEvent> {
   succeed(next: SessionSender): void {
     // The address at which each receiver answers, and the recorded port refusals, stay valid in the next
     // session.
-    for (const peer of next.peers) peer.addresses = at(this.newest.peers, peer.index).addresses;
+    for (const { index, path } of next.peers)
+      path.adoptAddresses(at(this.newest.peers, index).path);
     this.newest.retire();
     this.retired.push(this.newest);
     this.newest = next;

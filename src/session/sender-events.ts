@@ -2,9 +2,9 @@
 
 import type { PortRefusedEvent } from '../base/refusal.js';
 import type { OtherAddressEvent } from '../path/candidate-addresses.js';
-import type { SessionPeerStatus } from '../transfer/peer.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 import type { Undeleted } from '../wire/lists.js';
+import type { SessionMemberStatus, SessionOutcomeStatus } from './outgoing/member.js';
 
 /** Events that a session sender reports, and requests to its shell. */
 export type SessionSenderEvent =
@@ -49,7 +49,7 @@ export interface SessionReceiverStatus {
   readonly receiver: string;
   readonly address: string;
   readonly selfName?: string;
-  readonly status: SessionPeerStatus;
+  readonly status: SessionMemberStatus;
   /** What the receiver is doing or waiting for, as text for users. */
   readonly activity: string;
   readonly reason?: string;
@@ -82,7 +82,7 @@ export interface SessionReceiverStatus {
 }
 
 export interface SessionReceiverOutcome extends SessionReceiverStatus {
-  readonly status: 'complete' | 'failed' | 'refused' | 'aborted';
+  readonly status: SessionOutcomeStatus;
   /**
    * The first 1,000 names of what the receiver deleted or, with `list`, would delete; names of folders end with a
    * slash. Missing if more could not be deleted than `undeleted` names, because what was deleted is not known then.

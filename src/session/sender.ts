@@ -4,7 +4,7 @@
  * `transfer/delivery.ts` sends the data.
  */
 import type { Address } from '../base/address.js';
-import { assert, at } from '../base/assert.js';
+import { at } from '../base/assert.js';
 import type { Machine, TimeMs, Transmit } from '../base/machine.js';
 import { stoppedTimeMs } from '../base/machine.js';
 import { readUint32 } from '../base/network-order.js';
@@ -14,33 +14,34 @@ import { withoutUndefined } from '../base/without-undefined.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { otherAddressEvent } from '../path/candidate-addresses.js';
 import { BlockSeal } from '../security/block-seal.js';
-import type { OutgoingHandshake } from '../security/handshake.js';
 import { secretFor } from '../security/invitations.js';
 import { retryTiming } from '../transfer/config.js';
+import type { DeliveryAction } from '../transfer/delivery.js';
 import { Delivery } from '../transfer/delivery.js';
-import { SessionPeer } from '../transfer/peer.js';
-import { isEqualBytes, toHex } from '../wire/byte-codec.js';
+import { toHex } from '../wire/byte-codec.js';
 import { FaultLog } from '../wire/faults.js';
 import type { ChannelPacket } from '../wire/header.js';
 import { decodeSession, describeSession } from '../wire/header.js';
-import type { Message, Offer } from '../wire/messages.js';
+import type { Offer } from '../wire/messages.js';
 import { decodeMessage } from '../wire/messages.js';
 import { keySizeBytes } from '../wire/sizes.js';
-import { Connections } from './connections.js';
-import { ControlOutbox } from './control-outbox.js';
-import { GroupProbe } from './group-probe.js';
-import { ReceiverMessages } from './receiver-messages.js';
-import { ReceiverOutcomes } from './receiver-outcomes.js';
-import { statusOf } from './receiver-status.js';
-import { RootDigest } from './root-digest.js';
+import type { ConnectionAction } from './outgoing/connections.js';
+import { Connections } from './outgoing/connections.js';
+import { ControlOutbox } from './outgoing/control-outbox.js';
+import { GroupProbe } from './outgoing/group-probe.js';
+import { SessionMember } from './outgoing/member.js';
+import { ReceiverMessages } from './outgoing/receiver-messages.js';
+import { ReceiverOutcomes } from './outgoing/receiver-outcomes.js';
+import { statusOf } from './outgoing/receiver-status.js';
+import { RootDigest } from './outgoing/root-digest.js';
+import { StartBarrier } from './outgoing/start-barrier.js';
 import type {
   SessionReceiverStatus,
   SessionSenderEvent,
   SessionSenderResult,
 } from './sender-events.js';
-import type { SessionSenderOptions, SessionTerms } from './sender-options.js';
+import type { SessionSenderOptions } from './sender-options.js';
 import { agreeTerms, createOffer, sparingOf } from './sender-options.js';
-import { StartBarrier } from './start-barrier.js';
 
 type Phase = 'open' | 'checking' | 'done';
 
@@ -72,7 +73,8 @@ type Phase = 'open' | 'checking' | 'done';
 export class SessionSender implements Machine<SessionSenderEvent> {
   readonly session: number;
   readonly geometry: SessionGeometry;
-  readonly peers: readonly SessionPeer[];
+  /** What the sender knows of each receiver, by the receiver's number. */
+  readonly peers: readonly SessionMember[];
   readonly reportIntervalMs: number;
 
   private readonly events = new Queue<SessionSenderEvent>();
@@ -96,76 +98,38 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const { receivers, crypto, group } = options;
     const terms = agreeTerms(options);
     const { geometry, reportIntervalMs } = terms;
-    this.geometry = geometry;
-    this.session = readUint32(crypto.random(4), 0);
-    this.reportIntervalMs = reportIntervalMs;
+    const session = readUint32(crypto.random(4), 0);
     const groupKey = crypto.random(keySizeBytes);
     const seal = new BlockSeal(crypto, groupKey);
-    this.probe = group === undefined ? undefined : new GroupProbe(group, this.session, seal);
+    this.geometry = geometry;
+    this.session = session;
+    this.reportIntervalMs = reportIntervalMs;
+    this.probe = group === undefined ? undefined : new GroupProbe(group, session, seal);
     this.offer = createOffer(options, terms, groupKey);
-    this.peers = receivers.map(
-      ({ name, address, otherAddresses }, index) =>
-        new SessionPeer(index, name, address, rttLimits, otherAddresses),
-    );
-    this.startBarrier = new StartBarrier(this.peers, reportIntervalMs);
-    this.delivery = this.createDelivery(options, seal);
-    this.rootDigest = new RootDigest(this.delivery);
-    const { peers, outbox, delivery, rootDigest, probe } = this;
-    const emit = (event: SessionSenderEvent) => this.events.push(event);
-    this.outcomes = new ReceiverOutcomes({
-      ...{ peers, outbox, delivery, emit },
-      contentSizeBytes: geometry.contentSizeBytes,
-      isObjectFinal: options.isUnrepeatable ?? false,
+    const { manifest, rateBytesPerSec } = options;
+    this.delivery = new Delivery({
+      ...{ session, geometry, reportIntervalMs, manifest, seal, group, rateBytesPerSec },
+      hash: crypto.hash,
+      // Keeps concurrent sessions from probing their paths at the same moments.
+      randomPhase: session / 2 ** 32,
     });
-    this.connections = this.createConnections(options, terms);
+    this.rootDigest = new RootDigest(this.delivery);
+    const members = receivers.map((receiver, index) => new SessionMember(index, receiver));
+    for (const { demand } of members) this.delivery.add(demand);
+    this.peers = members;
+    this.startBarrier = new StartBarrier(members, reportIntervalMs);
+    const { outbox, delivery, rootDigest, probe, offer, events } = this;
+    const shared = { members, outbox, delivery, rootDigest, events };
+    const { contentSizeBytes, mssBytes } = geometry;
+    const isObjectFinal = options.isUnrepeatable ?? false;
+    this.outcomes = new ReceiverOutcomes({ ...shared, contentSizeBytes, isObjectFinal });
+    this.connections = new Connections({ ...terms, ...shared, session, offer, crypto, mssBytes });
     const { outcomes, connections } = this;
-    const shared = { geometry, peers, outbox, delivery, rootDigest, isSpared: sparingOf(options) };
-    this.messages = new ReceiverMessages({ ...shared, outcomes, connections, probe, emit });
-  }
-
-  private createDelivery(
-    { manifest, crypto, group, rateBytesPerSec }: SessionSenderOptions,
-    seal: BlockSeal,
-  ): Delivery {
-    const { session, geometry, peers, reportIntervalMs } = this;
-    return new Delivery(
-      {
-        ...{ session, geometry, peers, reportIntervalMs, manifest, seal, group, rateBytesPerSec },
-        hash: crypto.hash,
-        // Keeps concurrent sessions from probing their paths at the same moments.
-        randomPhase: session / 2 ** 32,
-      },
-      {
-        need: (block, offsetBytes, sizeBytes) =>
-          this.events.push({ type: 'need', block, offsetBytes, sizeBytes }),
-        sourceChanged: (offsetBytes) => this.events.push({ type: 'source-changed', offsetBytes }),
-        poll: (nowMs, peer) => this.connections.poll(nowMs, peer),
-      },
-    );
-  }
-
-  private createConnections({ crypto }: SessionSenderOptions, terms: SessionTerms): Connections {
-    const { session, peers, outbox, rootDigest, outcomes } = this;
-    const { mssBytes } = this.geometry;
-    return new Connections(
-      { ...terms, session, peers, outbox, rootDigest, crypto, mssBytes },
-      {
-        countFault: (kind, from, bytes) => this.faults.add(kind, from, bytes),
-        offerTo: (peer) => this.offerTo(peer),
-        pollOf: (peer) => this.pollOf(peer),
-        identify: (nowMs, peer) => this.identify(nowMs, peer),
-        handleOtherAddress: ({ name, addresses }) =>
-          this.events.push(otherAddressEvent(name, addresses)),
-        suspectNarrowPath: ({ name, index }) =>
-          this.events.push({ type: 'narrow-path', receiver: name, index }),
-        handleSilence: (peer) => {
-          this.events.push({ type: 'silent', receiver: peer.name });
-          this.delivery.handleChange(peer);
-        },
-        settleFailed: (nowMs, peer, reason) => outcomes.settle(nowMs, peer, 'failed', reason),
-        failReceiver: (nowMs, { index }, reason) => this.failReceiver(nowMs, index, reason),
-      },
-    );
+    const isSpared = sparingOf(options);
+    this.messages = new ReceiverMessages({
+      ...shared,
+      ...{ geometry, outcomes, connections, probe, isSpared },
+    });
   }
 
   get isDone(): boolean {
@@ -181,17 +145,15 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   /** Answers an `identify` event: trusts the receiver, or fails it with `refusal` as the reason. */
   trust(nowMs: TimeMs, index: number, refusal?: string): void {
-    const peer = at(this.peers, index);
-    if (peer.status !== 'identifying' || peer.handshake === undefined) return;
-    if (refusal !== undefined) {
-      this.outcomes.settle(nowMs, peer, 'failed', refusal);
-      this.advance(nowMs);
-      return;
+    const member = at(this.peers, index);
+    if (member.status !== 'identifying' || member.handshake === undefined) return;
+    if (refusal === undefined) {
+      member.trust(nowMs);
+      this.prove(nowMs, member);
+    } else {
+      this.outcomes.settle(nowMs, member, 'failed', refusal);
     }
-    peer.trustedKey = peer.handshake.receiverKey;
-    // While the user was prompted, the receiver had nothing to answer. This time does not count as silence.
-    peer.lastReceivedAtMs = nowMs;
-    this.prove(nowMs, peer, peer.handshake);
+    this.advance(nowMs);
   }
 
   /** The shell calls this after a `check-source` event, unless the source changed while it was read. */
@@ -213,9 +175,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   /** Fails this receiver; the session continues with the others. */
   failReceiver(nowMs: TimeMs, index: number, reason: string): void {
-    const peer = at(this.peers, index);
-    if (peer.isSettled) return;
-    this.outcomes.dismiss(nowMs, peer, 'failed', reason);
+    this.outcomes.dismiss(nowMs, at(this.peers, index), 'failed', reason);
     this.advance(nowMs);
   }
 
@@ -261,7 +221,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       const peer = this.peers[packet.receiver];
       if (peer === undefined) this.faults.add('stranger', from, bytes);
       else if (packet.kind === 'control') this.handleControl(nowMs, peer, packet, from, bytes);
-      else this.connections.handleHandshake(nowMs, peer, packet, from, bytes);
+      else this.handleHandshake(nowMs, peer, packet, from, bytes);
     }
   }
 
@@ -279,6 +239,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (this.phase !== 'done' && this.startedAtMs === undefined) {
       this.startedAtMs = nowMs;
       this.connections.start(nowMs);
+      this.executeActions(nowMs);
     }
     const control = this.outbox.shift();
     if (control !== undefined) return control;
@@ -298,53 +259,97 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     return this.events.shift();
   }
 
-  /** The offer to this receiver. A slow receiver is served by unicast and need not join the group. */
-  private offerTo(peer: SessionPeer): Offer {
-    return this.delivery.isSlowReceiver(peer) ? { ...this.offer, groupHost: '' } : this.offer;
+  // --- Actions
+
+  /** Executes what delivery and connections have asked for. */
+  private executeActions(nowMs: TimeMs): void {
+    for (;;) {
+      const wanted = this.delivery.pollAction();
+      if (wanted !== undefined) {
+        this.serveDelivery(nowMs, wanted);
+        continue;
+      }
+      const due = this.connections.pollAction();
+      if (due === undefined) return;
+      this.serveConnections(nowMs, due);
+    }
   }
 
-  private pollOf(peer: SessionPeer): Message {
-    return {
-      kind: 'poll',
-      burst: peer.rateGroup?.lastWholeBurst,
-      hasTags: this.delivery.usesTags,
-      leavesGroup: this.delivery.isSlowReceiver(peer),
-      reportGapMs: peer.returnPath.gapMs,
-    };
+  private serveDelivery(nowMs: TimeMs, action: DeliveryAction): void {
+    switch (action.type) {
+      case 'poll':
+        this.connections.poll(nowMs, at(this.peers, action.demand.index));
+        break;
+      case 'overdue':
+        this.connections.pollOverdue(nowMs, at(this.peers, action.demand.index), action.sentAtMs);
+        break;
+      default:
+        this.events.push(action);
+    }
+  }
+
+  private serveConnections(nowMs: TimeMs, action: ConnectionAction): void {
+    if (action.type === 'fault') {
+      this.faults.add(action.kind, action.from, action.bytes);
+      return;
+    }
+    const { member } = action;
+    const { name, index } = member;
+    switch (action.type) {
+      case 'identify':
+        this.identify(nowMs, member);
+        break;
+      case 'other-address':
+        this.events.push(otherAddressEvent(name, member.addresses));
+        break;
+      case 'narrow-path':
+        this.events.push({ type: 'narrow-path', receiver: name, index });
+        break;
+      case 'silent':
+        this.events.push({ type: 'silent', receiver: name });
+        this.delivery.suspend(member.demand);
+        break;
+      case 'fail':
+        if (action.isReachable) this.outcomes.dismiss(nowMs, member, 'failed', action.reason);
+        else this.outcomes.settle(nowMs, member, 'failed', action.reason);
+        break;
+    }
   }
 
   // --- Trust
 
-  private identify(nowMs: TimeMs, peer: SessionPeer): void {
-    const receiverKey = peer.handshake?.receiverKey;
-    assert(receiverKey !== undefined, 'the receiver has shown its key');
-    peer.status = 'identifying';
-    peer.retryAtMs = Infinity;
-    const { trustedKey } = peer;
-    const isKnown = trustedKey !== undefined && isEqualBytes(trustedKey, receiverKey);
-    if (isKnown && peer.handshake !== undefined) {
-      // An attacker on the path might corrupt every confirmation, so the liveness timeout keeps running.
-      this.prove(nowMs, peer, peer.handshake);
+  private identify(nowMs: TimeMs, member: SessionMember): void {
+    // If the key is known, an attacker on the path might corrupt every confirmation, so the liveness timeout
+    // keeps running.
+    if (member.identify()) {
+      this.prove(nowMs, member);
     } else {
-      const { index, name } = peer;
+      const { index, name, shownKey: receiverKey } = member;
       this.events.push({ type: 'identify', index, receiver: name, receiverKey });
     }
   }
 
-  private prove(nowMs: TimeMs, peer: SessionPeer, handshake: OutgoingHandshake): void {
-    const { receiverKey } = handshake;
-    assert(receiverKey !== undefined, 'the receiver has shown its key');
-    handshake.prove(secretFor(this.options.invitations ?? [], receiverKey));
-    peer.channel = handshake.channel;
-    peer.status = 'offered';
-    this.connections.sendRequest(nowMs, peer);
+  private prove(nowMs: TimeMs, member: SessionMember): void {
+    member.prove(secretFor(this.options.invitations ?? [], member.shownKey));
+    this.connections.sendRequest(nowMs, member);
   }
 
   // --- Messages from receivers
 
+  private handleHandshake(
+    nowMs: TimeMs,
+    member: SessionMember,
+    packet: ChannelPacket,
+    from: Address,
+    bytes: Uint8Array,
+  ): void {
+    this.connections.handleHandshake(nowMs, member, packet, from, bytes);
+    this.advance(nowMs);
+  }
+
   private handleControl(
     nowMs: TimeMs,
-    peer: SessionPeer,
+    peer: SessionMember,
     packet: ChannelPacket,
     from: Address,
     bytes: Uint8Array,
@@ -379,10 +384,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.outbox.push(transmit);
     if (!isLast || this.startBarrier.isOpen) return;
     const asked = this.peers.filter(
-      ({ status, isMulticastReachable, isPollDue }) =>
-        status === 'active' && !isMulticastReachable && !isPollDue,
+      ({ status, path, polls }) =>
+        status === 'active' && !path.isMulticastReachable && !polls.isDue,
     );
-    for (const peer of asked) peer.isPollDue = true;
+    for (const { polls } of asked) polls.setDue(true);
     this.connections.scheduleEachFrom(asked, nowMs + retryTiming.probeWaitMs / 2);
   }
 
@@ -390,6 +395,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   private advance(nowMs: TimeMs): void {
     if (this.phase === 'done') return;
+    this.executeActions(nowMs);
     if (this.outcomes.areSettled) {
       this.phase = 'done';
       this.delivery.end();
@@ -406,12 +412,15 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   private tryOpenContent(nowMs: TimeMs): void {
     const againAtMs = this.startBarrier.tryOpen(nowMs, this.probe?.answersUntilMs ?? -Infinity);
-    if (this.startBarrier.isOpen) this.delivery.openContent();
-    else if (againAtMs !== undefined) this.connections.lookBy(againAtMs);
+    if (this.startBarrier.isOpen) {
+      this.delivery.openContent();
+      this.executeActions(nowMs);
+    }
+    if (againAtMs !== undefined) this.connections.lookBy(againAtMs);
   }
 
   /** The current status of one receiver. */
-  status(nowMs: TimeMs, peer: SessionPeer): SessionReceiverStatus {
+  status(nowMs: TimeMs, peer: SessionMember): SessionReceiverStatus {
     const { contentSizeBytes } = this.geometry;
     return statusOf(nowMs, peer, contentSizeBytes, this.rootDigest.isConfirmedFor(peer));
   }
@@ -430,21 +439,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       elapsedMs: Math.max(0, endedAtMs - (this.startedAtMs ?? endedAtMs)),
       objectId: toHex(this.offer.manifestDigest),
       ...withoutUndefined({ rootDigest: root && toHex(root) }),
-      datagramsSent: delivery.datagramsSent,
-      groupDatagramsSent: delivery.groupDatagramsSent,
-      bytesSent: delivery.bytesSent,
-      repairs: delivery.repairs,
+      ...delivery.figures,
       reportsReceived: this.messages.reportCount,
       receivers: outcomes.list(nowMs),
       faults: this.faults.toCounts(),
     };
   }
 }
-
-const rttLimits = {
-  initialMs: 100,
-  granularityMs: 1,
-  minMs: 5,
-  maxMs: 5000,
-  maxBackoffMs: 5000,
-} as const;

@@ -147,6 +147,16 @@ export class Block {
     this.deadlineMs = Math.min(deadlineMs, this.othersDeadlineMs ?? deadlineMs);
   }
 
+  /** Waits for the answers to the round without a deadline from now on. */
+  setOverdue(): void {
+    this.deadlineMs = Infinity;
+  }
+
+  /** Whether the deadline of the round has passed, and answers are still missing. */
+  get isOverdue(): boolean {
+    return this.deadlineMs === Infinity;
+  }
+
   /**
    * Selects the segments that this round sends to the multicast group: those that at least two members miss.
    * Segments that only one member misses are sent by unicast, unless the additional batches cost more than

@@ -1,41 +1,39 @@
 /**
- * Delivers the blocks of one session. Owns the rate groups, sends their datagrams, and applies reports.
- * `session/sender.ts` begins and ends the session.
+ * Delivers the blocks of one session: opens blocks, sends their datagrams, and applies reports. What it needs
+ * from outside, it queues as actions. `session/sender.ts` begins and ends the session.
  */
 import type { Address } from '../base/address.js';
 import { assert, at } from '../base/assert.js';
 import type { Hash } from '../base/hash.js';
 import type { TimeMs, Transmit } from '../base/machine.js';
-import { RangeSet } from '../base/range-set.js';
-import type { SegmentSet } from '../base/segment-set.js';
+import { Queue } from '../base/queue.js';
+import { DigestPass } from '../object/digest-pass.js';
 import { DigestTree } from '../object/digest-tree.js';
+import { DigestViews } from '../object/digest-view.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { isManifestBlock, offsetOfBlock, sizeOfBlock } from '../object/geometry.js';
 import { hashLeaf } from '../object/hash-tree.js';
-import { createCongestionController } from '../path/congestion/create-controller.js';
 import { Pacer } from '../path/pacer.js';
 import type { BlockSeal } from '../security/block-seal.js';
 import { isEqualBytes } from '../wire/byte-codec.js';
-import { burstsAhead, sessionHeaderSizeBytes } from '../wire/header.js';
+import { burstsAhead } from '../wire/header.js';
 import type { Report } from '../wire/report.js';
 import { maxBatchSegments } from '../wire/segment-size.js';
 import { BatchEncoder } from './batch.js';
 import { BatchJoiner } from './batch-joiner.js';
 import { sessionDefaults } from './config.js';
-import { DigestPass } from './digest-pass.js';
-import { DigestViews } from './digest-view.js';
-import type { SessionPeer } from './peer.js';
-import { RateGroup } from './rate-group.js';
-import { takeGaps, takeGroup, takeSample } from './received-report.js';
+import type { Demand } from './demand.js';
+import type { RateGroup } from './rate-group.js';
+import { RateGroups } from './rate-groups.js';
+import { takeGaps } from './received-report.js';
+import type { RoundPart } from './rounds.js';
 import { toGroup } from './rounds.js';
 import type { SessionBlock } from './sealed-block.js';
-import { findSlowReceivers } from './slow-receivers.js';
 
 export interface DeliveryOptions {
   readonly session: number;
   readonly geometry: SessionGeometry;
   readonly manifest: Uint8Array;
-  readonly peers: readonly SessionPeer[];
   readonly seal: BlockSeal;
   readonly hash: Hash;
   readonly group: Address | undefined;
@@ -45,33 +43,26 @@ export interface DeliveryOptions {
   readonly rateBytesPerSec: number | undefined;
 }
 
-/** What delivery needs from its session. */
-export interface DeliveryOwner {
-  /** Requests the bytes of a content block. The session passes the bytes to `provideBlock`. */
-  need(block: number, offsetBytes: number, sizeBytes: number): void;
-  /** Reports that a second read of a block returned different bytes. */
-  sourceChanged(offsetBytes: number): void;
-  /**
-   * Polls a receiver whose report is overdue.
-   * @returns false if the poll budget is exhausted; the caller should then retry a little later
-   */
-  poll(nowMs: TimeMs, peer: SessionPeer): boolean;
-}
-
-/**
- * Part of each block's nonce. Constants are safe: a block is not sent after its bytes have changed, so no
- * nonce is ever used for two plaintexts.
- */
-const generations = { manifest: 0, content: 1 } as const;
-
-/** Retry delay when the poll budget is exhausted. */
-const pollRetryMs = 10;
-
-/** Maximum number of catch-up groups. Further slow receivers share these groups. */
-const maxCatchUpRateGroups = 8;
-
-/** Share of the blocks in flight that one catch-up group may use. */
-const catchUpShare = 1 / 16;
+/** What the session must do for its delivery. */
+export type DeliveryAction =
+  /** Read a content block, and pass its bytes to `provideBlock`. */
+  | {
+      readonly type: 'need';
+      readonly block: number;
+      readonly offsetBytes: number;
+      readonly sizeBytes: number;
+    }
+  /** A second read of a block returned different bytes. */
+  | { readonly type: 'source-changed'; readonly offsetBytes: number }
+  /** Poll a receiver. */
+  | { readonly type: 'poll'; readonly demand: Demand }
+  /** Poll a receiver until it is no longer overdue. It has not reported by the deadline of a round. */
+  | {
+      readonly type: 'overdue';
+      readonly demand: Demand;
+      /** Time at which the newest of its overdue rounds was sent. */
+      readonly sentAtMs: TimeMs;
+    };
 
 /** If a rate is configured, all catch-up groups together get at least this share of it. */
 const catchUpRateShare = 1 / 8;
@@ -80,32 +71,28 @@ export class Delivery {
   readonly tree: DigestTree;
   /** For each receiver, the digests that it needs and their root. */
   readonly views: DigestViews;
-  datagramsSent = 0;
-  groupDatagramsSent = 0;
-  bytesSent = 0;
-  repairs = 0;
-
+  private readonly demands: Demand[] = [];
+  private readonly actions = new Queue<DeliveryAction>();
   private readonly encoder: BatchEncoder;
   private readonly joiner: BatchJoiner;
-  /** The main rate group comes first. */
-  private readonly rateGroups: RateGroup[] = [];
-  private readonly main: RateGroup;
-  private readonly digestPass: DigestPass;
-  private readonly maxBlocks: number;
+  private readonly rateGroups: RateGroups;
+  private readonly digestPass = new DigestPass();
   /** Enforces a configured rate. */
   private readonly pacer = new Pacer();
   /** Bytes that catch-up groups may send ahead of the main group. */
   private catchUpCredit = 0;
   /** Number of the last burst that was started; undefined before the first burst. */
   private lastBurst: number | undefined;
-  isContentOpen = false;
-  private slowReceiversCheckedAtMs: TimeMs = -Infinity;
+  private isContentOpen = false;
+  private readonly counts = {
+    datagramsSent: 0,
+    groupDatagramsSent: 0,
+    bytesSent: 0,
+    repairs: 0,
+  };
 
-  constructor(
-    private readonly options: DeliveryOptions,
-    private readonly owner: DeliveryOwner,
-  ) {
-    const { geometry, hash, peers } = options;
+  constructor(private readonly options: DeliveryOptions) {
+    const { geometry, hash, reportIntervalMs, randomPhase } = options;
     const contentBlockCount = geometry.blockCount - geometry.manifestBlockCount;
     this.tree = new DigestTree(hash, contentBlockCount);
     this.views = new DigestViews(hash, this.tree);
@@ -115,17 +102,17 @@ export class Delivery {
       Math.min(geometry.segmentsPerBlock, maxBatchSegments(geometry.mssBytes)),
     );
     const { maxInFlightBytes } = sessionDefaults;
-    this.maxBlocks = Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes));
-    this.main = this.addRateGroup();
-    for (const peer of peers) peer.rateGroup = this.main;
-    const { manifestBlockCount } = geometry;
-    this.digestPass = new DigestPass({
-      isTaken: (place) => this.tree.has(place) || this.isBeingRead(manifestBlockCount + place),
-      need: (place) => {
-        const block = manifestBlockCount + place;
-        owner.need(block, offsetOfBlock(geometry, block), sizeOfBlock(geometry, block));
-      },
+    const { demands, views: digests, encoder } = this;
+    this.rateGroups = new RateGroups({
+      ...{ geometry, demands, digests, encoder, reportIntervalMs, randomPhase },
+      maxBlocks: Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes)),
+      rateBytesPerSec: options.rateBytesPerSec,
     });
+  }
+
+  /** What was sent so far. A multicast datagram counts once. */
+  get figures(): Readonly<Delivery['counts']> {
+    return this.counts;
   }
 
   /** Whether each datagram carries an authentication tag. Set once forged data has been detected. */
@@ -139,24 +126,34 @@ export class Delivery {
   }
 
   /** Whether the receiver was too slow for the main group and was moved to a catch-up group. */
-  isSlowReceiver(peer: SessionPeer): boolean {
-    return peer.rateGroup !== this.main;
+  isSlowReceiver(demand: Demand): boolean {
+    return this.rateGroups.isSlow(demand);
+  }
+
+  /** Last burst of the most recent round that was completely sent to the receiver. */
+  lastWholeBurst(demand: Demand): number | undefined {
+    return this.rateGroups.of(demand).lastWholeBurst;
   }
 
   /** Whether no block is in flight to the receiver and the receiver has no known gaps. */
-  owesNothing(peer: SessionPeer): boolean {
-    if (!peer.needed.isEmpty) return false;
+  owesNothing(demand: Demand): boolean {
+    if (!demand.needsNothing) return false;
     for (const { rounds } of this.rateGroups) {
-      for (const block of rounds.window) if (block.isPending(peer.index)) return false;
+      for (const block of rounds.window) if (block.isPending(demand.index)) return false;
     }
     return true;
+  }
+
+  /** The next action, which the session must execute before its next input. */
+  pollAction(): DeliveryAction | undefined {
+    return this.actions.shift();
   }
 
   /** Starts to read and send the content. */
   openContent(): void {
     if (this.isContentOpen) return;
     this.isContentOpen = true;
-    for (const rateGroup of this.rateGroups) rateGroup.wake();
+    this.rateGroups.openContent();
     this.advance();
   }
 
@@ -168,68 +165,166 @@ export class Delivery {
       const place = index - geometry.manifestBlockCount;
       this.digestPass.take(place);
       if (this.tree.has(place) && !isEqualBytes(this.tree.leaf(place), leaf)) {
-        this.owner.sourceChanged(offsetOfBlock(geometry, index));
+        const offsetBytes = offsetOfBlock(geometry, index);
+        this.actions.push({ type: 'source-changed', offsetBytes });
         return;
       }
       this.tree.set(place, leaf);
     }
     for (const rateGroup of this.rateGroups) {
       const block = rateGroup.rounds.window.find(index);
-      if (block === undefined || block.hasBytes) continue;
-      rateGroup.fill(block, () => this.encoder.load(block, bytes));
+      if (block !== undefined && !block.hasBytes) rateGroup.fill(block, bytes);
     }
     this.advance();
   }
 
-  handleReport(nowMs: TimeMs, peer: SessionPeer, report: Report): void {
-    const usesMulticast = this.options.group !== undefined && !this.isSlowReceiver(peer);
-    takeGroup(peer, report, usesMulticast, this.groupDatagramsSent);
-    peer.rateGroup?.takeWindow(peer, report.windowBlocks);
+  handleReport(nowMs: TimeMs, demand: Demand, report: Report): void {
+    const rateGroup = this.rateGroups.of(demand);
+    const { blockCount, manifestBlockCount } = this.options.geometry;
+    const hasContent =
+      report.describedBlocks > manifestBlockCount || blockCount === manifestBlockCount;
+    if (hasContent) demand.openView(this.views);
+    const { windowBlocks } = demand;
+    demand.takeReport(nowMs, report, hasContent);
+    const usesMulticast = this.options.group !== undefined && rateGroup === this.rateGroups.main;
+    const { groupDatagramsSent } = this.counts;
+    const { groupBursts } = rateGroup;
+    const { path } = demand;
+    if (path.handleGroupReport(report, usesMulticast, groupDatagramsSent, groupBursts.total))
+      this.rateGroups.measure(rateGroup);
+    rateGroup.handleWindow(demand, windowBlocks);
     // A report of a burst that was never sent shows that the receiver received forged data.
     const isMadeUp =
       report.cumulativeBurst !== undefined &&
       (this.lastBurst === undefined || burstsAhead(report.cumulativeBurst, this.lastBurst) > 0);
     this.encoder.usesTags ||= report.wantsTags || isMadeUp;
-    const { rateGroup } = peer;
-    if (rateGroup !== undefined) {
-      takeGaps(rateGroup.rounds.window, peer, report, this.lastBurst);
-      rateGroup.handleReport(peer, takeSample(nowMs, peer, report, this.lastBurst));
-    }
-    this.splitOffSlowReceivers(nowMs);
+    takeGaps(rateGroup.rounds.window, demand, report, this.lastBurst);
+    rateGroup.handleReport(demand, path.handleReport(nowMs, report, this.lastBurst, groupBursts));
+    this.splitOffSlow(nowMs);
     this.advance();
   }
 
-  /** Handles a receiver that has joined, left, or fallen silent. */
-  handleChange(peer: SessionPeer): void {
-    if (!peer.isServed) {
-      peer.rateGroup?.release(peer);
-      if (peer.isSettled) {
-        peer.needed.clear();
-        this.views.drop(peer);
-      }
-    }
-    for (const rateGroup of this.rateGroups) rateGroup.measure();
-    this.advance();
+  private splitOffSlow(nowMs: TimeMs): void {
+    for (const demand of this.rateGroups.splitOffSlow(nowMs))
+      this.actions.push({ type: 'poll', demand });
   }
 
-  /** Handles a receiver that has restarted. Its counters begin at zero again. */
-  handleRestart(peer: SessionPeer): void {
-    this.views.drop(peer);
-    peer.kept = new RangeSet();
-    peer.receivedByGroup = 0;
-    peer.unicastBase = peer.unicastBursts.total;
-    peer.unicastOver = peer.unicastBursts.total;
-    peer.groupOver = peer.rateGroup?.groupBursts.total ?? 0;
-    peer.parts = new Map();
-    peer.noteArrival();
-    peer.model.restart();
+  // --- Receivers
+
+  /** Adds a receiver, which is served from `start` on. Receivers are numbered in the order in which they are added. */
+  add(demand: Demand): void {
+    assert(demand.index === this.demands.length, 'receivers are numbered in this order');
+    this.demands.push(demand);
+    this.rateGroups.add(demand);
+  }
+
+  /** Begins to serve a receiver that has accepted the offer. It might have restarted. */
+  start(demand: Demand): void {
+    demand.restart();
+    demand.closeView(this.views);
+    demand.path.restart(this.rateGroups.of(demand).groupBursts.total);
+    this.resume(demand);
+  }
+
+  /** Serves a receiver again that had been silent. */
+  resume(demand: Demand): void {
+    demand.resume();
+    this.handleChange();
+  }
+
+  /** Stops serving a receiver that has fallen silent. */
+  suspend(demand: Demand): void {
+    demand.suspend();
+    demand.path.leaveGroup();
+    this.rateGroups.of(demand).release(demand);
+    this.handleChange();
+  }
+
+  /** Stops serving a receiver for good. */
+  dismiss(demand: Demand): void {
+    demand.suspend();
+    this.rateGroups.of(demand).release(demand);
+    demand.end();
+    demand.closeView(this.views);
+    this.handleChange();
+  }
+
+  private handleChange(): void {
+    this.rateGroups.measureAll();
+    this.advance();
   }
 
   /** Stops sending. */
   end(): void {
-    for (const rateGroup of this.rateGroups) rateGroup.end();
-    this.joiner.clear();
     this.isContentOpen = false;
+    this.rateGroups.end();
+    this.joiner.clear();
+  }
+
+  // --- Reading
+
+  /** Opens the blocks that receivers need next. */
+  private advance(): void {
+    for (const rateGroup of this.rateGroups) {
+      rateGroup.advance();
+      for (;;) {
+        const block = rateGroup.openNext();
+        if (block === undefined) break;
+        this.read(rateGroup, block);
+      }
+    }
+    if (!this.isContentOpen || this.isRead) return;
+    for (const { awaitsDigest, view } of this.demands) {
+      if (!awaitsDigest || view === undefined) continue;
+      for (;;) {
+        const place = this.digestPass.next(view, (each) => this.isTaken(each));
+        if (place === undefined) break;
+        this.need(this.options.geometry.manifestBlockCount + place);
+      }
+    }
+  }
+
+  /** Gets the bytes of a block that a rate group has opened. */
+  private read(rateGroup: RateGroup, block: SessionBlock): void {
+    const { geometry, manifest } = this.options;
+    const { index } = block;
+    if (isManifestBlock(geometry, index)) {
+      const offsetBytes = offsetOfBlock(geometry, index);
+      const endBytes = offsetBytes + sizeOfBlock(geometry, index);
+      rateGroup.fill(block, manifest.subarray(offsetBytes, endBytes));
+      return;
+    }
+    for (const { rounds } of this.rateGroups) {
+      const other = rounds.window.find(index);
+      if (other === undefined || other === block) continue;
+      // Another rate group has already requested these bytes and is waiting for them.
+      if (!other.isRead) return;
+      if (other.wire === undefined) continue;
+      rateGroup.fillFrom(other, block);
+      return;
+    }
+    if (!this.digestPass.isReading(index - geometry.manifestBlockCount)) this.need(index);
+  }
+
+  private need(block: number): void {
+    const { geometry } = this.options;
+    const offsetBytes = offsetOfBlock(geometry, block);
+    this.actions.push({
+      type: 'need',
+      block,
+      offsetBytes,
+      sizeBytes: sizeOfBlock(geometry, block),
+    });
+  }
+
+  /** Whether the digest of a content block is known, or a rate group is waiting for its bytes. */
+  private isTaken(place: number): boolean {
+    if (this.tree.has(place)) return true;
+    const index = this.options.geometry.manifestBlockCount + place;
+    for (const { rounds } of this.rateGroups) {
+      if (rounds.window.find(index)?.isRead === false) return true;
+    }
+    return false;
   }
 
   // --- Sending
@@ -243,11 +338,12 @@ export class Delivery {
     if (rateBytesPerSec !== undefined && !this.pacer.maySend(nowMs)) return undefined;
     // The main group normally sends first. If a rate is configured, catch-up groups with credit send first.
     const isCatchUpFirst = this.catchUpCredit > 0;
-    const last = this.rateGroups.length - 1;
+    const last = this.rateGroups.count - 1;
     for (let i = 0; i <= last; i++) {
-      const rateGroup = at(this.rateGroups, isCatchUpFirst ? last - i : i);
-      const transmit = rateGroup.pollTransmit(nowMs);
-      if (transmit === undefined) continue;
+      const rateGroup = this.rateGroups.get(isCatchUpFirst ? last - i : i);
+      const part = rateGroup.next(nowMs);
+      if (part === undefined) continue;
+      const transmit = this.transmit(nowMs, rateGroup, part);
       if (rateBytesPerSec !== undefined)
         this.chargeRate(nowMs, rateGroup, transmit, rateBytesPerSec);
       return transmit;
@@ -258,10 +354,37 @@ export class Delivery {
 
   private chargeRate(nowMs: TimeMs, rateGroup: RateGroup, { bytes }: Transmit, rate: number): void {
     this.pacer.handleSent(nowMs, (bytes.length * 1000) / rate);
-    if (this.rateGroups.length === 1) return;
-    const share = rateGroup === this.main ? catchUpRateShare : catchUpRateShare - 1;
+    if (this.rateGroups.count === 1) return;
+    const share = rateGroup === this.rateGroups.main ? catchUpRateShare : catchUpRateShare - 1;
     this.catchUpCredit += share * bytes.length;
   }
+
+  private transmit(nowMs: TimeMs, rateGroup: RateGroup, part: RoundPart<SessionBlock>): Transmit {
+    const { demands, counts, encoder } = this;
+    const { block, receiver, segments } = part;
+    const burst = this.lastBurst === undefined ? 0 : (this.lastBurst + 1) & 0xffff;
+    this.lastBurst = burst;
+    const count = segments.size;
+    const isToGroup = receiver === toGroup;
+    const to = isToGroup ? this.options.group : at(demands, receiver).path.address;
+    assert(to !== undefined, 'what goes to the group has a group to go to');
+    const transmit = encoder.encode(to, block, segments, burst);
+    rateGroup.handleSent(nowMs, part, burst);
+    if (isToGroup) counts.groupDatagramsSent += count;
+    else at(demands, receiver).path.handleSent(nowMs, burst, count);
+    let repairs = 0;
+    for (const index of isToGroup ? rateGroup.groupMembers : [receiver]) {
+      const ownRepairs = block.noteBurst(index, burst, segments);
+      at(demands, index).handleSent(nowMs, count, ownRepairs, block.isPending(index));
+      repairs = Math.max(repairs, ownRepairs);
+    }
+    counts.datagramsSent += count;
+    counts.repairs += repairs;
+    counts.bytesSent += transmit.bytes.length - count * encoder.framingSizeBytes;
+    return transmit;
+  }
+
+  // --- Time
 
   pollTimeout(): TimeMs | undefined {
     const rateAllowsAtMs = this.pacer.nextSendAtMs;
@@ -273,180 +396,33 @@ export class Delivery {
     return atMs === Infinity ? undefined : atMs;
   }
 
-  /** Polls receivers that have not reported by the deadline of a round. */
   handleTimeout(nowMs: TimeMs): void {
     this.pacer.handleTimeout(nowMs);
     for (const rateGroup of this.rateGroups) {
       rateGroup.handleTimeout(nowMs);
-      this.pollOwing(nowMs, rateGroup);
+      this.handleDeadlines(nowMs, rateGroup);
     }
-    this.splitOffSlowReceivers(nowMs);
+    this.splitOffSlow(nowMs);
     this.advance();
   }
 
-  private pollOwing(nowMs: TimeMs, { rounds: { window } }: RateGroup): void {
-    // Iterates over a copy: polling can drop a receiver, and dropping a receiver can remove blocks.
-    for (const block of [...window]) {
-      if (window.find(block.index) !== block) continue;
-      if (block.deadlineMs === undefined || block.deadlineMs > nowMs) continue;
-      let nextAtMs = Infinity;
-      for (const peer of this.options.peers) {
-        if (!block.isAwaited(peer.index)) continue;
-        const isDue = peer.pollAgainAtMs <= nowMs || peer.polledAtMs < block.sentAtMs;
-        const isPut = !isDue || this.owner.poll(nowMs, peer);
-        nextAtMs = Math.min(nextAtMs, isPut ? peer.pollAgainAtMs : nowMs + pollRetryMs);
-      }
-      block.deadlineMs = nextAtMs;
+  /** Asks to poll the receivers that have not reported by the deadline of a round. */
+  private handleDeadlines(nowMs: TimeMs, { rounds }: RateGroup): void {
+    const overdue = rounds.takeOverdue(nowMs);
+    if (overdue.length === 0) return;
+    for (const demand of this.demands) {
+      let sentAtMs = -Infinity;
+      for (const block of overdue)
+        if (block.isAwaited(demand.index)) sentAtMs = Math.max(sentAtMs, block.sentAtMs);
+      if (sentAtMs > -Infinity) this.actions.push({ type: 'overdue', demand, sentAtMs });
     }
   }
 
-  // --- Rate groups
-
-  private addRateGroup(): RateGroup {
-    const { geometry, peers, reportIntervalMs, randomPhase, rateBytesPerSec } = this.options;
-    const isMain = this.rateGroups.length === 0;
-    const catchUpBlocks = Math.max(2, Math.floor(this.maxBlocks * catchUpShare));
-    const rateGroup = new RateGroup(
-      {
-        isMain,
-        geometry,
-        peers,
-        reportIntervalMs,
-        maxBlocks: isMain ? this.maxBlocks : catchUpBlocks,
-        controller: createCongestionController({
-          blockDatagrams: geometry.segmentsPerBlock,
-          datagramSizeBytes: geometry.mssBytes + sessionHeaderSizeBytes,
-          reportIntervalMs,
-          randomPhase: (randomPhase + this.rateGroups.length / 3) % 1,
-          rateBytesPerSec: isMain ? rateBytesPerSec : undefined,
-        }),
-      },
-      this,
-    );
-    if (!isMain) this.main.maxBlocks = Math.max(2, this.main.maxBlocks - catchUpBlocks);
-    this.rateGroups.push(rateGroup);
-    return rateGroup;
-  }
-
-  private advance(): void {
-    for (const rateGroup of this.rateGroups) rateGroup.advance();
-    if (!this.isContentOpen || this.isRead) return;
-    for (const peer of this.options.peers) {
-      if (peer.awaitsDigest && peer.view !== undefined) this.digestPass.advance(peer.view);
+  /** Whether the receiver still owes a report on a round whose deadline has passed. */
+  isOverdue(demand: Demand): boolean {
+    for (const block of this.rateGroups.of(demand).rounds.window) {
+      if (block.isOverdue && block.isAwaited(demand.index)) return true;
     }
-  }
-
-  /** @see RateGroupOwner */
-  isHashed(block: number): boolean {
-    return this.tree.has(block - this.options.geometry.manifestBlockCount);
-  }
-
-  /** @see RateGroupOwner */
-  nextWanted(block: number): number | undefined {
-    const { manifestBlockCount } = this.options.geometry;
-    const place = this.views.nextWanted(block - manifestBlockCount);
-    return place === undefined ? undefined : manifestBlockCount + place;
-  }
-
-  /** Whether a rate group is waiting for this block's bytes. */
-  private isBeingRead(index: number): boolean {
-    return this.rateGroups.some(({ rounds }) => rounds.window.find(index)?.isRead === false);
-  }
-
-  /** Moves slow receivers to catch-up groups, so that the other receivers need not wait for them. */
-  private splitOffSlowReceivers(nowMs: TimeMs): void {
-    if (nowMs - this.slowReceiversCheckedAtMs < slowReceiverCheckMs) return;
-    this.slowReceiversCheckedAtMs = nowMs;
-    const slowReceivers = findSlowReceivers(nowMs, this.main.servedPeers);
-    if (slowReceivers.length === 0) return;
-    for (const peer of slowReceivers) this.splitOff(nowMs, peer);
-    for (const rateGroup of this.rateGroups) rateGroup.measure();
-    this.main.controller.handleSplit();
-  }
-
-  private splitOff(nowMs: TimeMs, peer: SessionPeer): void {
-    this.main.release(peer);
-    const isRoom = this.rateGroups.length <= maxCatchUpRateGroups;
-    peer.rateGroup = isRoom
-      ? this.addRateGroup()
-      : at(this.rateGroups, 1 + (peer.index % maxCatchUpRateGroups));
-    if (peer.isMulticastReachable) {
-      peer.isMulticastReachable = false;
-      this.owner.poll(nowMs, peer);
-    }
-    peer.model.restart();
-  }
-
-  /** @see RateGroupOwner */
-  open(rateGroup: RateGroup, block: SessionBlock): void {
-    const { geometry, manifest } = this.options;
-    const { index } = block;
-    const offsetBytes = offsetOfBlock(geometry, index);
-    const sizeBytes = sizeOfBlock(geometry, index);
-    if (isManifestBlock(geometry, index)) {
-      block.generation = generations.manifest;
-      const bytes = manifest.subarray(offsetBytes, offsetBytes + sizeBytes);
-      rateGroup.fill(block, () => this.encoder.load(block, bytes));
-      return;
-    }
-    block.generation = generations.content;
-    for (const { rounds } of this.rateGroups) {
-      const other = rounds.window.find(index);
-      if (other === undefined || other === block) continue;
-      // Another rate group has already requested these bytes and is waiting for them.
-      if (!other.isRead) return;
-      if (other.wire === undefined) continue;
-      rateGroup.fill(block, () => this.encoder.copy(other, block));
-      return;
-    }
-    const place = index - geometry.manifestBlockCount;
-    if (!this.digestPass.isReading(place)) this.owner.need(index, offsetBytes, sizeBytes);
-  }
-
-  /** @see RateGroupOwner */
-  close(block: SessionBlock): void {
-    this.encoder.unload(block);
-  }
-
-  // --- Datagrams
-
-  /** @see RateGroupOwner */
-  transmit(
-    nowMs: TimeMs,
-    rateGroup: RateGroup,
-    block: SessionBlock,
-    receiver: number,
-    segments: SegmentSet,
-  ): Transmit {
-    const { peers, group } = this.options;
-    const burst = this.lastBurst === undefined ? 0 : (this.lastBurst + 1) & 0xffff;
-    this.lastBurst = burst;
-    rateGroup.lastBurst = burst;
-    const count = segments.size;
-    let repairs = 0;
-    const to = receiver === toGroup ? group : at(peers, receiver).address;
-    assert(to !== undefined, 'what goes to the group has a group to go to');
-    const transmit = this.encoder.encode(to, block, segments, burst);
-    if (receiver === toGroup) {
-      this.groupDatagramsSent += count;
-      rateGroup.groupBursts.add(nowMs, burst, count);
-    } else {
-      at(peers, receiver).unicastBursts.add(nowMs, burst, count);
-    }
-    for (const index of receiver === toGroup ? rateGroup.groupMembers : [receiver]) {
-      const peer = at(peers, index);
-      const ownRepairs = block.noteBurst(index, burst, segments);
-      peer.datagramsSent += count;
-      if (block.isPending(index)) peer.noteNeededSent(nowMs, count);
-      peer.repairs += ownRepairs;
-      repairs = Math.max(repairs, ownRepairs);
-    }
-    this.datagramsSent += count;
-    this.repairs += repairs;
-    this.bytesSent += transmit.bytes.length - count * this.encoder.framingSizeBytes;
-    return transmit;
+    return false;
   }
 }
-
-/** How often to look for slow receivers. */
-const slowReceiverCheckMs = 100;

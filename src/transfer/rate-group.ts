@@ -3,45 +3,39 @@
  * receivers start in the main group. A slow receiver moves to a catch-up group (SESSIONS 5.11,
  * docs/CONGESTION.md).
  */
-import type { TimeMs, Transmit } from '../base/machine.js';
-import type { SegmentSet } from '../base/segment-set.js';
+import { at } from '../base/assert.js';
+import type { TimeMs } from '../base/machine.js';
+import type { DigestViews } from '../object/digest-view.js';
 import type { SessionGeometry } from '../object/geometry.js';
-import { segmentCountOfBlock } from '../object/geometry.js';
+import { isManifestBlock, segmentCountOfBlock } from '../object/geometry.js';
 import type { CongestionController } from '../path/congestion/congestion-control.js';
+import type { Path } from '../path/path.js';
 import type { PathSample } from '../path/path-model.js';
 import { SentBursts } from '../path/sent-bursts.js';
 import { maxBatchSegments } from '../wire/segment-size.js';
-import type { PeerRateGroup, SessionPeer } from './peer.js';
+import type { BatchEncoder } from './batch.js';
+import type { Demand } from './demand.js';
+import { IndexedNumbers } from './indexed-numbers.js';
+import type { RoundPart } from './rounds.js';
 import { Rounds, toGroup } from './rounds.js';
 import { SessionBlock } from './sealed-block.js';
 
-/** What a rate group needs from delivery. */
-export interface RateGroupOwner {
-  readonly isContentOpen: boolean;
-  /** Whether every block of the content has been read. */
-  readonly isRead: boolean;
-  isHashed(block: number): boolean;
-  /** The first block from this one on that not all receivers keep. */
-  nextWanted(block: number): number | undefined;
-  /** Requests the bytes of a block that the rate group has opened. */
-  open(rateGroup: RateGroup, block: SessionBlock): void;
-  transmit(
-    nowMs: TimeMs,
-    rateGroup: RateGroup,
-    block: SessionBlock,
-    receiver: number,
-    segments: SegmentSet,
-  ): Transmit;
-  /** Releases the memory of a finished block for reuse. */
-  close(block: SessionBlock): void;
-}
+/**
+ * Part of each block's nonce. Constants are safe: a block is not sent after its bytes have changed, so no
+ * nonce is ever used for two plaintexts.
+ */
+const generations = { manifest: 0, content: 1 } as const;
 
 export interface RateGroupOptions {
   /** Whether this is the main group. It reads all blocks that digests need, even if nobody misses them. */
   readonly isMain: boolean;
   readonly geometry: SessionGeometry;
-  /** All receivers of the session. The members of the group are those whose `rateGroup` is this group. */
-  readonly peers: readonly SessionPeer[];
+  /** All receivers of the session, a list that can grow. */
+  readonly demands: readonly Demand[];
+  /** The digests of the blocks that have been read, and what receivers need of them. */
+  readonly digests: DigestViews;
+  /** Loads blocks into memory from which they are sent. */
+  readonly encoder: BatchEncoder;
   readonly reportIntervalMs: number;
   readonly maxBlocks: number;
   readonly controller: CongestionController;
@@ -59,22 +53,25 @@ const maxBatchMs = 5;
 /** Maximum number of bursts in flight. It is far below the number of different 16-bit burst numbers. */
 const maxBursts = 16_384;
 
-export class RateGroup implements PeerRateGroup {
+export class RateGroup {
   readonly rounds: Rounds<SessionBlock>;
   readonly controller: CongestionController;
-  readonly groupBursts = new SentBursts();
-  /** Indices of the members that can be reached by multicast. */
-  groupMembers: number[] = [];
+  private readonly multicastBursts = new SentBursts();
+  private multicastMembers: number[] = [];
   /** Last burst that this rate group sent, and last burst of its most recent completely sent round. */
-  lastBurst: number | undefined;
-  lastWholeBurst: number | undefined;
-  maxBlocks: number;
-  private members: SessionPeer[] = [];
+  private lastBurst: number | undefined;
+  private lastBurstOfRound: number | undefined;
+  private maxBlocks: number;
+  /** The members that are served. */
+  private members: Demand[] = [];
   /** Members whose feedback currently determines the pace. */
-  private readonly paced: SessionPeer[] = [];
+  private readonly paced: Path[] = [];
   /** The next content block to consider. */
   private cursor: number;
   private isFirstPass: boolean;
+  private isContentOpen = false;
+  /** Number of blocks that may be opened now. */
+  private blocksToOpen = 0;
   /** Whether no further block is to be opened until a report shows new gaps. */
   private isIdle = false;
   private receiverWindowBlocks = Infinity;
@@ -83,48 +80,60 @@ export class RateGroup implements PeerRateGroup {
    */
   private burstLimit = Infinity;
   /** Number of blocks on which each receiver still owes feedback. */
-  private readonly awaitedBlocks: Uint32Array;
+  private readonly awaitedBlocks = new IndexedNumbers(0);
   /** Number of datagrams that may still be sent; undefined if it has to be computed again. */
   private headroom: number | undefined;
   /** Largest share of the current round's datagrams that a single member receives. */
   private roundShare = 1;
   private isStarved = false;
 
-  constructor(
-    private readonly options: RateGroupOptions,
-    private readonly owner: RateGroupOwner,
-  ) {
-    const { geometry, peers, controller, isMain, maxBlocks } = options;
+  constructor(private readonly options: RateGroupOptions) {
+    const { geometry, demands, controller, isMain, maxBlocks } = options;
     this.cursor = geometry.manifestBlockCount;
     this.isFirstPass = isMain;
     this.maxBlocks = maxBlocks;
-    this.awaitedBlocks = new Uint32Array(peers.length);
     this.controller = controller;
     const maxSegments = geometry.segmentsPerBlock;
-    const createBlock = () => new SessionBlock(maxSegments, peers.length, this.awaitedBlocks);
-    this.rounds = new Rounds(peers.length, createBlock, {
+    this.rounds = new Rounds(() => new SessionBlock(maxSegments, this.awaitedBlocks), {
       maxSegments,
       isUninterrupted: true,
+      receiverCount: () => demands.length,
       batchLimit: () => this.batchLimit,
-      transmit: (nowMs, block, receiver, segments) =>
-        owner.transmit(nowMs, this, block, receiver, segments),
       timeoutMs: (nowMs, block) => this.endRound(nowMs, block),
-      isMulticastReachable: (receiver) => (peers[receiver] as SessionPeer).isMulticastReachable,
+      isMulticastReachable: (receiver) => at(demands, receiver).path.isMulticastReachable,
     });
   }
 
+  /** The bursts that this rate group sent to the multicast group. */
+  get groupBursts(): SentBursts {
+    return this.multicastBursts;
+  }
+
+  /** Indices of the members that can be reached by multicast. */
+  get groupMembers(): readonly number[] {
+    return this.multicastMembers;
+  }
+
+  /** Last burst of the most recent completely sent round. */
+  get lastWholeBurst(): number | undefined {
+    return this.lastBurstOfRound;
+  }
+
   /** The receivers that this rate group serves. */
-  get servedPeers(): readonly SessionPeer[] {
+  get servedDemands(): readonly Demand[] {
     return this.members;
   }
 
-  /** Updates the members, and the limits that depend on them. */
-  measure(): void {
-    this.members = this.options.peers.filter((peer) => peer.rateGroup === this && peer.isServed);
-    this.groupMembers = [];
-    this.controller.handleMembers(this.members);
-    for (const { index, isMulticastReachable } of this.members) {
-      if (isMulticastReachable) this.groupMembers.push(index);
+  /**
+   * Updates the limits that depend on the members.
+   * @param members those receivers of this group that are served
+   */
+  measure(members: Demand[]): void {
+    this.members = members;
+    this.multicastMembers = [];
+    this.controller.handleMembers(members.map(({ path }) => path));
+    for (const { index, path } of members) {
+      if (path.isMulticastReachable) this.multicastMembers.push(index);
     }
     this.receiverWindowBlocks = this.leastWindowBlocks();
     const places = this.members.length - Math.max(0, this.groupMembers.length - 1);
@@ -133,11 +142,12 @@ export class RateGroup implements PeerRateGroup {
     this.isIdle = false;
   }
 
-  /** Updates the receive window from a report. Windows rarely change. */
-  takeWindow(peer: SessionPeer, windowBlocks: number): void {
-    const before = peer.windowBlocks;
-    peer.windowBlocks = windowBlocks;
-    if (!peer.isServed) return;
+  /**
+   * Updates the receive window after a report. Windows rarely change.
+   * @param before the member's window before the report
+   */
+  handleWindow({ isServed, windowBlocks }: Demand, before: number): void {
+    if (!isServed) return;
     if (windowBlocks <= this.receiverWindowBlocks) {
       this.receiverWindowBlocks = Math.max(1, windowBlocks);
     } else if (before <= this.receiverWindowBlocks) {
@@ -151,64 +161,70 @@ export class RateGroup implements PeerRateGroup {
     return Math.max(1, least);
   }
 
-  /** Stops serving a receiver. Blocks in flight that the receiver misses become needed again. */
-  release(peer: SessionPeer): void {
-    for (const block of this.rounds.window) {
-      block.endFeedback(peer.index);
-      if (!block.isPending(peer.index)) continue;
-      block.clearMissing(peer.index);
-      if (block.wasSent(peer.index)) peer.sentInVain.add(block.index, block.index + 1);
-      if (!peer.isSettled) peer.needed.add(block.index, block.index + 1);
-    }
+  /** Leaves room for the blocks in flight of another rate group. */
+  giveUpBlocks(count: number): void {
+    this.maxBlocks = Math.max(2, this.maxBlocks - count);
   }
 
-  handleReport(peer: SessionPeer, sample: PathSample | undefined): void {
-    if (!peer.needed.isEmpty) this.isIdle = false;
+  /** Stops serving a receiver. Blocks in flight that the receiver misses become needed again. */
+  release(demand: Demand): void {
+    for (const block of this.rounds.window) demand.takeBack(block);
+  }
+
+  /** @param sample what a report says about the member's path; undefined if nothing */
+  handleReport(demand: Demand, sample: PathSample | undefined): void {
+    if (!demand.needsNothing) this.isIdle = false;
     this.headroom = undefined;
     if (sample === undefined) return;
     const { paced } = this;
     paced.length = 0;
     for (const member of this.members) {
-      if (!this.isPacedBy(member) && member !== peer) continue;
-      member.inFlight = this.inFlightOf(member);
-      paced.push(member);
+      if (!this.isPacedBy(member) && member !== demand) continue;
+      member.path.measureInFlight(this.multicastBursts.total);
+      paced.push(member.path);
     }
-    this.controller.handleFeedback(peer, sample, paced);
+    this.controller.handleFeedback(demand.path, sample, paced);
   }
 
-  /** Resumes the search for blocks to open, because receivers may now need more blocks. */
-  wake(): void {
+  /** Starts to open blocks of the content, not only of the manifest. */
+  openContent(): void {
+    this.isContentOpen = true;
     this.isIdle = false;
   }
 
-  /** Handles the arrival of the bytes of a block that this rate group has opened. */
-  fill(block: SessionBlock, load: () => void): void {
-    // A block that no member needs was read only for its digest, and is not loaded below.
-    block.isRead = true;
-    for (const peer of this.members) {
-      if (!peer.needed.has(block.index)) continue;
-      peer.needed.remove(block.index, block.index + 1);
-      const part = peer.parts.get(block.index);
-      if (part === undefined) block.setMissing(peer.index);
-      else block.setMissingSegments(peer.index, part.segments);
-      if (!peer.sentInVain.has(block.index)) continue;
-      peer.sentInVain.remove(block.index, block.index + 1);
-      block.noteSentBefore(peer.index);
-    }
-    if (block.pendingCount === 0) return;
-    load();
+  // --- Blocks
+
+  /** Takes the bytes of a block that this rate group has opened. */
+  fill(block: SessionBlock, bytes: Uint8Array): void {
+    if (!this.handOver(block)) return;
+    this.options.encoder.load(block, bytes);
     this.beginRound(block);
   }
 
-  // --- Which block next
+  /** Takes a block that this rate group has opened from another rate group, which sends the same block. */
+  fillFrom(other: SessionBlock, block: SessionBlock): void {
+    if (!this.handOver(block)) return;
+    this.options.encoder.copy(other, block);
+    this.beginRound(block);
+  }
 
+  /** @returns false if no member needs the block, which was then read only for its digest */
+  private handOver(block: SessionBlock): boolean {
+    block.isRead = true;
+    for (const member of this.members) if (member.needs(block.index)) member.handOver(block);
+    // A block that is not sent does not count.
+    if (block.pendingCount === 0) this.blocksToOpen++;
+    return block.pendingCount > 0;
+  }
+
+  /** Drops blocks that every member has, and begins the rounds that are due. Call `openNext` next. */
   advance(): void {
     const { window } = this.rounds;
     window.dropWhere((block) => {
       const isOver = block.hasBytes && block.pendingCount === 0;
       if (isOver) {
         block.endAllFeedback();
-        this.owner.close(block);
+        this.options.encoder.unload(block);
       }
       return isOver;
     });
@@ -217,7 +233,7 @@ export class RateGroup implements PeerRateGroup {
       if (block.hasBytes && !block.isSending && block.awaitedCount === 0) this.beginRound(block);
       if (block.round <= 1 && block.deadlineMs === undefined) unsent++;
     }
-    this.openBlocks(this.readAhead - unsent);
+    this.blocksToOpen = this.readAhead - unsent;
   }
 
   private get readAhead(): number {
@@ -226,20 +242,23 @@ export class RateGroup implements PeerRateGroup {
     return readAheadBlocks + Math.ceil(blocks);
   }
 
-  private openBlocks(count: number): void {
+  /** The next block whose bytes this rate group needs now, which it passes to `fill` or `fillFrom`. */
+  openNext(): SessionBlock | undefined {
     const { window } = this.rounds;
+    const { geometry } = this.options;
     const limit = Math.min(this.maxBlocks, this.receiverWindowBlocks, this.burstLimit);
-    for (let opened = 0; opened < count && window.length < limit && !this.isIdle; ) {
-      const index = this.nextBlock();
-      if (index === undefined) {
-        this.isIdle = true;
-        return;
-      }
-      const block = window.push(index, 0, segmentCountOfBlock(this.options.geometry, index));
-      this.owner.open(this, block);
-      // A block that was read only for its digest is not sent, so it does not count.
-      if (!block.isRead || block.wire !== undefined) opened++;
+    if (this.blocksToOpen <= 0 || window.length >= limit || this.isIdle) return undefined;
+    const index = this.nextBlock();
+    if (index === undefined) {
+      this.isIdle = true;
+      return undefined;
     }
+    this.blocksToOpen--;
+    const block = window.push(index, 0, segmentCountOfBlock(geometry, index));
+    block.generation = isManifestBlock(geometry, index)
+      ? generations.manifest
+      : generations.content;
+    return block;
   }
 
   /**
@@ -247,16 +266,17 @@ export class RateGroup implements PeerRateGroup {
    * Later passes cover the blocks that receivers still miss, because they joined late or a block was damaged.
    */
   private nextBlock(): number | undefined {
-    const { manifestBlockCount, blockCount } = this.options.geometry;
+    const { digests, geometry } = this.options;
+    const { manifestBlockCount, blockCount } = geometry;
     const manifestBlock = this.nextNeeded(0);
     if (manifestBlock !== undefined && manifestBlock < manifestBlockCount) return manifestBlock;
-    if (!this.owner.isContentOpen) return undefined;
-    this.isFirstPass &&= !this.owner.isRead && this.cursor < blockCount;
+    if (!this.isContentOpen) return undefined;
+    this.isFirstPass &&= !digests.tree.isComplete && this.cursor < blockCount;
     while (this.isFirstPass && this.cursor < blockCount) {
-      const index = this.owner.nextWanted(this.cursor);
-      this.cursor = (index ?? blockCount) + 1;
-      if (index !== undefined && (!this.owner.isHashed(index) || this.isNeeded(index)))
-        return index;
+      const place = digests.nextWanted(this.cursor - manifestBlockCount);
+      const index = manifestBlockCount + (place ?? digests.tree.blockCount);
+      this.cursor = index + 1;
+      if (place !== undefined && (!digests.tree.has(place) || this.isNeeded(index))) return index;
     }
     this.isFirstPass = false;
     for (;;) {
@@ -271,15 +291,15 @@ export class RateGroup implements PeerRateGroup {
   }
 
   private isNeeded(block: number): boolean {
-    return this.members.some(({ needed }) => needed.has(block));
+    return this.members.some((member) => member.needs(block));
   }
 
   private nextNeeded(from: number): number | undefined {
     let first: number | undefined;
-    for (const peer of this.members) {
-      let next = peer.needed.nextFrom(from);
+    for (const member of this.members) {
+      let next = member.nextNeeded(from);
       while (next !== undefined && this.rounds.window.find(next) !== undefined) {
-        next = peer.needed.nextFrom(next + 1);
+        next = member.nextNeeded(next + 1);
       }
       if (next !== undefined && (first === undefined || next < first)) first = next;
     }
@@ -299,58 +319,60 @@ export class RateGroup implements PeerRateGroup {
    */
   private endRound(nowMs: TimeMs, block: SessionBlock): number {
     block.sentAtMs = nowMs;
-    this.lastWholeBurst = this.lastBurst;
+    this.lastBurstOfRound = this.lastBurst;
     let longestMs = 0;
-    for (const peer of this.members) {
-      if (!block.isPending(peer.index)) continue;
-      block.expectFeedback(peer.index);
-      longestMs = Math.max(longestMs, peer.rtt.timeoutMs + peer.returnPath.gapMs);
+    for (const { index, path } of this.members) {
+      if (!block.isPending(index)) continue;
+      block.expectFeedback(index);
+      longestMs = Math.max(longestMs, path.rtt.timeoutMs + path.returnPath.gapMs);
     }
     return this.options.reportIntervalMs + longestMs;
   }
 
-  // --- Pace
-
-  /** The next batch of this rate group; undefined if no batch may be sent now. */
-  pollTransmit(nowMs: TimeMs): Transmit | undefined {
-    if (!this.controller.maySend(nowMs)) return undefined;
-    const transmit = this.rounds.continueRound(nowMs) ?? this.beginRoundOf(nowMs);
-    if (transmit === undefined) return undefined;
-    if (this.isStarved) this.controller.handleIdle(nowMs);
-    this.isStarved = false;
-    const { bytes, datagramSizeBytes = bytes.length } = transmit;
-    const count = Math.ceil(bytes.length / datagramSizeBytes);
-    this.controller.handleSent(nowMs, count * this.roundShare);
-    return transmit;
+  /** Records that a part of a round was sent in a burst of its own. */
+  handleSent(nowMs: TimeMs, { receiver, segments }: RoundPart, burst: number): void {
+    this.lastBurst = burst;
+    if (receiver === toGroup) this.multicastBursts.add(nowMs, burst, segments.size);
   }
 
-  private beginRoundOf(nowMs: TimeMs): Transmit | undefined {
+  // --- Pace
+
+  /** The next batch of this rate group, valid until the next call; undefined if no batch may be sent now. */
+  next(nowMs: TimeMs): RoundPart<SessionBlock> | undefined {
+    if (!this.controller.maySend(nowMs)) return undefined;
+    const part = this.rounds.continueRound(nowMs) ?? this.beginRoundOf(nowMs);
+    if (part === undefined) return undefined;
+    if (this.isStarved) this.controller.handleIdle(nowMs);
+    this.isStarved = false;
+    this.controller.handleSent(nowMs, part.segments.size * this.roundShare);
+    return part;
+  }
+
+  private beginRoundOf(nowMs: TimeMs): RoundPart<SessionBlock> | undefined {
     // The headroom is infinite while no feedback is outstanding. Any round may change that, so an infinite
     // headroom is computed again each time.
     if (this.headroom === undefined || this.headroom === Infinity) {
       this.headroom = this.findHeadroom(nowMs);
     }
     if (this.headroom <= 0) return undefined;
-    const transmit = this.rounds.pollTransmit(nowMs);
-    if (transmit === undefined) this.isStarved = true;
-    else this.charge();
-    return transmit;
+    const part = this.rounds.next(nowMs);
+    if (part === undefined) this.isStarved = true;
+    else this.charge(part.block);
+    return part;
   }
 
   /**
    * Reduces the headroom by the number of datagrams that the round sends to the member that receives the
    * most.
    */
-  private charge(): void {
-    const block = this.rounds.sending;
-    if (block === undefined) return;
+  private charge(block: SessionBlock): void {
     const groupCount = block.countToSend(toGroup, false);
     let total = groupCount;
     let most = 0;
-    for (const { index, isMulticastReachable } of this.members) {
-      const own = block.countToSend(index, isMulticastReachable);
+    for (const { index, path } of this.members) {
+      const own = block.countToSend(index, path.isMulticastReachable);
       total += own;
-      most = Math.max(most, isMulticastReachable ? own + groupCount : own);
+      most = Math.max(most, path.isMulticastReachable ? own + groupCount : own);
     }
     this.roundShare = total === 0 ? 1 : most / total;
     this.headroom = (this.headroom ?? 0) - most;
@@ -367,21 +389,16 @@ export class RateGroup implements PeerRateGroup {
   /** Number of further datagrams that may be in flight. Only members that owe feedback limit this number. */
   private findHeadroom(nowMs: TimeMs): number {
     let least = Infinity;
-    for (const peer of this.members) {
-      if (!this.isPacedBy(peer)) continue;
-      peer.inFlight = this.inFlightOf(peer);
-      least = Math.min(least, this.controller.findRoom(nowMs, peer));
+    for (const member of this.members) {
+      if (!this.isPacedBy(member)) continue;
+      member.path.measureInFlight(this.multicastBursts.total);
+      least = Math.min(least, this.controller.findRoom(nowMs, member.path));
     }
     return least;
   }
 
-  private isPacedBy(peer: SessionPeer): boolean {
-    return (this.awaitedBlocks[peer.index] as number) > 0;
-  }
-
-  private inFlightOf(peer: SessionPeer): number {
-    const unicast = peer.unicastBursts.total - peer.unicastOver;
-    return peer.isMulticastReachable ? unicast + this.groupBursts.total - peer.groupOver : unicast;
+  private isPacedBy({ index }: Demand): boolean {
+    return this.awaitedBlocks.get(index) > 0;
   }
 
   /** Time at which pacing allows the next datagram; Infinity if pacing delays nothing. */
@@ -397,7 +414,8 @@ export class RateGroup implements PeerRateGroup {
   /** Stops sending. */
   end(): void {
     this.rounds.window.clear();
-    this.awaitedBlocks.fill(0);
+    this.awaitedBlocks.reset();
+    this.isContentOpen = false;
     this.isIdle = true;
   }
 }

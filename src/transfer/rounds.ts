@@ -3,7 +3,7 @@
  * answers. Both protocols use this module. Each protocol interprets answers and handles deadlines itself.
  */
 
-import type { TimeMs, Transmit } from '../base/machine.js';
+import type { TimeMs } from '../base/machine.js';
 import { SegmentSet } from '../base/segment-set.js';
 import type { Block } from './block-window.js';
 import { BlockWindow } from './block-window.js';
@@ -18,19 +18,27 @@ export interface RoundRules<B extends Block> {
    * Whether a round that has begun is sent completely before any other round, even that of an older block.
    */
   readonly isUninterrupted: boolean;
+  /** Number of receivers, which can grow. */
+  receiverCount(): number;
   /** Maximum number of segments that are sent to one destination in one batch. */
   batchLimit(): number;
-  /**
-   * Encodes segments of a block.
-   * @param receiver the index of a receiver, or `toGroup`
-   * @param segments a set that changes after the call
-   */
-  transmit(nowMs: TimeMs, block: B, receiver: number, segments: SegmentSet): Transmit;
   /** Time for which a completely sent round waits for its answers. */
   timeoutMs(nowMs: TimeMs, block: B): number;
   /** Whether multicast data reaches the receiver. */
   isMulticastReachable(receiver: number): boolean;
 }
+
+/** The next part of a round: segments of one block for one destination. */
+export interface RoundPart<B extends Block = Block> {
+  readonly block: B;
+  /** The index of a receiver, or `toGroup`. */
+  readonly receiver: number;
+  /** A set that changes with the next part. */
+  readonly segments: SegmentSet;
+}
+
+/** The turn of the group comes after that of all receivers. */
+const groupTurn = Infinity;
 
 export class Rounds<B extends Block = Block> {
   readonly window: BlockWindow<B>;
@@ -40,22 +48,21 @@ export class Rounds<B extends Block = Block> {
    */
   private current: B | undefined;
   private currentIndex = -1;
-  /** The segments of the next batch. */
-  private readonly batch: SegmentSet;
+  /** The last part that was returned. */
+  private part: (RoundPart<B> & { block: B; receiver: number }) | undefined;
 
+  /** @param createBlock creates a block that is not in flight */
   constructor(
-    private readonly receiverCount: number,
     createBlock: () => B,
     private readonly rules: RoundRules<B>,
   ) {
-    this.batch = SegmentSet.withCapacity(rules.maxSegments);
     this.window = new BlockWindow(createBlock);
   }
 
-  /** The next batch of the rounds being sent, oldest block first. */
-  pollTransmit(nowMs: TimeMs): Transmit | undefined {
-    const transmit = this.rules.isUninterrupted ? this.continueRound(nowMs) : undefined;
-    if (transmit !== undefined) return transmit;
+  /** The next part of the rounds being sent, oldest block first. It is valid until the next call. */
+  next(nowMs: TimeMs): RoundPart<B> | undefined {
+    const part = this.rules.isUninterrupted ? this.continueRound(nowMs) : undefined;
+    if (part !== undefined) return part;
     for (const block of this.window) {
       if (!block.isSending) continue;
       this.current = block;
@@ -66,13 +73,8 @@ export class Rounds<B extends Block = Block> {
     return undefined;
   }
 
-  /** The block whose round is being sent. */
-  get sending(): B | undefined {
-    return this.current;
-  }
-
-  /** The next batch of the current round. */
-  continueRound(nowMs: TimeMs): Transmit | undefined {
+  /** The next part of the current round. */
+  continueRound(nowMs: TimeMs): RoundPart<B> | undefined {
     const { current, currentIndex, window } = this;
     if (current === undefined) return undefined;
     // If the block was completed and dropped in the meantime, no receiver needs the rest of its round.
@@ -91,35 +93,52 @@ export class Rounds<B extends Block = Block> {
     return earliestMs;
   }
 
-  private nextOrEnd(nowMs: TimeMs, block: B): Transmit | undefined {
-    const transmit = this.nextOfRound(nowMs, block);
-    if (transmit === undefined) block.endSending(nowMs + this.rules.timeoutMs(nowMs, block));
-    return transmit;
+  /** The blocks whose rounds have passed their deadline. From now on, these rounds have no deadline. */
+  takeOverdue(nowMs: TimeMs): B[] {
+    const overdue: B[] = [];
+    for (const block of this.window) {
+      if (block.deadlineMs === undefined || block.deadlineMs > nowMs) continue;
+      block.setOverdue();
+      overdue.push(block);
+    }
+    return overdue;
+  }
+
+  private nextOrEnd(nowMs: TimeMs, block: B): RoundPart<B> | undefined {
+    const part = this.nextOfRound(block);
+    if (part === undefined) block.endSending(nowMs + this.rules.timeoutMs(nowMs, block));
+    return part;
   }
 
   /**
    * Sends each receiver its unicast segments, then sends the remaining segments to the group. The group comes
    * last. When the burst to the group ends, its members have thus been sent the whole round.
    */
-  private nextOfRound(nowMs: TimeMs, block: B): Transmit | undefined {
-    const { receiverCount } = this;
-    for (; block.nextReceiver <= receiverCount; block.nextReceiver++, block.nextSegment = 0) {
-      const isGroup = block.nextReceiver === receiverCount;
-      const receiver = isGroup ? toGroup : block.nextReceiver;
-      const transmit = this.nextFor(nowMs, block, receiver);
-      if (transmit !== undefined) return transmit;
+  private nextOfRound(block: B): RoundPart<B> | undefined {
+    const receiverCount = this.rules.receiverCount();
+    for (; block.nextReceiver < receiverCount; block.nextReceiver++, block.nextSegment = 0) {
+      const part = this.nextFor(block, block.nextReceiver);
+      if (part !== undefined) return part;
     }
-    return undefined;
+    if (block.nextReceiver !== groupTurn) {
+      block.nextReceiver = groupTurn;
+      block.nextSegment = 0;
+    }
+    return this.nextFor(block, toGroup);
   }
 
-  private nextFor(nowMs: TimeMs, block: B, receiver: number): Transmit | undefined {
-    const { rules, batch } = this;
+  private nextFor(block: B, receiver: number): RoundPart<B> | undefined {
+    const { rules } = this;
+    this.part ??= { block, receiver, segments: SegmentSet.withCapacity(rules.maxSegments) };
+    const { segments } = this.part;
     const isMember = receiver !== toGroup && rules.isMulticastReachable(receiver);
-    block.selectToSend(receiver, isMember, batch);
-    batch.deleteBelow(block.nextSegment);
-    if (batch.isEmpty) return undefined;
-    batch.keepLowest(rules.batchLimit());
-    block.nextSegment = batch.last + 1;
-    return rules.transmit(nowMs, block, receiver, batch);
+    block.selectToSend(receiver, isMember, segments);
+    segments.deleteBelow(block.nextSegment);
+    if (segments.isEmpty) return undefined;
+    segments.keepLowest(rules.batchLimit());
+    block.nextSegment = segments.last + 1;
+    this.part.block = block;
+    this.part.receiver = receiver;
+    return this.part;
   }
 }

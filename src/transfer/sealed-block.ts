@@ -3,6 +3,9 @@
 import type { TimeMs } from '../base/machine.js';
 import { SegmentSet, SegmentSets } from '../base/segment-set.js';
 import { Block } from './block-window.js';
+import { IndexedNumbers } from './indexed-numbers.js';
+
+const none = -1;
 
 export class SessionBlock extends Block {
   /**
@@ -17,9 +20,9 @@ export class SessionBlock extends Block {
   sentAtMs: TimeMs = 0;
   /** The number of receivers that owe feedback on this round. */
   awaitedCount = 0;
-  private readonly awaited: Uint8Array;
+  private readonly awaited = new IndexedNumbers(0);
   /** Last burst that the current round sent to each receiver. */
-  private readonly bursts: Int32Array;
+  private readonly bursts = new IndexedNumbers(none);
   /** The segments that were sent to each receiver. */
   private readonly sent: SegmentSets;
   /** The segments of a burst that were sent before; used only by `noteBurst`. */
@@ -31,12 +34,9 @@ export class SessionBlock extends Block {
    */
   constructor(
     maxSegments: number,
-    receiverCount: number,
-    private readonly awaitedBlocks: Uint32Array = new Uint32Array(receiverCount),
+    private readonly awaitedBlocks = new IndexedNumbers(0),
   ) {
     super(maxSegments);
-    this.awaited = new Uint8Array(receiverCount);
-    this.bursts = new Int32Array(receiverCount);
     this.sent = new SegmentSets(maxSegments);
     this.repeated = SegmentSet.withCapacity(maxSegments);
   }
@@ -48,14 +48,14 @@ export class SessionBlock extends Block {
   override reset(index: number, firstSequence: number, segmentCount: number): void {
     super.reset(index, firstSequence, segmentCount);
     this.isRead = false;
-    this.awaited.fill(0);
+    this.awaited.reset();
     this.awaitedCount = 0;
     this.sent.clear();
   }
 
   override beginRound(): void {
     super.beginRound();
-    this.bursts.fill(none);
+    this.bursts.reset();
   }
 
   /**
@@ -63,7 +63,7 @@ export class SessionBlock extends Block {
    * @returns the number of these segments that are repairs: sent to the receiver before, but still missing
    */
   noteBurst(receiver: number, burst: number, segments: SegmentSet): number {
-    this.bursts[receiver] = burst;
+    this.bursts.set(receiver, burst);
     const { repeated } = this;
     const sent = this.sent.at(receiver);
     repeated.assign(sent);
@@ -84,33 +84,31 @@ export class SessionBlock extends Block {
 
   /** Last burst that the round sent to a receiver; undefined if the round sent nothing to that receiver. */
   burstOf(receiver: number): number | undefined {
-    const burst = this.bursts[receiver] as number;
+    const burst = this.bursts.get(receiver);
     return burst === none ? undefined : burst;
   }
 
   isAwaited(receiver: number): boolean {
-    return this.awaited[receiver] === 1;
+    return this.awaited.get(receiver) === 1;
   }
 
   expectFeedback(receiver: number): void {
-    if (this.awaited[receiver] === 1) return;
-    this.awaited[receiver] = 1;
+    if (this.isAwaited(receiver)) return;
+    this.awaited.set(receiver, 1);
     this.awaitedCount++;
-    this.awaitedBlocks[receiver] = (this.awaitedBlocks[receiver] as number) + 1;
+    this.awaitedBlocks.set(receiver, this.awaitedBlocks.get(receiver) + 1);
   }
 
   /** Records that the receiver's feedback has arrived or is no longer expected. */
   endFeedback(receiver: number): void {
-    if (this.awaited[receiver] === 0) return;
-    this.awaited[receiver] = 0;
+    if (!this.isAwaited(receiver)) return;
+    this.awaited.set(receiver, 0);
     this.awaitedCount--;
-    this.awaitedBlocks[receiver] = (this.awaitedBlocks[receiver] as number) - 1;
+    this.awaitedBlocks.set(receiver, this.awaitedBlocks.get(receiver) - 1);
   }
 
   /** Records that no feedback is expected any longer. */
   endAllFeedback(): void {
-    for (let i = 0; this.awaitedCount > 0 && i < this.awaited.length; i++) this.endFeedback(i);
+    for (let i = 0; this.awaitedCount > 0; i++) this.endFeedback(i);
   }
 }
-
-const none = -1;

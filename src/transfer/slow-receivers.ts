@@ -1,6 +1,6 @@
 /** Finds slow receivers: those whose paths are much slower than the paths of the others (SESSIONS 5.11). */
 import type { TimeMs } from '../base/machine.js';
-import type { SessionPeer } from './peer.js';
+import type { Demand } from './demand.js';
 
 /** A receiver is slow if its rate is less than this fraction of the next faster receiver's rate. */
 const slowShare = 0.5;
@@ -11,38 +11,48 @@ const slowShare = 0.5;
 const slowForMs = 1000;
 const slowForRounds = 4;
 
-/**
- * If data reaches some members but not others, returns the members that no data reaches. Otherwise, sorts the
- * members by rate, and finds a step in the slower half at which the rate more than doubles. Returns the
- * members that have been below that step for long enough. Call this function often, because it records since
- * when each receiver has been slow.
- */
-export function findSlowReceivers(nowMs: TimeMs, members: readonly SessionPeer[]): SessionPeer[] {
-  const unreached = members.filter(isUnreached);
-  if (unreached.length > 0 && unreached.length < members.length) return unreached;
-  const known: SessionPeer[] = [];
-  for (const peer of members) {
-    if (peer.model.rounds >= slowForRounds && peer.missingBytes !== 0) known.push(peer);
-    else peer.slowSinceMs = undefined;
+export class SlowReceivers {
+  /** Since when each slow receiver has been much slower than others. */
+  private since: ReadonlyMap<Demand, TimeMs> = new Map();
+
+  /**
+   * If data reaches some members but not others, returns the members that no data reaches. Otherwise, sorts the
+   * members by rate, and finds a step in the slower half at which the rate more than doubles. Returns the
+   * members that have been below that step for long enough. Call this function often, because it records since
+   * when each receiver has been slow.
+   */
+  find(nowMs: TimeMs, members: readonly Demand[]): Demand[] {
+    const unreached = members.filter(isUnreached);
+    if (unreached.length > 0 && unreached.length < members.length) return unreached;
+    const slow = findBelowStep(members);
+    this.since = new Map(slow.map((demand) => [demand, this.since.get(demand) ?? nowMs]));
+    return slow.filter((demand) => {
+      const forMs = Math.max(slowForMs, slowForRounds * demand.path.model.rttMs);
+      return nowMs - (this.since.get(demand) ?? nowMs) >= forMs;
+    });
   }
-  known.sort((a, b) => a.model.deliveryRate - b.model.deliveryRate);
+}
+
+/** The members that are much slower than the others at the moment, slowest first. */
+function findBelowStep(members: readonly Demand[]): Demand[] {
+  const known = members.filter(
+    ({ path, missingBytes }) => path.model.rounds >= slowForRounds && missingBytes !== 0,
+  );
+  known.sort((a, b) => rateOf(a) - rateOf(b));
   let slowCount = 0;
   for (let i = 1; 2 * i <= known.length; i++) {
-    const below = known[i - 1] as SessionPeer;
-    const above = known[i] as SessionPeer;
-    if (below.model.deliveryRate < slowShare * above.model.deliveryRate) slowCount = i;
+    const below = known[i - 1] as Demand;
+    const above = known[i] as Demand;
+    if (rateOf(below) < slowShare * rateOf(above)) slowCount = i;
   }
-  for (const [i, peer] of known.entries()) {
-    if (i >= slowCount) peer.slowSinceMs = undefined;
-    else peer.slowSinceMs ??= nowMs;
-  }
-  return known.slice(0, slowCount).filter(({ slowSinceMs, model }) => {
-    const forMs = Math.max(slowForMs, slowForRounds * model.rttMs);
-    return slowSinceMs !== undefined && nowMs - slowSinceMs >= forMs;
-  });
+  return known.slice(0, slowCount);
+}
+
+function rateOf({ path }: Demand): number {
+  return path.model.deliveryRate;
 }
 
 /** Whether the receiver's reports have shown no arriving datagrams for long enough. */
-function isUnreached({ unreachedMs, rtt }: SessionPeer): boolean {
-  return unreachedMs > Math.max(slowForMs, slowForRounds * rtt.timeoutMs);
+function isUnreached({ unreachedMs, path }: Demand): boolean {
+  return unreachedMs > Math.max(slowForMs, slowForRounds * path.rtt.timeoutMs);
 }

@@ -169,13 +169,14 @@ class SenderUnderFire {
     for (const { rounds } of sender['delivery']['rateGroups']) blocks += rounds.window.length;
     const most = 2 + sessionDefaults.maxInFlightBytes / sender.geometry.blockSizeBytes;
     demand(blocks <= most, () => `${blocks} blocks in flight`);
-    for (const { needed, model } of sender.peers) {
+    for (const { demand: ofPeer, path } of sender.peers) {
+      const needed = ofPeer['needed'];
       const { blockCount } = sender.geometry;
       demand(needed.count <= blockCount, () => `${needed.count} blocks of ${blockCount} needed`);
-      demand(!Number.isNaN(model.capacity), () => 'a capacity that is no number');
+      demand(!Number.isNaN(path.model.capacity), () => 'a capacity that is no number');
     }
     demand(
-      !Number.isNaN(sender['delivery']['main'].controller.sendRate(1)),
+      !Number.isNaN(sender['delivery']['rateGroups'].main.controller.sendRate(1)),
       () => 'a pace that is no number',
     );
   }

@@ -14,7 +14,7 @@ export default {
     'src/receiver.ts',
     'src/wire/header.ts',
     'src/session/sender.ts',
-    'src/session/receiver-messages.ts',
+    'src/session/outgoing/receiver-messages.ts',
     'src/session/receiver.ts',
     'src/session/incoming/incoming-session.ts',
     'src/session/incoming/incoming-object.ts',

@@ -1,7 +1,7 @@
 /** Multicast probes: how many, when, and how long to wait for their answers. */
 import t from 'tap';
 import { BlockSeal } from '../../src/security/block-seal.js';
-import { GroupProbe } from '../../src/session/group-probe.js';
+import { GroupProbe } from '../../src/session/outgoing/group-probe.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
 import type { ProbePacket } from '../../src/wire/header.js';
 import { decodeSession } from '../../src/wire/header.js';

@@ -2,18 +2,20 @@
 import t from 'tap';
 import type { TimeMs, Transmit } from '../../src/base/machine.js';
 import { Verification } from '../../src/object/verification.js';
+import { GroupReach } from '../../src/path/group-reach.js';
 import { BlockSeal } from '../../src/security/block-seal.js';
-import { Connections } from '../../src/session/connections.js';
 import { BlockReception } from '../../src/session/incoming/block-reception.js';
 import { IncomingObject } from '../../src/session/incoming/incoming-object.js';
 import { IncomingSession } from '../../src/session/incoming/incoming-session.js';
-import { ReceiverMessages } from '../../src/session/receiver-messages.js';
+import { Connections } from '../../src/session/outgoing/connections.js';
+import type { SessionMember } from '../../src/session/outgoing/member.js';
+import { ReceiverMessages } from '../../src/session/outgoing/receiver-messages.js';
 import { Simulation } from '../../src/simulator/simulation.js';
 import { Delivery } from '../../src/transfer/delivery.js';
+import type { Demand } from '../../src/transfer/demand.js';
 import { FeedbackScheduler } from '../../src/transfer/feedback-scheduler.js';
 import type { GapList } from '../../src/transfer/gap-list.js';
 import { MemoryBudget } from '../../src/transfer/partial-block.js';
-import type { SessionPeer } from '../../src/transfer/peer.js';
 import { Reassembler } from '../../src/transfer/reassembler.js';
 import { replace } from '../support/planted-fault.js';
 import { delegate } from '../support/scenario-run.js';
@@ -178,12 +180,12 @@ notices('a receiver that does not answer polls', {
 notices('delivery that ignores silent receivers', {
   expected: /alive, reported as failed/,
   plant: () => {
-    const silent = new WeakSet<SessionPeer>();
-    const { handleChange, handleReport } = Delivery.prototype;
+    const silent = new WeakSet<Demand>();
+    const { suspend, handleReport } = Delivery.prototype;
     const restores = [
-      replace(Delivery.prototype, 'handleChange', function (this: Delivery, peer: SessionPeer) {
-        if (peer.status === 'connecting') silent.add(peer);
-        handleChange.call(this, peer);
+      replace(Delivery.prototype, 'suspend', function (this: Delivery, demand: Demand) {
+        silent.add(demand);
+        suspend.call(this, demand);
       }),
       replace(
         Delivery.prototype,
@@ -210,8 +212,8 @@ notices('a sender that reports a receiver complete after its first report', {
     replace(
       ReceiverMessages.prototype,
       'handleReport',
-      function (this: ReceiverMessages, nowMs: TimeMs, peer: SessionPeer) {
-        this['options'].outcomes.settle(nowMs, peer, 'complete');
+      function (this: ReceiverMessages, nowMs: TimeMs, member: SessionMember) {
+        this['options'].outcomes.settle(nowMs, member, 'complete');
       },
     ),
 });
@@ -219,15 +221,15 @@ notices('a sender that reports a receiver complete after its first report', {
 notices('a sender that assumes that multicast reaches everybody', {
   expected: /alive, reported as failed|not by \d+/,
   plant: () => {
-    const { handleReport } = Delivery.prototype;
+    const { takeReport } = GroupReach.prototype;
     return replace(
-      Delivery.prototype,
-      'handleReport',
-      function (this: Delivery, ...args: Parameters<Delivery['handleReport']>) {
-        handleReport.apply(this, args);
-        const [, peer] = args;
-        peer.isMulticastReachable = this['options'].group !== undefined;
-        peer.rateGroup?.measure();
+      GroupReach.prototype,
+      'takeReport',
+      function (this: GroupReach, ...args: Parameters<GroupReach['takeReport']>) {
+        const before = this.isReachable;
+        takeReport.apply(this, args);
+        this['reachable'] = args[1];
+        return this.isReachable !== before;
       },
     );
   },

@@ -34,7 +34,7 @@ function plaintextOf(geometry: SessionGeometry, index: number): Uint8Array {
 
 /** Loads the block with this index into the encoder. */
 function load(encoder: BatchEncoder, index: number, geometry = small, generation = 1) {
-  const block = new SessionBlock(128, 1);
+  const block = new SessionBlock(128);
   block.reset(index, 0, segmentCountOfBlock(geometry, index));
   block.generation = generation;
   encoder.load(block, plaintextOf(geometry, index));
@@ -312,7 +312,7 @@ t.test('late datagrams from reused memory do no harm', (t) => {
 
 t.test('a copy of a block is sent by itself', (t) => {
   const encoder = createEncoder();
-  const [block, other] = [load(encoder, 1), new SessionBlock(128, 1)];
+  const [block, other] = [load(encoder, 1), new SessionBlock(128)];
   other.reset(1, 0, segmentCountOfBlock(small, 1));
   other.generation = block.generation;
   encoder.copy(block, other);

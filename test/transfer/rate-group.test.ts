@@ -1,15 +1,20 @@
 /** What a rate group sends at once, and which blocks it sends to which receiver. */
+
+import { createHash } from 'node:crypto';
 import t from 'tap';
-import type { Address } from '../../src/base/address.js';
 import { assert } from '../../src/base/assert.js';
-import type { SegmentSet } from '../../src/base/segment-set.js';
+import { RangeSet } from '../../src/base/range-set.js';
+import { DigestTree } from '../../src/object/digest-tree.js';
+import { DigestViews } from '../../src/object/digest-view.js';
 import type { SessionGeometry } from '../../src/object/geometry.js';
 import { createSessionGeometry } from '../../src/object/geometry.js';
 import { createCongestionController } from '../../src/path/congestion/create-controller.js';
-import { SessionPeer } from '../../src/transfer/peer.js';
-import type { RateGroupOwner } from '../../src/transfer/rate-group.js';
+import { Path } from '../../src/path/path.js';
+import type { BatchEncoder } from '../../src/transfer/batch.js';
+import { Demand } from '../../src/transfer/demand.js';
 import { RateGroup } from '../../src/transfer/rate-group.js';
 import type { SessionBlock } from '../../src/transfer/sealed-block.js';
+import type { Gap, Report } from '../../src/wire/report.js';
 
 const mssBytes = 1400;
 const segmentsPerBlock = 45;
@@ -20,7 +25,6 @@ const geometry = createSessionGeometry(
   mssBytes,
   mssBytes * segmentsPerBlock - 16,
 ) as SessionGeometry;
-const rttLimits = { initialMs: 100, granularityMs: 1, minMs: 20, maxMs: 1000, maxBackoffMs: 1000 };
 
 interface Sent {
   readonly atMs: number;
@@ -30,13 +34,11 @@ interface Sent {
 }
 
 /** A rate group whose source provides blocks as soon as they are requested. */
-class DrivenRateGroup implements RateGroupOwner {
-  isContentOpen = true;
-  readonly isRead = false;
+class DrivenRateGroup {
   readonly sent: Sent[] = [];
   readonly opened: number[] = [];
-  readonly closed: number[] = [];
-  readonly peers: SessionPeer[];
+  readonly demands: Demand[];
+  readonly encoder = new CountingEncoder();
   readonly rateGroup: RateGroup;
 
   constructor(
@@ -44,85 +46,77 @@ class DrivenRateGroup implements RateGroupOwner {
     options: { readonly isMain?: boolean; readonly rateBytesPerSec?: number } = {},
   ) {
     const { isMain = true, rateBytesPerSec } = options;
-    const address = { host: '192.0.2.1', port: 1 } as Address;
-    this.peers = Array.from(
+    const address = { host: '192.0.2.1', port: 1 };
+    this.demands = Array.from(
       { length: receiverCount },
-      (_, i) => new SessionPeer(i, `r${i}`, address, rttLimits),
+      (_, i) => new Demand(i, new Path(address)),
     );
-    this.rateGroup = new RateGroup(
-      {
-        isMain,
-        geometry,
-        peers: this.peers,
+    const tree = new DigestTree(sha256, blocks);
+    const digests = new DigestViews(sha256, tree);
+    digests.open(new RangeSet());
+    this.rateGroup = new RateGroup({
+      isMain,
+      geometry,
+      demands: this.demands,
+      digests,
+      encoder: this.encoder as unknown as BatchEncoder,
+      reportIntervalMs: 2,
+      maxBlocks: 100,
+      controller: createCongestionController({
+        blockDatagrams: segmentsPerBlock,
+        datagramSizeBytes: mssBytes + 16,
         reportIntervalMs: 2,
-        maxBlocks: 100,
-        controller: createCongestionController({
-          blockDatagrams: segmentsPerBlock,
-          datagramSizeBytes: mssBytes + 16,
-          reportIntervalMs: 2,
-          randomPhase: 0,
-          rateBytesPerSec,
-        }),
-      },
-      this,
-    );
-    for (const peer of this.peers) {
-      peer.rateGroup = this.rateGroup;
-      peer.status = 'active';
-      peer.isResponsive = true;
-      peer.needed.add(0, blocks);
-    }
-    this.rateGroup.measure();
-  }
-
-  isHashed(): boolean {
-    return false;
-  }
-
-  nextWanted(block: number): number {
-    return block;
-  }
-
-  open(rateGroup: RateGroup, block: SessionBlock): void {
-    this.opened.push(block.index);
-    block.generation = 1;
-    rateGroup.fill(block, () => {
-      block.wire = new Uint8Array(1);
+        randomPhase: 0,
+        rateBytesPerSec,
+      }),
     });
+    for (const demand of this.demands) {
+      demand.resume();
+      demand.takeGaps(reportMissing([{ kind: 'whole', firstBlock: 0, blockCount: blocks }]));
+    }
+    this.measure();
+    this.rateGroup.openContent();
   }
 
-  close(block: SessionBlock): void {
-    this.closed.push(block.index);
-    block.wire = undefined;
+  measure(): void {
+    this.rateGroup.measure(this.demands.filter(({ isServed }) => isServed));
   }
 
-  transmit(
-    nowMs: number,
-    rateGroup: RateGroup,
-    block: SessionBlock,
-    receiver: number,
-    segments: SegmentSet,
-  ) {
-    const count = segments.size;
+  /** All receivers can be reached by multicast. */
+  useGroup(): void {
+    for (const { path } of this.demands) path.handleGroupReport(reachableReport, true, 0, 0);
+    this.measure();
+  }
+
+  advance(): void {
+    this.rateGroup.advance();
+    for (;;) {
+      const block = this.rateGroup.openNext();
+      if (block === undefined) break;
+      this.opened.push(block.index);
+      this.rateGroup.fill(block, new Uint8Array(1));
+    }
+  }
+
+  /** Sends the next batch. @returns whether there was one */
+  send(nowMs: number): boolean {
+    const part = this.rateGroup.next(nowMs);
+    if (part === undefined) return false;
+    const { block, receiver, segments } = part;
     assert(block.wire !== undefined, 'a block is loaded before it is sent');
     const burst = this.sent.length;
-    const log = receiver < 0 ? rateGroup.groupBursts : this.peers[receiver]?.unicastBursts;
-    log?.add(nowMs, burst, count);
-    this.sent.push({ atMs: nowMs, block: block.index, receiver, count });
-    const bytes = new Uint8Array(count * (mssBytes + 16));
-    return {
-      to: { host: '192.0.2.1', port: 1 } as Address,
-      bytes,
-      datagramSizeBytes: mssBytes + 16,
-    };
+    this.rateGroup.handleSent(nowMs, part, burst);
+    this.demands[receiver]?.path.handleSent(nowMs, burst, segments.size);
+    this.sent.push({ atMs: nowMs, block: block.index, receiver, count: segments.size });
+    return true;
   }
 
   /** Sends everything that may leave, over a period. */
   run(fromMs: number, toMs: number): void {
     for (let nowMs = fromMs; nowMs < toMs; nowMs++) {
       this.rateGroup.handleTimeout(nowMs);
-      this.rateGroup.advance();
-      while (this.rateGroup.pollTransmit(nowMs) !== undefined);
+      this.advance();
+      while (this.send(nowMs));
     }
   }
 
@@ -130,6 +124,28 @@ class DrivenRateGroup implements RateGroupOwner {
     return this.sent.reduce((sum, { count }) => sum + count, 0);
   }
 }
+
+/** Notes which blocks it has loaded and unloaded. */
+class CountingEncoder {
+  readonly unloaded: number[] = [];
+
+  load(block: SessionBlock): void {
+    block.wire = new Uint8Array(1);
+  }
+
+  unload(block: SessionBlock): void {
+    this.unloaded.push(block.index);
+    block.wire = undefined;
+  }
+}
+
+const sha256 = (bytes: Uint8Array) => new Uint8Array(createHash('sha256').update(bytes).digest());
+
+function reportMissing(gaps: readonly Gap[], windowBlocks = 1000): Report {
+  return { firstBlock: 0, describedBlocks: blocks, gaps, windowBlocks } as unknown as Report;
+}
+
+const reachableReport = { segmentsReceived: 0, isMulticastReachable: true } as Report;
 
 t.test('before the first report, four blocks are sent, at the initial rate', (t) => {
   const driven = new DrivenRateGroup(1);
@@ -157,8 +173,7 @@ t.test('a fixed rate makes batches small', (t) => {
 
 t.test('what several receivers need goes to the group once, and counts once', (t) => {
   const driven = new DrivenRateGroup(3);
-  for (const peer of driven.peers) peer.isMulticastReachable = true;
-  driven.rateGroup.measure();
+  driven.useGroup();
   driven.run(0, 1000);
   t.ok(driven.sent.every(({ receiver }) => receiver === -1));
   t.equal(driven.sentCount, 4 * segmentsPerBlock);
@@ -176,9 +191,9 @@ t.test('by unicast, each receiver gets the full rate', (t) => {
 
 t.test('the smallest window that a receiver reports limits the data in flight', (t) => {
   const driven = new DrivenRateGroup(2);
-  const [, second] = driven.peers;
-  if (second !== undefined) second.windowBlocks = 2;
-  driven.rateGroup.measure();
+  const [, second] = driven.demands as [Demand, Demand];
+  second.takeReport(0, reportMissing([], 2), true);
+  driven.measure();
   driven.run(0, 1000);
   t.same(driven.opened, [0, 1]);
   t.end();
@@ -187,13 +202,13 @@ t.test('the smallest window that a receiver reports limits the data in flight', 
 t.test('a receiver that left needs again what was in flight to it', (t) => {
   const driven = new DrivenRateGroup(2);
   driven.run(0, 5);
-  const [first, second] = driven.peers as [SessionPeer, SessionPeer];
-  t.notOk(second.needed.has(0));
-  second.isResponsive = false;
+  const [first, second] = driven.demands as [Demand, Demand];
+  t.notOk(second.needs(0));
+  second.suspend();
   driven.rateGroup.release(second);
-  driven.rateGroup.measure();
-  t.ok(second.needed.has(0), 'of the receiver that left');
-  t.notOk(first.needed.has(0), 'not of the other');
+  driven.measure();
+  t.ok(second.needs(0), 'of the receiver that left');
+  t.notOk(first.needs(0), 'not of the other');
   const before = driven.sent.length;
   driven.run(5, 500);
   t.ok(
@@ -205,11 +220,14 @@ t.test('a receiver that left needs again what was in flight to it', (t) => {
 
 t.test('a separate rate group reads only the blocks it needs', (t) => {
   const driven = new DrivenRateGroup(1, { isMain: false });
-  const [peer] = driven.peers as [SessionPeer];
-  peer.needed.clear();
-  peer.needed.add(3, 4);
-  peer.needed.add(7, 9);
-  driven.rateGroup.wake();
+  const [demand] = driven.demands as [Demand];
+  demand.takeGaps(
+    reportMissing([
+      { kind: 'whole', firstBlock: 3, blockCount: 1 },
+      { kind: 'whole', firstBlock: 7, blockCount: 2 },
+    ]),
+  );
+  driven.measure();
   driven.run(0, 1000);
   t.same(driven.opened, [3, 7, 8]);
   t.end();
@@ -217,16 +235,15 @@ t.test('a separate rate group reads only the blocks it needs', (t) => {
 
 t.test('a block that all receivers have before its round is sent is done', (t) => {
   const driven = new DrivenRateGroup(2, { rateBytesPerSec: 1e6 });
-  for (const peer of driven.peers) peer.isMulticastReachable = true;
-  driven.rateGroup.measure();
-  driven.rateGroup.advance();
-  driven.rateGroup.pollTransmit(0);
+  driven.useGroup();
+  driven.advance();
+  driven.send(0);
   t.equal(driven.sent.at(-1)?.count, 3, 'only part of it has gone to the group');
   const block = driven.rateGroup.rounds.window.find(0);
-  for (const { index } of driven.peers) block?.clearMissing(index);
-  driven.rateGroup.advance();
-  t.same(driven.closed, [0]);
-  driven.rateGroup.pollTransmit(100);
+  for (const { index } of driven.demands) block?.clearMissing(index);
+  driven.advance();
+  t.same(driven.encoder.unloaded, [0]);
+  driven.send(100);
   t.equal(driven.sent.at(-1)?.block, 1, 'the next block follows');
   t.end();
 });

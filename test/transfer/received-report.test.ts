@@ -1,10 +1,10 @@
 /** How a report changes the blocks in flight. */
 import * as fc from 'fast-check';
 import t from 'tap';
-import { RangeSet } from '../../src/base/range-set.js';
 import { SegmentSet } from '../../src/base/segment-set.js';
+import { Path } from '../../src/path/path.js';
 import { BlockWindow } from '../../src/transfer/block-window.js';
-import type { SessionPeer } from '../../src/transfer/peer.js';
+import { Demand } from '../../src/transfer/demand.js';
 import { takeGaps } from '../../src/transfer/received-report.js';
 import { SessionBlock } from '../../src/transfer/sealed-block.js';
 import type { Gap, Report } from '../../src/wire/report.js';
@@ -14,7 +14,7 @@ const all = [0, 1, 2, 3, 4, 5, 6, 7];
 
 /** Blocks from 0 on in flight to one receiver, each sent whole in a burst of its own number. */
 function inFlight(count: number) {
-  const window = new BlockWindow(() => new SessionBlock(segmentCount, 1));
+  const window = new BlockWindow(() => new SessionBlock(segmentCount));
   const blocks: SessionBlock[] = [];
   for (let i = 0; i < count; i++) {
     const block = window.push(i, 0, segmentCount);
@@ -27,12 +27,12 @@ function inFlight(count: number) {
     block.expectFeedback(0);
     blocks.push(block);
   }
-  const peer = { index: 0, needed: new RangeSet(), parts: new Map() } as unknown as SessionPeer;
+  const demand = new Demand(0, new Path({ host: '192.0.2.1', port: 7735 }));
   const take = (cumulativeBurst: number | undefined, described: number, gaps: readonly Gap[]) => {
     const report = { cumulativeBurst, firstBlock: 0, describedBlocks: described, gaps } as Report;
-    takeGaps(window, peer, report, count - 1);
+    takeGaps(window, demand, report, count - 1);
   };
-  return { blocks, peer, take };
+  return { blocks, demand, take };
 }
 
 const part = (firstBlock: number, segments: readonly number[]): Gap => ({
@@ -92,13 +92,13 @@ t.test('blocks that the report does not describe are unchanged', (t) => {
 });
 
 t.test('missing segments of blocks that are not in flight are needed', (t) => {
-  const { peer, take } = inFlight(2);
+  const { demand, take } = inFlight(2);
   take(1, 10, [part(5, [0, 1]), whole(7, 2)]);
   t.same(
-    [...peer.needed.ranges()].flatMap(({ start, end }) => [start, end]),
+    [...demand['needed'].ranges()].flatMap(({ start, end }) => [start, end]),
     [5, 6, 7, 9],
   );
-  t.same([...(peer.parts.get(5)?.segments ?? [])], [0, 1], 'a partial block: which segments');
+  t.same([...(demand['parts'].get(5) ?? [])], [0, 1], 'a partial block: which segments');
   t.end();
 });
 

@@ -28,14 +28,11 @@ function createRounds({
 }: Setup) {
   const sent: Sent[] = [];
   const ended: number[] = [];
-  const rounds = new Rounds(receiverCount, () => new Block(64), {
+  const rounds = new Rounds(() => new Block(64), {
     maxSegments: 64,
+    receiverCount: () => receiverCount,
     isUninterrupted,
     batchLimit: () => batchLimit,
-    transmit: (_nowMs, block, receiver, segments) => {
-      sent.push({ block: block.index, segments: [...segments], receiver });
-      return { to: { host: 'any', port: 1 }, bytes: new Uint8Array(1) };
-    },
     timeoutMs: (_nowMs, block) => {
       ended.push(block.index);
       return timeoutMs;
@@ -59,7 +56,12 @@ function createRounds({
    */
   const sendBatches = (nowMs: number, limit = 10_000) => {
     sent.length = 0;
-    while (sent.length < limit && rounds.pollTransmit(nowMs) !== undefined);
+    while (sent.length < limit) {
+      const part = rounds.next(nowMs);
+      if (part === undefined) break;
+      const { block, segments, receiver } = part;
+      sent.push({ block: block.index, segments: [...segments], receiver });
+    }
     return sent.map(({ block, segments, receiver }) => [block, segments, receiver] as const);
   };
   /** The same as single datagrams. */

@@ -6,8 +6,8 @@
 import { at } from '../../base/assert.js';
 import { P2mpError } from '../../base/errors.js';
 import type { SuccessiveSenders } from '../../endpoint/successive-senders.js';
+import type { SessionMember } from '../../session/outgoing/member.js';
 import type { SessionSender } from '../../session/sender.js';
-import type { SessionPeer } from '../../transfer/peer.js';
 import { dataFramingBytes } from '../../wire/segment-size.js';
 import type { PathFit } from './path-fit.js';
 
@@ -68,7 +68,7 @@ export class NarrowPaths {
    * Records an affected receiver. All recorded receivers are handled together in the next turn of the event
    * loop, because this call can come from an event handler.
    */
-  private note({ index, isSettled }: SessionPeer, reason: string): void {
+  private note({ index, isSettled }: SessionMember, reason: string): void {
     if (isSettled) return;
     if (this.found.size === 0) setImmediate(() => this.handleFound());
     this.found.set(index, reason);
@@ -105,7 +105,7 @@ export class NarrowPaths {
   }
 }
 
-function limitTo(peer: SessionPeer, mostBytes: number | undefined, sizeBytes: number): string {
+function limitTo(peer: SessionMember, mostBytes: number | undefined, sizeBytes: number): string {
   const path = `the path to ${peer.name}`;
   return mostBytes === undefined || mostBytes >= sizeBytes
     ? `${path} does not carry datagrams of ${sizeBytes} bytes`

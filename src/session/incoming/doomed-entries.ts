@@ -1,6 +1,6 @@
 /** The entries that a receiver would delete, as a result for users. */
 import type { DeletionResult } from '../../object/content-store.js';
-import { maxDeletionNames, shownName } from '../../transfer/deletion-names.js';
+import { maxDeletionNames, shownName } from '../../object/deletion-names.js';
 import type { Extra } from '../../wire/lists.js';
 
 /** Describes what would be deleted, for a sender that only asks. */

@@ -1,8 +1,8 @@
 /** Creates the status of an incoming session, and the message that reports its outcome. */
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { Message } from '../../wire/messages.js';
+import { heldBefore, lossRatioOf } from '../figures.js';
 import type { IncomingInfo, IncomingResult, IncomingStatus } from '../receiver-events.js';
-import { heldBefore, lossRatioOf } from '../receiver-status.js';
 
 /** What a session has received so far. */
 export interface ReceptionFigures {

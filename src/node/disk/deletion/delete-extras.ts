@@ -16,9 +16,9 @@ import {
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DeletionResult } from '../../../object/content-store.js';
+import { maxDeletionNames, shownName } from '../../../object/deletion-names.js';
 import { foldersAbove } from '../../../object/entry-name.js';
 import type { FolderEntry } from '../../../object/manifest.js';
-import { maxDeletionNames, shownName } from '../../../transfer/deletion-names.js';
 import type { Extra, UndeletedCause } from '../../../wire/lists.js';
 import { forEachInTurns } from '../../in-turns.js';
 import { describeError, systemCode } from '../../system-error.js';

@@ -1,11 +1,11 @@
 /** Queue of a session sender's outgoing control datagrams, which carry no data. */
-import { assert } from '../base/assert.js';
-import type { Transmit } from '../base/machine.js';
-import { Queue } from '../base/queue.js';
-import type { SessionPeer } from '../transfer/peer.js';
-import type { Message } from '../wire/messages.js';
-import { encodeMessage } from '../wire/messages.js';
-import { maxControlSizeBytes } from '../wire/sizes.js';
+import { assert } from '../../base/assert.js';
+import type { Transmit } from '../../base/machine.js';
+import { Queue } from '../../base/queue.js';
+import type { Message } from '../../wire/messages.js';
+import { encodeMessage } from '../../wire/messages.js';
+import { maxControlSizeBytes } from '../../wire/sizes.js';
+import type { SessionMember } from './member.js';
 
 export class ControlOutbox {
   private readonly transmits = new Queue<Transmit>();
@@ -15,19 +15,20 @@ export class ControlOutbox {
   }
 
   /** Sends a datagram to the receiver's current address. */
-  send({ address }: SessionPeer, bytes: Uint8Array): void {
-    this.transmits.push({ to: address, bytes });
+  send({ path }: SessionMember, bytes: Uint8Array): void {
+    this.transmits.push({ to: path.address, bytes });
   }
 
   /**
    * Sends a message on the receiver's channel. Sends nothing if there is no channel or its message counter is
    * exhausted.
    */
-  sendMessage(peer: SessionPeer, message: Message): void {
-    if (peer.channel === undefined || peer.channel.isSpent) return;
+  sendMessage(member: SessionMember, message: Message): void {
+    const { channel } = member;
+    if (channel === undefined || channel.isSpent) return;
     const encoded = encodeMessage(message);
     assert(encoded.length <= maxControlSizeBytes, 'a message fits one datagram');
-    this.send(peer, peer.channel.seal(encoded));
+    this.send(member, channel.seal(encoded));
   }
 
   shift(): Transmit | undefined {

@@ -1,8 +1,8 @@
 /**
  * The root digest of the content. It is sent only after the source is known not to have changed (SESSIONS 6).
  */
-import type { Delivery } from '../transfer/delivery.js';
-import type { SessionPeer } from '../transfer/peer.js';
+import type { Delivery } from '../../transfer/delivery.js';
+import type { SessionMember } from './member.js';
 
 export class RootDigest {
   /** How many digests were known when the source was last found unchanged; -1 before that. */
@@ -34,18 +34,19 @@ export class RootDigest {
   }
 
   /** Whether the receiver holds all blocks and waits for the digest to verify them. */
-  isAwaitedBy(peer: SessionPeer): boolean {
-    return peer.state === 'whole' && this.delivery.owesNothing(peer);
+  isAwaitedBy({ demand }: SessionMember): boolean {
+    return demand.state === 'whole' && this.delivery.owesNothing(demand);
   }
 
   /** Whether the receiver takes part, its digest is known, and a later check found the source unchanged. */
-  isConfirmedFor({ status, view }: SessionPeer): boolean {
-    const completeAt = status === 'active' ? view?.completeAt : undefined;
+  isConfirmedFor({ status, demand }: SessionMember): boolean {
+    const completeAt = status === 'active' ? demand.view?.completeAt : undefined;
     return completeAt !== undefined && completeAt <= this.confirmedCount;
   }
 
   /** The digest to send to this receiver; undefined unless it waits for one that is confirmed. */
-  dueTo(peer: SessionPeer): Uint8Array | undefined {
-    return this.isConfirmedFor(peer) && this.isAwaitedBy(peer) ? peer.view?.root() : undefined;
+  dueTo(member: SessionMember): Uint8Array | undefined {
+    const isDue = this.isConfirmedFor(member) && this.isAwaitedBy(member);
+    return isDue ? member.demand.view?.root() : undefined;
   }
 }

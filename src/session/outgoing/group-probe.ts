@@ -2,13 +2,13 @@
  * Finds out which receivers can be reached by multicast. The sender sends several probes to the group,
  * because any of them might be lost. A receiver's next report says whether a probe arrived (SESSIONS 3.6).
  */
-import type { Address } from '../base/address.js';
-import { at } from '../base/assert.js';
-import type { TimeMs, Transmit } from '../base/machine.js';
-import type { BlockSeal } from '../security/block-seal.js';
-import { retryTiming } from '../transfer/config.js';
-import { encodeProbeHeader, sessionHeaderSizeBytes } from '../wire/header.js';
-import { tagSizeBytes } from '../wire/sizes.js';
+import type { Address } from '../../base/address.js';
+import { at } from '../../base/assert.js';
+import type { TimeMs, Transmit } from '../../base/machine.js';
+import type { BlockSeal } from '../../security/block-seal.js';
+import { retryTiming } from '../../transfer/config.js';
+import { encodeProbeHeader, sessionHeaderSizeBytes } from '../../wire/header.js';
+import { tagSizeBytes } from '../../wire/sizes.js';
 
 /**
  * Delay before each probe. The first delay begins when a receiver accepts the offer. It gives that receiver

@@ -1,22 +1,20 @@
 /** The outcomes of a session's receivers. Each receiver gets exactly one outcome, which is final. */
-import type { TimeMs } from '../base/machine.js';
-import type { Delivery } from '../transfer/delivery.js';
-import type { SessionPeer } from '../transfer/peer.js';
+import type { TimeMs } from '../../base/machine.js';
+import type { Queue } from '../../base/queue.js';
+import type { Delivery } from '../../transfer/delivery.js';
+import type { SessionReceiverOutcome, SessionSenderEvent } from '../sender-events.js';
 import type { ControlOutbox } from './control-outbox.js';
+import type { SessionMember } from './member.js';
 import { outcomeOf } from './receiver-status.js';
-import type { SessionReceiverOutcome } from './sender-events.js';
 
 export interface ReceiverOutcomesOptions {
-  readonly peers: readonly SessionPeer[];
+  readonly members: readonly SessionMember[];
   readonly contentSizeBytes: number;
   readonly outbox: ControlOutbox;
   readonly delivery: Delivery;
   /** Whether no later session will offer this object. */
   readonly isObjectFinal: boolean;
-  readonly emit: (event: {
-    readonly type: 'receiver';
-    readonly outcome: SessionReceiverOutcome;
-  }) => void;
+  readonly events: Queue<SessionSenderEvent>;
 }
 
 export class ReceiverOutcomes {
@@ -26,7 +24,7 @@ export class ReceiverOutcomes {
   private isObjectFinal: boolean;
 
   constructor(private readonly options: ReceiverOutcomesOptions) {
-    this.unsettledCount = options.peers.length;
+    this.unsettledCount = options.members.length;
     this.isObjectFinal = options.isObjectFinal;
   }
 
@@ -36,44 +34,46 @@ export class ReceiverOutcomes {
 
   /** The outcomes so far. */
   list(nowMs: TimeMs): SessionReceiverOutcome[] {
-    const { peers, contentSizeBytes } = this.options;
-    return peers
-      .filter((peer) => peer.isSettled)
-      .map((peer) => outcomeOf(nowMs, peer, contentSizeBytes));
+    const { members, contentSizeBytes } = this.options;
+    return members
+      .filter(({ isSettled }) => isSettled)
+      .map((member) => outcomeOf(nowMs, member, contentSizeBytes));
   }
 
   settle(
     nowMs: TimeMs,
-    peer: SessionPeer,
+    member: SessionMember,
     status: SessionReceiverOutcome['status'],
     reason?: string,
   ): void {
-    if (peer.isSettled) return;
-    peer.status = status;
-    peer.reason = reason;
-    peer.isResponsive = false;
-    peer.settledAtMs = nowMs;
+    if (member.isSettled) return;
+    member.settle(nowMs, status, reason);
     this.settledAtMs = nowMs;
     this.unsettledCount--;
-    const { delivery, contentSizeBytes, emit } = this.options;
-    delivery.handleChange(peer);
-    emit({ type: 'receiver', outcome: outcomeOf(nowMs, peer, contentSizeBytes) });
+    const { delivery, contentSizeBytes, events } = this.options;
+    delivery.dismiss(member.demand);
+    events.push({ type: 'receiver', outcome: outcomeOf(nowMs, member, contentSizeBytes) });
   }
 
   /** Sends the receiver a `bye` with the reason and settles its outcome. */
-  dismiss(nowMs: TimeMs, peer: SessionPeer, status: 'aborted' | 'failed', reason: string): void {
-    if (peer.isSettled) return;
-    for (let i = 0; i < abortCopies; i++) this.sendBye(peer, reason);
-    this.settle(nowMs, peer, status, reason);
+  dismiss(
+    nowMs: TimeMs,
+    member: SessionMember,
+    status: 'aborted' | 'failed',
+    reason: string,
+  ): void {
+    if (member.isSettled) return;
+    for (let i = 0; i < abortCopies; i++) this.sendBye(member, reason);
+    this.settle(nowMs, member, status, reason);
   }
 
   /**
    * Sends a `bye`. Without a reason it confirms the receiver's outcome; with a reason it ends the receiver's
    * session.
    */
-  sendBye(peer: SessionPeer, reason = ''): void {
+  sendBye(member: SessionMember, reason = ''): void {
     const { isObjectFinal: isFinal } = this;
-    this.options.outbox.sendMessage(peer, { kind: 'bye', reason, isFinal });
+    this.options.outbox.sendMessage(member, { kind: 'bye', reason, isFinal });
   }
 
   /**
@@ -86,7 +86,7 @@ export class ReceiverOutcomes {
 
   /** Hands over all receivers that have no outcome yet: another session offers them the object again. */
   leaveToNextSession(): void {
-    for (const peer of this.options.peers) if (!peer.isSettled) peer.status = 'aborted';
+    for (const member of this.options.members) if (!member.isSettled) member.handOver();
     this.unsettledCount = 0;
     this.isObjectFinal = false;
   }

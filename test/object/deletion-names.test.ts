@@ -1,6 +1,6 @@
 /** What a sender remembers of the lists of its receivers, which may lie. */
 import t from 'tap';
-import { DeletionNames } from '../../src/transfer/deletion-names.js';
+import { DeletionNames } from '../../src/object/deletion-names.js';
 
 const nothingSpared = () => false;
 const listOf = (part: number, ...names: string[]) => ({

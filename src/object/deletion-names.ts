@@ -2,8 +2,9 @@
  * What one receiver would delete, as its sender knows it. A receiver may lie, so the sender keeps a bounded number of
  * names.
  */
-import { checkEntryName, foldersAbove } from '../object/entry-name.js';
+
 import type { Extra, Extras } from '../wire/lists.js';
+import { checkEntryName, foldersAbove } from './entry-name.js';
 
 /** Maximum number of names of one receiver that a sender keeps for the result. */
 export const maxDeletionNames = 1000;

@@ -2,9 +2,9 @@
  * Delays the content until all receivers are ready or the first ready receiver has waited long enough
  * (SESSIONS 3.8).
  */
-import type { TimeMs } from '../base/machine.js';
-import { retryTiming } from '../transfer/config.js';
-import type { SessionPeer } from '../transfer/peer.js';
+import type { TimeMs } from '../../base/machine.js';
+import { retryTiming } from '../../transfer/config.js';
+import type { SessionMember } from './member.js';
 
 export class StartBarrier {
   private opened = false;
@@ -12,7 +12,7 @@ export class StartBarrier {
   private readyAtMs: TimeMs | undefined;
 
   constructor(
-    private readonly peers: readonly SessionPeer[],
+    private readonly members: readonly SessionMember[],
     private readonly reportIntervalMs: number,
   ) {}
 
@@ -30,13 +30,13 @@ export class StartBarrier {
     let isAnyReady = false;
     let isAnyAwaited = false;
     let isAnyNarrow = false;
-    for (const peer of this.peers) {
+    for (const { isSettled, deferral, handshake, demand, path } of this.members) {
       // A receiver that is about to restart will not be ready in time.
-      if (peer.isSettled || peer.deferral !== undefined) continue;
-      const { isReady } = peer;
+      if (isSettled || deferral !== undefined) continue;
+      const { isReady } = demand;
       if (isReady) isAnyReady = true;
-      if (!isReady || !(peer.isMulticastReachable || isGroupSettled)) isAnyAwaited = true;
-      if (peer.handshake?.isBeingProbed) isAnyNarrow = true;
+      if (!isReady || !(path.isMulticastReachable || isGroupSettled)) isAnyAwaited = true;
+      if (handshake?.isBeingProbed) isAnyNarrow = true;
     }
     if (!isAnyReady) return undefined;
     this.readyAtMs ??= nowMs;

@@ -8,27 +8,18 @@ import type { DigestView } from './digest-view.js';
 /** Maximum number of blocks being read for the digest at the same time: enough to keep a disk busy. */
 const maxPending = 8;
 
-export interface DigestPassOptions {
-  /** Whether the digest of this block of the content is known or a rate group is reading the block. */
-  readonly isTaken: (block: number) => boolean;
-  /** Requests a block of the content. */
-  readonly need: (block: number) => void;
-}
-
 export class DigestPass {
   private readonly pending = new Set<number>();
 
-  constructor(private readonly options: DigestPassOptions) {}
-
-  /** Requests the next blocks for the receivers of this view. */
-  advance(view: DigestView): void {
-    const { isTaken, need } = this.options;
-    while (this.pending.size < maxPending) {
-      const block = view.nextToRead((each) => isTaken(each) || this.pending.has(each));
-      if (block === undefined) return;
-      this.pending.add(block);
-      need(block);
-    }
+  /**
+   * The next block of the content to read for the receivers of this view.
+   * @param isTaken whether the digest of a block is known or a rate group is reading the block
+   */
+  next(view: DigestView, isTaken: (block: number) => boolean): number | undefined {
+    if (this.pending.size >= maxPending) return undefined;
+    const block = view.nextToRead((each) => isTaken(each) || this.pending.has(each));
+    if (block !== undefined) this.pending.add(block);
+    return block;
   }
 
   isReading(block: number): boolean {

@@ -4,8 +4,8 @@
  */
 import type { Hash } from '../base/hash.js';
 import type { Range, RangeSet } from '../base/range-set.js';
-import type { DigestTree } from '../object/digest-tree.js';
-import { MaskedTree } from '../object/masked-tree.js';
+import type { DigestTree } from './digest-tree.js';
+import { MaskedTree } from './masked-tree.js';
 
 /** A place in the blocks that a view needs. */
 interface Cursor {
@@ -88,37 +88,29 @@ export class DigestView {
   }
 }
 
-/** A receiver that a view belongs to. */
-interface ViewUser {
-  readonly kept: RangeSet;
-  view: DigestView | undefined;
-}
-
 /** The views of all receivers of a session. Receivers that keep the same blocks share one. */
 export class DigestViews {
   private readonly views = new Map<string, DigestView>();
 
   constructor(
     private readonly hash: Hash,
-    private readonly tree: DigestTree,
+    readonly tree: DigestTree,
   ) {}
 
-  /** The receiver has announced all blocks that it keeps. From now on, this list is final. */
-  assign(receiver: ViewUser): void {
-    if (receiver.view !== undefined) return;
-    const { kept } = receiver;
+  /**
+   * Opens the view of a receiver that has announced all blocks that it keeps.
+   * @param kept a set that no longer changes
+   */
+  open(kept: RangeSet): DigestView {
     const key = [...kept.ranges()].map(({ start, end }) => `${start}-${end}`).join();
     const view = this.views.get(key) ?? new DigestView(this.hash, this.tree, kept);
     this.views.set(key, view);
     view.users++;
-    receiver.view = view;
+    return view;
   }
 
-  /** The receiver has its outcome, or starts over. */
-  drop(receiver: ViewUser): void {
-    const { view } = receiver;
-    receiver.view = undefined;
-    if (view === undefined) return;
+  /** Closes the view of a receiver that has its outcome or starts over. */
+  close(view: DigestView): void {
     view.users--;
     if (view.users > 0) return;
     for (const [key, each] of this.views) if (each === view) this.views.delete(key);

@@ -1,0 +1,58 @@
+/** Whether multicast data reaches a receiver (SESSIONS 3.6). */
+import type { Report } from '../wire/report.js';
+
+/**
+ * A receiver counts as unreachable by multicast after this many consecutive reports without new multicast
+ * datagrams.
+ */
+const maxStalledReports = 4;
+
+export class GroupReach {
+  private reachable = false;
+  /** Whether multicast stopped reaching the receiver, so that it is not tried again before the receiver restarts. */
+  private isLost = false;
+  /** Number of consecutive reports without new multicast datagrams. */
+  private stalledReports = 0;
+  /** Number of datagrams that had been sent to the group when the receiver last reported. */
+  private sentAtReport = 0;
+  /** Estimated number of datagrams received by multicast. Lost unicast datagrams make the estimate too low. */
+  private received = 0;
+
+  get isReachable(): boolean {
+    return this.reachable;
+  }
+
+  /**
+   * @param isUsed whether the sender uses multicast for this receiver
+   * @param sentToGroup number of datagrams sent to the group so far
+   * @param sentByUnicast number of datagrams sent to the receiver alone since it began to count
+   * @returns whether `isReachable` has changed
+   */
+  takeReport(report: Report, isUsed: boolean, sentToGroup: number, sentByUnicast: number): boolean {
+    // Estimates how many datagrams arrived by multicast: all arrivals minus all unicast datagrams sent. Lost
+    // unicast datagrams make the estimate too low. At worst, the sender then uses unicast unnecessarily.
+    const byGroup = report.segmentsReceived - sentByUnicast;
+    if (byGroup > this.received) {
+      this.received = byGroup;
+      this.stalledReports = 0;
+    } else if (report.state === 'receiving' && sentToGroup > this.sentAtReport) {
+      this.stalledReports++;
+    }
+    this.sentAtReport = sentToGroup;
+    if (this.stalledReports >= maxStalledReports) this.isLost = true;
+    const before = this.reachable;
+    this.reachable = isUsed && report.isMulticastReachable && !this.isLost;
+    return this.reachable !== before;
+  }
+
+  /** Serves the receiver by unicast until a report says again that multicast reaches it. */
+  leave(): void {
+    this.reachable = false;
+  }
+
+  /** The receiver has restarted. */
+  restart(): void {
+    this.isLost = false;
+    this.received = 0;
+  }
+}

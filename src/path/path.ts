@@ -1,0 +1,208 @@
+/**
+ * The path to one receiver, as its sender knows it: where the receiver is, how long a round trip takes, what is in
+ * flight, and whether multicast reaches the receiver.
+ */
+import type { Address } from '../base/address.js';
+import type { TimeMs } from '../base/machine.js';
+import type { RttLimits } from '../base/rtt.js';
+import { RttEstimator } from '../base/rtt.js';
+import { burstsAhead } from '../wire/header.js';
+import type { Report } from '../wire/report.js';
+import { CandidateAddresses } from './candidate-addresses.js';
+import type { ControlledPath } from './congestion/congestion-control.js';
+import { GroupReach } from './group-reach.js';
+import type { PathSample } from './path-model.js';
+import { PathModel } from './path-model.js';
+import { ReturnPath } from './return-path.js';
+import { SentBursts } from './sent-bursts.js';
+
+/**
+ * Minimum delay that counts as queueing on the return path. Late reads and clock drift can cause shorter
+ * delays.
+ */
+const leastQueueMs = 10;
+
+const rttLimits: RttLimits = {
+  initialMs: 100,
+  granularityMs: 1,
+  minMs: 5,
+  maxMs: 5000,
+  maxBackoffMs: 5000,
+};
+
+export class Path implements ControlledPath {
+  private readonly ownModel = new PathModel();
+  private readonly estimator = new RttEstimator(rttLimits);
+  private candidates: CandidateAddresses;
+  /** The path that the receiver's reports take. */
+  private back = new ReturnPath();
+  private readonly reach = new GroupReach();
+  /** Unicast bursts sent to the receiver, and the number of their datagrams that have arrived or are lost. */
+  private readonly unicastBursts = new SentBursts();
+  private unicastOver = 0;
+  /** Number of multicast datagrams of the receiver's rate group that have arrived or are lost. */
+  private groupOver = 0;
+  /** Number of unicast datagrams that had been sent when the receiver last reset its counters to zero. */
+  private unicastBase = 0;
+  private inFlightCount = 0;
+
+  /** @param otherAddresses further addresses of the receiver, if any */
+  constructor(address: Address, otherAddresses?: readonly Address[]) {
+    this.candidates = new CandidateAddresses(address, otherAddresses);
+  }
+
+  /** The address in use. */
+  get address(): Address {
+    return this.candidates.current;
+  }
+
+  get addresses(): CandidateAddresses {
+    return this.candidates;
+  }
+
+  /** Takes over what an earlier session learned about the receiver's addresses. */
+  adoptAddresses({ addresses }: Path): void {
+    this.candidates = addresses;
+  }
+
+  get rtt(): Pick<RttEstimator, 'rttMs' | 'timeoutMs'> {
+    return this.estimator;
+  }
+
+  /** Delivery rate, round-trip time and loss. The congestion controller feeds it. */
+  get model(): Readonly<PathModel> {
+    return this.ownModel;
+  }
+
+  /** `gapMs` is the minimum time between two reports, so that they do not fill the path; 0 for no minimum. */
+  get returnPath(): { readonly gapMs: number } {
+    return this.back;
+  }
+
+  get isMulticastReachable(): boolean {
+    return this.reach.isReachable;
+  }
+
+  /** Number of unicast and multicast datagrams in flight when `measureInFlight` was last called. */
+  get inFlight(): number {
+    return this.inFlightCount;
+  }
+
+  /** @param groupTotal number of datagrams that the receiver's rate group has sent to the multicast group */
+  measureInFlight(groupTotal: number): void {
+    const unicast = this.unicastBursts.total - this.unicastOver;
+    this.inFlightCount = this.isMulticastReachable
+      ? unicast + groupTotal - this.groupOver
+      : unicast;
+  }
+
+  /** Takes the time from a request to its answer. It is an upper bound, because it includes processing time. */
+  handleHandshakeRtt(nowMs: TimeMs, rttMs: number): void {
+    this.ownModel.takeHandshakeRtt(nowMs, rttMs);
+  }
+
+  /** Records datagrams sent to the receiver by unicast. */
+  handleSent(nowMs: TimeMs, burst: number, count: number): void {
+    this.unicastBursts.add(nowMs, burst, count);
+  }
+
+  /** Takes the time from which a report's queueing on the return path is found. @returns whether the minimum time between reports has changed */
+  handleStamp(nowMs: TimeMs, stampMs: number): boolean {
+    return this.back.take(nowMs, stampMs);
+  }
+
+  /**
+   * Takes what a report says about the datagrams sent.
+   * @param lastBurst the last burst that was started; undefined before the first burst
+   * @param groupBursts the bursts that the receiver's rate group sent to the multicast group
+   * @returns the sample for the path's model, if the report has one
+   */
+  handleReport(
+    nowMs: TimeMs,
+    report: Report,
+    lastBurst: number | undefined,
+    groupBursts: SentBursts,
+  ): PathSample | undefined {
+    const { unicastBursts, isMulticastReachable } = this;
+    const { cumulativeBurst, largestBurst, ackDelayMs } = report;
+    if (largestBurst === undefined || lastBurst === undefined) return undefined;
+    // A report of a burst that was never sent results from forged data.
+    if (burstsAhead(lastBurst, largestBurst) < 0) return undefined;
+    const sentUpTo = (burst: number) =>
+      unicastBursts.totalUpTo(burst) + (isMulticastReachable ? groupBursts.totalUpTo(burst) : 0);
+    if (cumulativeBurst !== undefined && burstsAhead(lastBurst, cumulativeBurst) >= 0) {
+      this.unicastOver = Math.max(this.unicastOver, unicastBursts.totalUpTo(cumulativeBurst));
+      this.groupOver = Math.max(this.groupOver, groupBursts.totalUpTo(cumulativeBurst));
+      unicastBursts.forgetBefore(cumulativeBurst);
+    }
+    const sentAtMs = Math.max(
+      unicastBursts.sentAtMs(largestBurst) ?? -Infinity,
+      (isMulticastReachable ? groupBursts.sentAtMs(largestBurst) : undefined) ?? -Infinity,
+    );
+    const reportedAtMs = nowMs - ackDelayMs;
+    if (sentAtMs === -Infinity || reportedAtMs < sentAtMs) return undefined;
+    this.estimator.sample(reportedAtMs - sentAtMs);
+    return {
+      nowMs,
+      arrivedAtMs: this.withoutQueueBack(sentAtMs, reportedAtMs),
+      sentAtMs,
+      beganAtMs: Math.min(
+        unicastBursts.beganAtMs,
+        isMulticastReachable ? groupBursts.beganAtMs : Infinity,
+      ),
+      sentUpToLargest: sentUpTo(largestBurst),
+      sentUpToCumulative: sentUpTo(cumulativeBurst ?? largestBurst),
+      sent: unicastBursts.total + (isMulticastReachable ? groupBursts.total : 0),
+      received: report.segmentsReceived,
+    };
+  }
+
+  /** Estimated arrival time of the newest datagram, without the time that the report spent in a queue. */
+  private withoutQueueBack(sentAtMs: TimeMs, reportedAtMs: TimeMs): TimeMs {
+    const { queueMs } = this.back;
+    if (queueMs < leastQueueMs) return reportedAtMs;
+    const soonestMs = Math.min(reportedAtMs, sentAtMs + this.model.minRttMs);
+    return Math.max(soonestMs, reportedAtMs - queueMs);
+  }
+
+  /**
+   * Takes what a report says about multicast.
+   * @param isUsed whether the sender uses multicast for this receiver
+   * @param sentToGroup number of datagrams sent to the group so far
+   * @param groupTotal the part of them that the receiver's rate group has sent
+   * @returns whether `isMulticastReachable` has changed
+   */
+  handleGroupReport(
+    report: Report,
+    isUsed: boolean,
+    sentToGroup: number,
+    groupTotal: number,
+  ): boolean {
+    const sentByUnicast = this.unicastBursts.total - this.unicastBase;
+    if (!this.reach.takeReport(report, isUsed, sentToGroup, sentByUnicast)) return false;
+    // Multicast datagrams sent so far do not count as in flight to this receiver.
+    this.groupOver = groupTotal;
+    this.ownModel.restart();
+    return true;
+  }
+
+  /** The path is measured anew, because the way of sending to the receiver has changed. */
+  restartModel(): void {
+    this.ownModel.restart();
+  }
+
+  /** Serves the receiver by unicast until a report says again that multicast reaches it. */
+  leaveGroup(): void {
+    this.reach.leave();
+  }
+
+  /** The receiver has restarted. Its counters begin at zero again. */
+  restart(groupTotal: number): void {
+    this.reach.restart();
+    this.back = new ReturnPath();
+    this.unicastBase = this.unicastBursts.total;
+    this.unicastOver = this.unicastBursts.total;
+    this.groupOver = groupTotal;
+    this.ownModel.restart();
+  }
+}

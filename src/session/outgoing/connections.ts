@@ -1,0 +1,442 @@
+/**
+ * The sender's connections to its receivers. This class opens a channel to each receiver, offers the object, polls for
+ * overdue reports, and repeats every request until the receiver answers (SESSIONS 3, 5.5). What it needs from the
+ * session, it queues as actions.
+ */
+import type { Address } from '../../base/address.js';
+import type { TimeMs } from '../../base/machine.js';
+import { Queue } from '../../base/queue.js';
+import type { PortRefusedEvent, RefusalCode } from '../../base/refusal.js';
+import { PollBudget } from '../../path/poll-budget.js';
+import type { SessionCrypto } from '../../security/crypto.js';
+import { maxOpenCopies, narrowPathAnswers, OutgoingHandshake } from '../../security/handshake.js';
+import { retryTiming } from '../../transfer/config.js';
+import type { Delivery } from '../../transfer/delivery.js';
+import type { FaultKind } from '../../wire/faults.js';
+import type { ChannelPacket } from '../../wire/header.js';
+import type { Message, Offer } from '../../wire/messages.js';
+import { dataFramingBytes } from '../../wire/segment-size.js';
+import type { ControlOutbox } from './control-outbox.js';
+import type { SessionMember } from './member.js';
+import { narrowPathReason, unreachedReason } from './path-failures.js';
+import type { RootDigest } from './root-digest.js';
+
+export interface ConnectionsOptions {
+  readonly session: number;
+  readonly offer: Offer;
+  readonly members: readonly SessionMember[];
+  readonly outbox: ControlOutbox;
+  readonly delivery: Delivery;
+  readonly rootDigest: RootDigest;
+  readonly crypto: SessionCrypto;
+  readonly mssBytes: number;
+  readonly livenessTimeoutMs: number;
+  readonly reportIntervalMs: number;
+  /** Time between requests to different receivers. The spacing spreads their answers over time. */
+  readonly spacingMs: number;
+  readonly pollsPerSec: number;
+}
+
+/** What the session must do for its connections. */
+export type ConnectionAction =
+  /** Count a fault. */
+  | {
+      readonly type: 'fault';
+      readonly kind: FaultKind;
+      readonly from: Address;
+      readonly bytes: Uint8Array;
+    }
+  /** The receiver has shown its key: decide whether to trust that key. */
+  | { readonly type: 'identify'; readonly member: SessionMember }
+  /** The receiver's first answer came from a candidate address other than the first one. */
+  | { readonly type: 'other-address'; readonly member: SessionMember }
+  /** The receiver answers only small hellos. Full-size hellos might exceed the path MTU. */
+  | { readonly type: 'narrow-path'; readonly member: SessionMember }
+  /** The receiver has fallen silent. The other receivers need not wait for it. */
+  | { readonly type: 'silent'; readonly member: SessionMember }
+  /** Fail the receiver. `isReachable` says whether to send it the reason. */
+  | {
+      readonly type: 'fail';
+      readonly member: SessionMember;
+      readonly reason: string;
+      readonly isReachable: boolean;
+    };
+
+/** Command that should be running on a receiver's host, as named in messages. */
+const receiverProgram = 'p2mp receive';
+
+/** Minimum interval between two checks of all timers, divided by the number of receivers. */
+const checkGrainMs = 0.01;
+
+/** Retry delay when the poll budget is exhausted. */
+const pollRetryMs = 10;
+
+/** A receiver that answers but makes no progress fails after this many liveness timeouts. */
+const stuckTimes = 4;
+
+/**
+ * Maximum silence before a poll, as a fraction of the liveness timeout. If two report intervals are longer,
+ * the poll waits for two report intervals.
+ */
+const quietShare = 1 / 3;
+/** Maximum retry interval, as a fraction of the liveness timeout. */
+const waitShare = 1 / 6;
+
+export class Connections {
+  /** When the next receiver needs attention. */
+  private checkAtMs: TimeMs = 0;
+  /** When any receiver last made progress. */
+  private progressAtMs: TimeMs = 0;
+  private readonly polls: PollBudget;
+  private readonly actions = new Queue<ConnectionAction>();
+
+  constructor(private readonly options: ConnectionsOptions) {
+    this.polls = new PollBudget(options.pollsPerSec);
+  }
+
+  get dueAtMs(): TimeMs {
+    return this.checkAtMs;
+  }
+
+  /** The next action, which the session must execute before its next input. */
+  pollAction(): ConnectionAction | undefined {
+    return this.actions.shift();
+  }
+
+  start(nowMs: TimeMs): void {
+    const { members, spacingMs } = this.options;
+    for (const member of members) {
+      member.liveness.restart(nowMs);
+      this.noteProgress(nowMs, member);
+      // Spreads the requests over time, so that the sender can keep up with the answers.
+      member.requests.scheduleAt(nowMs + member.index * spacingMs);
+    }
+    this.handleTimeout(nowMs);
+  }
+
+  /** Records that the receiver has made progress or is busy with its disk. */
+  noteProgress(nowMs: TimeMs, { liveness, demand }: SessionMember): void {
+    liveness.handleProgress(nowMs, demand.neededDatagramsSent);
+    this.progressAtMs = nowMs;
+  }
+
+  /** Records that this process was suspended. The suspension does not count as silence of the receivers. */
+  handleStop(stoppedMs: number): void {
+    this.progressAtMs += stoppedMs;
+    for (const member of this.options.members) member.handleStop(stoppedMs);
+  }
+
+  /** Handles every receiver whose timer has expired. */
+  handleTimeout(nowMs: TimeMs): void {
+    const { members } = this.options;
+    this.checkAtMs = Infinity;
+    for (const member of members) {
+      if (member.isSettled) continue;
+      if (member.polls.repeatAtMs <= nowMs) this.repeatPoll(nowMs, member);
+      const hasFailed = member.requests.atMs <= nowMs && this.handleDue(nowMs, member);
+      if (!hasFailed) this.lookBy(Math.min(member.requests.atMs, member.polls.repeatAtMs));
+    }
+    this.checkAtMs = Math.max(this.checkAtMs, nowMs + members.length * checkGrainMs);
+  }
+
+  /** Makes sure that the timers are checked at this time or earlier. */
+  lookBy(atMs: TimeMs): void {
+    this.checkAtMs = Math.min(this.checkAtMs, atMs);
+  }
+
+  /** Sends the request that fits the receiver's status, and schedules its retransmission. */
+  sendRequest(nowMs: TimeMs, member: SessionMember, which: 'first' | 'again' = 'first'): void {
+    member.requests.scheduleRepetition(nowMs, which, this.maxWaitMs);
+    this.lookBy(member.requests.atMs);
+    switch (member.status) {
+      case 'connecting':
+        this.sendHandshake(nowMs, member, which);
+        break;
+      case 'offered':
+        this.sendOffer(nowMs, member, which);
+        break;
+      case 'active':
+        this.sendPollOrRoot(nowMs, member);
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** Sets the time of the next request to the receiver, whatever was scheduled before. */
+  scheduleAt(member: SessionMember, atMs: TimeMs): void {
+    member.requests.scheduleAt(atMs);
+    this.lookBy(atMs);
+  }
+
+  /** Schedules requests to these receivers one after another. */
+  scheduleEachFrom(members: Iterable<SessionMember>, fromMs: TimeMs): void {
+    let atMs = fromMs;
+    for (const member of members) {
+      this.scheduleAt(member, atMs);
+      atMs += this.options.spacingMs;
+    }
+  }
+
+  /** @returns false if the poll budget is exhausted */
+  poll(nowMs: TimeMs, member: SessionMember): boolean {
+    const { polls, liveness } = member;
+    if (polls.areExhausted) {
+      this.dropOut(nowMs, member);
+      return true;
+    }
+    // A receiver that is about to fail is polled regardless of the budget.
+    const silentMs = nowMs - liveness.lastReceivedAtMs;
+    const isUrgent = silentMs >= this.options.livenessTimeoutMs / 2;
+    if (!this.polls.take(nowMs) && !isUrgent) return false;
+    polls.handleSent(nowMs);
+    this.options.outbox.sendMessage(member, this.pollOf(member));
+    return true;
+  }
+
+  /**
+   * Polls a receiver whose report is overdue, until the report arrives.
+   * @param sentAtMs time at which the overdue round was sent
+   */
+  pollOverdue(nowMs: TimeMs, member: SessionMember, sentAtMs: TimeMs): void {
+    const { polls, path } = member;
+    if (member.status !== 'active') return;
+    // A poll that was sent before the round does not count.
+    const dueAtMs = polls.atMs < sentAtMs ? nowMs : polls.nextAtMs(path.rtt.timeoutMs);
+    polls.repeatAt(dueAtMs);
+    if (dueAtMs <= nowMs) this.repeatPoll(nowMs, member);
+    this.lookBy(polls.repeatAtMs);
+  }
+
+  private repeatPoll(nowMs: TimeMs, member: SessionMember): void {
+    const { polls, demand, path } = member;
+    polls.repeatAt(Infinity);
+    if (!this.options.delivery.isOverdue(demand)) return;
+    const isSent = this.poll(nowMs, member);
+    // After too many unanswered polls, `poll` starts a new handshake.
+    if (member.status !== 'active') return;
+    polls.repeatAt(isSent ? polls.nextAtMs(path.rtt.timeoutMs) : nowMs + pollRetryMs);
+  }
+
+  private pollOf({ demand, path }: SessionMember): Message {
+    const { delivery } = this.options;
+    return {
+      kind: 'poll',
+      burst: delivery.lastWholeBurst(demand),
+      hasTags: delivery.usesTags,
+      leavesGroup: delivery.isSlowReceiver(demand),
+      reportGapMs: path.returnPath.gapMs,
+    };
+  }
+
+  /** Handles a handshake packet from a receiver. */
+  handleHandshake(
+    nowMs: TimeMs,
+    member: SessionMember,
+    packet: ChannelPacket,
+    from: Address,
+    bytes: Uint8Array,
+  ): void {
+    const { status, handshake, path, requests, liveness } = member;
+    if (status !== 'connecting' || handshake === undefined) return;
+    const outcome = handshake.handle(packet);
+    const isAnswer = outcome === 'advanced' || outcome === 'small-only';
+    if (isAnswer) {
+      liveness.handleAnswer();
+      if (path.addresses.noteAnswer(from)) this.actions.push({ type: 'other-address', member });
+    }
+    if (outcome === 'advanced' && requests.sentAtMs !== undefined) {
+      path.handleHandshakeRtt(nowMs, nowMs - requests.sentAtMs);
+    }
+    if (outcome === 'other-version') {
+      // The packet is not authenticated, so its version causes a failure only if no handshake succeeds.
+      this.actions.push({ type: 'fault', kind: 'other-version', from, bytes });
+      member.noteOtherVersion(packet.version);
+    } else if (outcome === 'bad-handshake') {
+      this.actions.push({ type: 'fault', kind: 'bad-handshake', from, bytes });
+      // The answer might be forged, so it only restarts the handshake and does not fail the receiver.
+      member.dropHandshake();
+    } else if (outcome === 'small-only') {
+      this.handleSmallAnswer(nowMs, member, handshake.smallAnswers);
+    } else if (outcome === 'advanced') {
+      // The answer does not prove the receiver's identity, so the liveness timeout keeps running.
+      if (handshake.stage === 'trust') this.actions.push({ type: 'identify', member });
+      else this.sendRequest(nowMs, member);
+    }
+  }
+
+  /**
+   * Records an ICMP error: a receiver's port refuses datagrams. The liveness timeout is not shortened,
+   * because the receiver might start later and because anyone on the path can forge ICMP.
+   * @returns the event to report; undefined if another address might still answer, if the refusal was
+   * reported before, or if the receiver announced a restart
+   */
+  noteRefusal(member: SessionMember, at: Address, code: RefusalCode): PortRefusedEvent | undefined {
+    const reason = member.addresses.noteRefusal(at, code, receiverProgram);
+    if (reason === undefined || member.deferral !== undefined) return undefined;
+    const { livenessTimeoutMs } = this.options;
+    return { type: 'port-refused', receiver: member.name, reason, livenessTimeoutMs };
+  }
+
+  /** Maximum retry interval, limited so that even a short liveness timeout leaves time for a few attempts. */
+  private get maxWaitMs(): number {
+    return Math.min(retryTiming.maxMs, this.options.livenessTimeoutMs * waitShare);
+  }
+
+  /** @returns whether the receiver fails */
+  private handleDue(nowMs: TimeMs, member: SessionMember): boolean {
+    const { livenessTimeoutMs } = this.options;
+    const { status, liveness, deferral } = member;
+    const waitsSinceMs = Math.min(liveness.lastReceivedAtMs, deferral?.sinceMs ?? Infinity);
+    if (status !== 'identifying' && nowMs - waitsSinceMs >= livenessTimeoutMs) {
+      const reason = this.silenceReason(member);
+      this.actions.push({ type: 'fail', member, reason, isReachable: false });
+      return true;
+    }
+    const reason = status === 'active' ? this.stuckReason(nowMs, member) : undefined;
+    if (reason === undefined) this.sendRequest(nowMs, member, 'again');
+    else this.actions.push({ type: 'fail', member, reason, isReachable: true });
+    return reason !== undefined;
+  }
+
+  /** Reason to fail a receiver that still answers; undefined if there is none. */
+  private stuckReason(nowMs: TimeMs, member: SessionMember): string | undefined {
+    const { livenessTimeoutMs } = this.options;
+    const { demand, liveness } = member;
+    if (demand.unreachedMs >= livenessTimeoutMs)
+      return unreachedReason(member.name, this.options.mssBytes, livenessTimeoutMs);
+    const limitMs = stuckTimes * livenessTimeoutMs;
+    // A receiver with nothing to do is waiting for other receivers and cannot make progress.
+    if (nowMs - liveness.progressAtMs >= limitMs / 2 && !this.isAsked(member)) {
+      const isBlocked = this.options.members.some(
+        (other) => other !== member && this.isBlocking(other),
+      );
+      liveness.excuseUntil(isBlocked ? nowMs : this.progressAtMs);
+    }
+    if (nowMs - liveness.progressAtMs < limitMs) return undefined;
+    return `answers, but has made no progress for ${limitMs / 1000} s`;
+  }
+
+  /** Whether other receivers might be waiting for this one. */
+  private isBlocking(member: SessionMember): boolean {
+    return member.status === 'active' && this.isAsked(member);
+  }
+
+  /** Whether the receiver has work to do: data to receive, or a digest to verify. */
+  private isAsked(member: SessionMember): boolean {
+    const { demand, liveness } = member;
+    return demand.state === 'whole'
+      ? this.options.rootDigest.dueTo(member) !== undefined
+      : demand.neededDatagramsSent > liveness.neededSentAtProgress;
+  }
+
+  private sendHandshake(nowMs: TimeMs, member: SessionMember, which: 'first' | 'again'): void {
+    // A receiver that sent a cookie and then fell silent might have restarted.
+    const { requests, path } = member;
+    if (member.handshake?.stage === 'open' && which === 'again') {
+      requests.noteAttempt(which);
+      if (requests.areExhausted) member.dropHandshake();
+    }
+    requests.noteSent(nowMs, which === 'again' && member.handshake !== undefined);
+    if (member.handshake === undefined) this.beginHandshake(member);
+    path.addresses.noteAttempt();
+    const datagrams = member.handshake?.nextDatagrams() ?? [];
+    for (const bytes of datagrams) this.options.outbox.send(member, bytes);
+  }
+
+  private beginHandshake(member: SessionMember): void {
+    const { crypto, session, mssBytes } = this.options;
+    const sizeBytes = mssBytes + dataFramingBytes;
+    member.beginHandshake(new OutgoingHandshake(crypto, session, member.index, sizeBytes));
+  }
+
+  private sendOffer(nowMs: TimeMs, member: SessionMember, which: 'first' | 'again'): void {
+    const { requests } = member;
+    requests.noteAttempt(which);
+    if (requests.areExhausted) {
+      // The receiver might have restarted, or the handshake was corrupted.
+      member.startOver();
+      this.sendRequest(nowMs, member);
+      return;
+    }
+    // Sends more copies with each repetition, because a flooded receiver answers only some of them.
+    const copies = Math.min(2 ** (requests.attemptCount - 1), maxOpenCopies);
+    const { outbox } = this.options;
+    for (let i = 0; i < copies; i++) {
+      const confirmation = member.handshake?.datagram;
+      if (confirmation !== undefined) outbox.send(member, confirmation);
+      outbox.sendMessage(member, this.offerTo(member));
+    }
+  }
+
+  /** The offer to this receiver. A slow receiver is served by unicast and need not join the group. */
+  private offerTo({ demand }: SessionMember): Offer {
+    const { delivery, offer } = this.options;
+    return delivery.isSlowReceiver(demand) ? { ...offer, groupHost: '' } : offer;
+  }
+
+  private sendPollOrRoot(nowMs: TimeMs, member: SessionMember): void {
+    const { livenessTimeoutMs, reportIntervalMs } = this.options;
+    const askAfterMs = Math.min(retryTiming.quietMs, livenessTimeoutMs * quietShare);
+    const quietMs = Math.max(askAfterMs, 2 * reportIntervalMs);
+    const isQuiet = nowMs - member.liveness.lastReceivedAtMs >= quietMs;
+    if (member.polls.isDue || isQuiet) {
+      member.polls.setDue(!this.poll(nowMs, member));
+      // After too many unanswered polls, `poll` starts a new handshake.
+      if (member.status !== 'active') return;
+    }
+    const digest = this.options.rootDigest.dueTo(member);
+    if (digest !== undefined) this.options.outbox.sendMessage(member, { kind: 'root', digest });
+  }
+
+  /**
+   * Handles a receiver that is about to restart: retries the handshake until the liveness timeout expires.
+   */
+  defer(nowMs: TimeMs, member: SessionMember, reason: string): void {
+    member.defer(nowMs, reason);
+    this.lookBy(member.requests.atMs);
+  }
+
+  /** Handles a receiver that has fallen silent: retries the handshake in case the receiver comes back. */
+  private dropOut(nowMs: TimeMs, member: SessionMember): void {
+    member.startOver();
+    this.actions.push({ type: 'silent', member });
+    this.sendRequest(nowMs, member);
+  }
+
+  /**
+   * Handles the answer to a small hello. The receiver is reachable, so the sender soon repeats both sizes of
+   * hello to find out whether the path MTU is too small for the full size.
+   */
+  private handleSmallAnswer(nowMs: TimeMs, member: SessionMember, smallAnswers: number): void {
+    this.scheduleAt(member, nowMs + retryTiming.firstMs);
+    if (smallAnswers === narrowPathAnswers.suspected) {
+      this.actions.push({ type: 'narrow-path', member });
+    } else if (smallAnswers === narrowPathAnswers.certain) {
+      const reason = narrowPathReason(member.name, this.options.mssBytes);
+      this.actions.push({ type: 'fail', member, reason, isReachable: true });
+    }
+  }
+
+  private silenceReason(member: SessionMember): string {
+    const seconds = this.options.livenessTimeoutMs / 1000;
+    const refusal = member.addresses.describeRefusal(receiverProgram);
+    if (member.deferral !== undefined) {
+      return refusal === undefined
+        ? member.deferral.reason
+        : `${member.deferral.reason}; now ${refusal}`;
+    }
+    if (member.otherVersion !== undefined) {
+      return `uses protocol version ${member.otherVersion}; install the same release on both sides`;
+    }
+    const smallAnswers = member.handshake?.smallAnswers ?? 0;
+    if (smallAnswers >= narrowPathAnswers.suspected)
+      return narrowPathReason(member.name, this.options.mssBytes);
+    if (refusal !== undefined) {
+      return member.hasAnswered ? `has not responded for ${seconds} s; now ${refusal}` : refusal;
+    }
+    if (member.hasAnswered) return `has not responded for ${seconds} s; send again once it is back`;
+    const { port } = member.address;
+    return `no answer${member.addresses.describe()} for ${seconds} s; is ${receiverProgram} running there, and does a firewall let UDP port ${port} through?`;
+  }
+}

@@ -1,0 +1,280 @@
+/** One receiver of a session, as the sender knows it: from the first request to the outcome. */
+import type { Address } from '../../base/address.js';
+import { assert } from '../../base/assert.js';
+import type { TimeMs } from '../../base/machine.js';
+import { DeletionNames } from '../../object/deletion-names.js';
+import type { CandidateAddresses } from '../../path/candidate-addresses.js';
+import { Path } from '../../path/path.js';
+import type { OutgoingHandshake } from '../../security/handshake.js';
+import type { SecureChannel } from '../../security/secure-channel.js';
+import { Demand } from '../../transfer/demand.js';
+import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
+import { isEqualBytes } from '../../wire/byte-codec.js';
+import type { Undeleted } from '../../wire/lists.js';
+import type { Done } from '../../wire/messages.js';
+import { Liveness } from './liveness.js';
+import { Polls, Requests } from './requests.js';
+
+/** The outcome of a receiver. */
+export type SessionOutcomeStatus = 'complete' | 'failed' | 'refused' | 'aborted';
+
+/** The stage of a receiver in a session, or its outcome. */
+export type SessionMemberStatus =
+  /** There is no contact yet, or contact was lost. The sender keeps trying to connect. */
+  | 'connecting'
+  /** The user or the program has to decide whether to trust the receiver's key. */
+  | 'identifying'
+  /** The object has been offered to the receiver. */
+  | 'offered'
+  /** The receiver has accepted the offer. */
+  | 'active'
+  | SessionOutcomeStatus;
+
+/** Figures that a receiver reports when it is done. */
+interface DeletionFigures {
+  readonly unchangedFiles: number;
+  readonly deletedEntries: number;
+  readonly undeletedEntries: number;
+}
+
+export class SessionMember {
+  readonly name: string;
+  readonly path: Path;
+  readonly demand: Demand;
+  readonly requests = new Requests();
+  readonly polls = new Polls();
+  readonly liveness = new Liveness();
+  /** What the receiver announced that it would delete. */
+  readonly deletion = new DeletionNames();
+
+  private stage: SessionMemberStatus = 'connecting';
+  private hasOutcome = false;
+  private settledReason: string | undefined;
+  private ownName: string | undefined;
+  private begunHandshake: OutgoingHandshake | undefined;
+  private openChannel: SecureChannel | undefined;
+  private trustedKey: Uint8Array | undefined;
+  private restartWait: { sinceMs: TimeMs; readonly reason: string } | undefined;
+  private versionSeen: number | undefined;
+  private startedMs: TimeMs | undefined;
+  private settledMs: TimeMs | undefined;
+  /** Message number of the receiver's last report. */
+  private lastReport = -1;
+  private figures: DeletionFigures = { unchangedFiles: 0, deletedEntries: 0, undeletedEntries: 0 };
+  private spared: readonly Undeleted[] = [];
+
+  constructor(
+    /** The receiver's number in the session. */
+    readonly index: number,
+    { name, address, otherAddresses }: ReceiverSpec,
+  ) {
+    this.name = name;
+    this.path = new Path(address, otherAddresses);
+    this.demand = new Demand(index, this.path);
+  }
+
+  get address(): Address {
+    return this.path.address;
+  }
+
+  get addresses(): CandidateAddresses {
+    return this.path.addresses;
+  }
+
+  get hasAnswered(): boolean {
+    return this.liveness.hasAnswered;
+  }
+
+  get answerCount(): number {
+    return this.liveness.answerCount;
+  }
+
+  get status(): SessionMemberStatus {
+    return this.stage;
+  }
+
+  get isSettled(): boolean {
+    return this.hasOutcome;
+  }
+
+  /** Whether the receiver owes an answer. */
+  get isAwaited(): boolean {
+    const { status, polls } = this;
+    return (
+      status === 'connecting' ||
+      status === 'offered' ||
+      (status === 'active' && polls.unansweredCount > 0)
+    );
+  }
+
+  /** The reason of its outcome, if there is one. */
+  get reason(): string | undefined {
+    return this.settledReason;
+  }
+
+  /** The name that the receiver reported. */
+  get selfName(): string | undefined {
+    return this.ownName;
+  }
+
+  /** Time at which the receiver first accepted the offer. */
+  get startedAtMs(): TimeMs | undefined {
+    return this.startedMs;
+  }
+
+  get settledAtMs(): TimeMs | undefined {
+    return this.settledMs;
+  }
+
+  // --- Connecting
+
+  get handshake(): OutgoingHandshake | undefined {
+    return this.begunHandshake;
+  }
+
+  get channel(): SecureChannel | undefined {
+    return this.openChannel;
+  }
+
+  /**
+   * Set while the receiver is about to restart: when the wait began, and the reason that the receiver gave.
+   */
+  get deferral(): { readonly sinceMs: TimeMs; readonly reason: string } | undefined {
+    return this.restartWait;
+  }
+
+  /** Version field of an answer that uses another protocol version. Such an answer is not authenticated. */
+  get otherVersion(): number | undefined {
+    return this.versionSeen;
+  }
+
+  noteOtherVersion(version: number): void {
+    this.versionSeen = version;
+  }
+
+  beginHandshake(handshake: OutgoingHandshake): void {
+    this.begunHandshake = handshake;
+    this.requests.beginHandshake();
+  }
+
+  dropHandshake(): void {
+    this.begunHandshake = undefined;
+  }
+
+  /** Starts to connect again. The old channel is used until there is a new one. */
+  startOver(): void {
+    this.stage = 'connecting';
+    this.begunHandshake = undefined;
+    this.polls.handleAnswer();
+  }
+
+  /** Starts to connect again once the receiver has restarted. */
+  defer(nowMs: TimeMs, reason: string): void {
+    this.restartWait ??= { sinceMs: nowMs, reason };
+    this.startOver();
+    this.openChannel = undefined;
+    this.requests.scheduleRarely(nowMs);
+  }
+
+  /** The receiver has shown its key. @returns whether the key was trusted before */
+  identify(): boolean {
+    this.stage = 'identifying';
+    this.requests.stop();
+    const { trustedKey } = this;
+    return trustedKey !== undefined && isEqualBytes(trustedKey, this.shownKey);
+  }
+
+  /** The key that the receiver has shown in the handshake. */
+  get shownKey(): Uint8Array {
+    const receiverKey = this.begunHandshake?.receiverKey;
+    assert(receiverKey !== undefined, 'the receiver has shown its key');
+    return receiverKey;
+  }
+
+  trust(nowMs: TimeMs): void {
+    this.trustedKey = this.shownKey;
+    // While the user was prompted, the receiver had nothing to answer. This time does not count as silence.
+    this.liveness.restart(nowMs);
+  }
+
+  /** Completes the handshake. @param secret the secret of an invitation from this receiver, if there is one */
+  prove(secret: Parameters<OutgoingHandshake['prove']>[0]): void {
+    assert(this.begunHandshake !== undefined, 'a handshake that waits for trust');
+    this.begunHandshake.prove(secret);
+    this.openChannel = this.begunHandshake.channel;
+    this.stage = 'offered';
+  }
+
+  // --- Taking part
+
+  /** The receiver has accepted the offer. */
+  accept(nowMs: TimeMs, selfName: string): void {
+    this.stage = 'active';
+    this.restartWait = undefined;
+    this.begunHandshake = undefined;
+    this.ownName = selfName;
+    this.startedMs ??= nowMs;
+    this.requests.endHandshake();
+    this.polls.setDue(false);
+    this.lastReport = -1;
+    this.deletion.clear();
+  }
+
+  /** Whether the receiver was active and fell silent. */
+  get isSilent(): boolean {
+    return this.stage === 'connecting' && this.startedMs !== undefined;
+  }
+
+  /** The receiver answers on its old channel: it was unreachable but did not restart. */
+  comeBack(): void {
+    this.stage = 'active';
+    this.begunHandshake = undefined;
+  }
+
+  /** @returns whether this report is newer than all others */
+  takeReportNumber(counter: number): boolean {
+    if (counter <= this.lastReport) return false;
+    this.lastReport = counter;
+    return true;
+  }
+
+  // --- The outcome
+
+  /** Figures that the receiver reported when it was done. */
+  get done(): DeletionFigures {
+    return this.figures;
+  }
+
+  /** The first entries that the receiver should have deleted and did not. */
+  get undeleted(): readonly Undeleted[] {
+    return this.spared;
+  }
+
+  takeDone(done: Done): void {
+    this.demand.takeFinal(done);
+    const { unchangedFiles, deletedEntries, undeletedEntries, undeleted } = done;
+    this.figures = { unchangedFiles, deletedEntries, undeletedEntries };
+    this.spared = undeleted;
+  }
+
+  settle(nowMs: TimeMs, status: SessionOutcomeStatus, reason: string | undefined): void {
+    assert(!this.isSettled, 'an outcome is final');
+    this.hasOutcome = true;
+    this.stage = status;
+    this.settledReason = reason;
+    this.settledMs = nowMs;
+  }
+
+  /** Another session takes the receiver over. */
+  handOver(): void {
+    this.hasOutcome = true;
+    this.stage = 'aborted';
+  }
+
+  /** This process was suspended. That time does not count as silence. */
+  handleStop(stoppedMs: number): void {
+    this.liveness.handleStop(stoppedMs);
+    this.demand.handleStop(stoppedMs);
+    if (this.restartWait !== undefined) this.restartWait.sinceMs += stoppedMs;
+  }
+}

@@ -1,0 +1,221 @@
+/** Handles the messages that a session sender gets from its receivers: accept, refuse, report, nodes request, done. */
+import type { Address } from '../../base/address.js';
+import type { TimeMs } from '../../base/machine.js';
+import type { Queue } from '../../base/queue.js';
+import type { SessionGeometry } from '../../object/geometry.js';
+import { manifestLimits } from '../../object/manifest.js';
+import { retryTiming } from '../../transfer/config.js';
+import type { Delivery } from '../../transfer/delivery.js';
+import type { Extras, Kept } from '../../wire/lists.js';
+import { maxRangesPerPart } from '../../wire/lists.js';
+import type { Done, Message, NodesRequest, Refuse } from '../../wire/messages.js';
+import { maxNodesPerMessage } from '../../wire/messages.js';
+import type { Report } from '../../wire/report.js';
+import type { SessionSenderEvent } from '../sender-events.js';
+import type { Connections } from './connections.js';
+import type { ControlOutbox } from './control-outbox.js';
+import type { GroupProbe } from './group-probe.js';
+import type { SessionMember } from './member.js';
+import type { ReceiverOutcomes } from './receiver-outcomes.js';
+import type { RootDigest } from './root-digest.js';
+
+export interface ReceiverMessagesOptions {
+  readonly geometry: SessionGeometry;
+  readonly members: readonly SessionMember[];
+  readonly outbox: ControlOutbox;
+  readonly delivery: Delivery;
+  readonly rootDigest: RootDigest;
+  readonly outcomes: ReceiverOutcomes;
+  readonly connections: Connections;
+  /** Undefined without a multicast group. */
+  readonly probe: GroupProbe | undefined;
+  readonly events: Queue<SessionSenderEvent>;
+  /** Whether a receiver must not delete this entry. Undefined with the deletion `none`. */
+  readonly isSpared: ((name: string, isFolder: boolean) => boolean) | undefined;
+}
+
+/** The most ranges that a receiver can keep: every second file of a manifest with the most entries. */
+const maxKeptRanges = manifestLimits.entryCount / 2 + maxRangesPerPart;
+
+export class ReceiverMessages {
+  private reports = 0;
+
+  constructor(private readonly options: ReceiverMessagesOptions) {}
+
+  /** Number of reports received so far. */
+  get reportCount(): number {
+    return this.reports;
+  }
+
+  /**
+   * Handles an authentic message from a receiver that has no outcome yet.
+   * @param counter the number of the message on its channel
+   * @returns false if messages of this kind are not for senders
+   */
+  handle(
+    nowMs: TimeMs,
+    member: SessionMember,
+    from: Address,
+    counter: number,
+    message: Message,
+  ): boolean {
+    member.liveness.handleMessage(nowMs);
+    member.path.addresses.noteAnswer(from);
+    member.polls.handleAnswer();
+    // The receiver answers on its old channel although a new handshake has begun. It was unreachable but did
+    // not restart.
+    if (member.isSilent) this.handleReturn(nowMs, member);
+    return this.handleMessage(nowMs, member, counter, message);
+  }
+
+  private handleReturn(nowMs: TimeMs, member: SessionMember): void {
+    member.comeBack();
+    this.options.delivery.resume(member.demand);
+    this.options.connections.sendRequest(nowMs, member);
+  }
+
+  private handleMessage(
+    nowMs: TimeMs,
+    member: SessionMember,
+    counter: number,
+    message: Message,
+  ): boolean {
+    switch (message.kind) {
+      case 'accept':
+        this.handleAccept(nowMs, member, message.name);
+        return true;
+      case 'refuse':
+        this.handleRefuse(nowMs, member, message);
+        return true;
+      case 'report':
+        // The report describes blocks that do not exist, so the receiver does not have the same geometry.
+        if (message.report.describedBlocks > this.options.geometry.blockCount) return false;
+        this.handleReport(nowMs, member, counter, message.report);
+        return true;
+      case 'nodes-request':
+        this.handleNodesRequest(nowMs, member, message);
+        return true;
+      case 'done':
+        this.handleDone(nowMs, member, message);
+        return true;
+      case 'kept':
+        return this.handleKept(nowMs, member, message);
+      case 'extras':
+        return this.handleExtras(nowMs, member, message);
+      default:
+        return false;
+    }
+  }
+
+  private handleAccept(nowMs: TimeMs, member: SessionMember, selfName: string): void {
+    if (member.status !== 'offered') return;
+    const { connections, delivery, probe, events } = this.options;
+    member.accept(nowMs, selfName);
+    connections.noteProgress(nowMs, member);
+    events.push({ type: 'connect', receiver: member.name, selfName });
+    // The receiver might have restarted, so everything that it reported before is discarded.
+    delivery.start(member.demand);
+    probe?.restart(nowMs);
+    connections.sendRequest(nowMs, member);
+  }
+
+  private handleRefuse(nowMs: TimeMs, member: SessionMember, refuse: Refuse): void {
+    if (refuse.isTemporary) {
+      this.defer(nowMs, member, refuse.reason);
+      return;
+    }
+    const { outcomes } = this.options;
+    outcomes.sendBye(member);
+    outcomes.settle(nowMs, member, 'refused', this.refusalReason(refuse));
+  }
+
+  private refusalReason({ reason, sameAs }: Refuse): string {
+    const same = sameAs === undefined ? undefined : this.options.members[sameAs];
+    return same === undefined ? reason : `is the same receiver as ${same.name}; name it once`;
+  }
+
+  private defer(nowMs: TimeMs, member: SessionMember, reason: string): void {
+    if (member.status !== 'offered') return;
+    if (member.deferral === undefined) {
+      this.options.events.push({ type: 'deferred', receiver: member.name, reason });
+    }
+    this.options.connections.defer(nowMs, member, reason);
+  }
+
+  private handleReport(
+    nowMs: TimeMs,
+    member: SessionMember,
+    counter: number,
+    report: Report,
+  ): void {
+    // Ignores a report that arrives before the receiver's `accept` message or after a newer report.
+    if (member.status !== 'active' || !member.takeReportNumber(counter)) return;
+    const { connections, delivery, rootDigest } = this.options;
+    const { demand, path } = member;
+    this.reports++;
+    const hasCome = report.missingBytes < (demand.missingBytes ?? Infinity);
+    if (hasCome || report.state === 'preparing' || report.state === 'storing') {
+      connections.noteProgress(nowMs, member);
+    }
+    const wasWaiting = rootDigest.isAwaitedBy(member);
+    const hasNewGap = path.handleStamp(nowMs, report.stampMs);
+    delivery.handleReport(nowMs, demand, report);
+    if (hasNewGap) connections.poll(nowMs, member);
+    // Multicast data fills the path of a slow receiver until that receiver has left the group.
+    if (report.isMulticastReachable && delivery.isSlowReceiver(demand))
+      this.askToLeave(nowMs, member);
+    if (!wasWaiting && rootDigest.isAwaitedBy(member)) connections.sendRequest(nowMs, member);
+  }
+
+  private askToLeave(nowMs: TimeMs, member: SessionMember): void {
+    if (nowMs - member.polls.atMs >= retryTiming.firstMs)
+      this.options.connections.poll(nowMs, member);
+  }
+
+  private handleNodesRequest(nowMs: TimeMs, member: SessionMember, request: NodesRequest): void {
+    const { connections, outbox } = this.options;
+    const { view } = member.demand;
+    if (view?.completeAt === undefined) return;
+    connections.noteProgress(nowMs, member);
+    const { height, firstNode } = request;
+    const count = Math.min(request.count, maxNodesPerMessage);
+    const digests = view.nodes(height, firstNode, count);
+    if (digests.length > 0)
+      outbox.sendMessage(member, { kind: 'nodes', height, firstNode, digests });
+  }
+
+  /** @returns false if blocks are out of range */
+  private handleKept(nowMs: TimeMs, member: SessionMember, { part, ranges }: Kept): boolean {
+    const { geometry, connections, outbox } = this.options;
+    const contentBlocks = geometry.blockCount - geometry.manifestBlockCount;
+    const hasRoom = member.demand.keptRangeCount + ranges.length <= maxKeptRanges;
+    if ((ranges.at(-1)?.end ?? 0) > contentBlocks || !hasRoom) return false;
+    // The `accept` message has not arrived yet. When it arrives, it would discard the list.
+    if (member.status !== 'active') return true;
+    connections.noteProgress(nowMs, member);
+    member.demand.keep(ranges);
+    outbox.sendMessage(member, { kind: 'noted', part, spared: [] });
+    return true;
+  }
+
+  /** @returns false if the sender did not ask for such a list */
+  private handleExtras(nowMs: TimeMs, member: SessionMember, extras: Extras): boolean {
+    const { connections, outbox, isSpared } = this.options;
+    // The sender did not ask what the receiver would delete.
+    if (isSpared === undefined) return false;
+    // The `accept` message has not arrived yet. When it arrives, it would discard the list.
+    if (member.status !== 'active') return true;
+    connections.noteProgress(nowMs, member);
+    const spared = member.deletion.take(extras, isSpared);
+    outbox.sendMessage(member, { kind: 'noted', part: extras.part, spared });
+    return true;
+  }
+
+  private handleDone(nowMs: TimeMs, member: SessionMember, done: Done): void {
+    const { outcomes } = this.options;
+    outcomes.sendBye(member);
+    member.takeDone(done);
+    const reason = done.reason === '' ? undefined : done.reason;
+    outcomes.settle(nowMs, member, done.isComplete ? 'complete' : 'failed', reason);
+  }
+}

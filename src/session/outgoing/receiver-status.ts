@@ -1,0 +1,77 @@
+/** The status of one receiver, for users and programs. */
+import { formatAddress } from '../../base/address.js';
+import { assert } from '../../base/assert.js';
+import type { TimeMs } from '../../base/machine.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import { heldBefore, lossRatioOf } from '../figures.js';
+import type { SessionReceiverOutcome, SessionReceiverStatus } from '../sender-events.js';
+import type { SessionMember } from './member.js';
+
+/** @param isConfirmed whether the root digest for this receiver is known, so that it can verify */
+export function statusOf(
+  nowMs: TimeMs,
+  member: SessionMember,
+  contentSizeBytes: number,
+  isConfirmed: boolean,
+): SessionReceiverStatus {
+  const { demand, path } = member;
+  const { rttMs } = path.rtt;
+  const { missingBytes = contentSizeBytes, receivedBytes } = demand;
+  const heldBytes = Math.max(0, contentSizeBytes - missingBytes);
+  return {
+    receiver: member.name,
+    address: formatAddress(path.address),
+    ...withoutUndefined({ selfName: member.selfName }),
+    status: member.status,
+    activity: activityOf(member, isConfirmed),
+    ...withoutUndefined({ reason: member.reason }),
+    heldBytes,
+    heldBeforeBytes: heldBefore(heldBytes, receivedBytes),
+    receivedBytes,
+    elapsedMs: Math.max(0, (member.settledAtMs ?? nowMs) - (member.startedAtMs ?? nowMs)),
+    datagramsSent: demand.datagramsSent,
+    repairs: demand.repairs,
+    datagramsLost: demand.segmentsLost,
+    lossRatio: lossRatioOf(demand.segmentsLost, demand.segmentsReceived),
+    ...withoutUndefined({ rttMs }),
+    usesGroup: path.isMulticastReachable,
+    ...member.done,
+  };
+}
+
+/** The status of a receiver that has its outcome. */
+export function outcomeOf(
+  nowMs: TimeMs,
+  member: SessionMember,
+  contentSizeBytes: number,
+): SessionReceiverOutcome {
+  assert(member.isSettled, 'the receiver has its outcome');
+  const status = statusOf(nowMs, member, contentSizeBytes, true) as SessionReceiverOutcome;
+  const { undeleted } = member;
+  const { deletedEntries, undeletedEntries } = status;
+  const left = new Set(undeleted.flatMap(({ name }) => [name, `${name}/`]));
+  const isKnown = undeletedEntries === undeleted.length;
+  const deletedNames = isKnown ? member.deletion.names.filter((name) => !left.has(name)) : [];
+  return {
+    ...status,
+    ...(deletedEntries === 0 || deletedNames.length === 0 ? {} : { deletedNames }),
+    ...(undeleted.length === 0 ? {} : { undeleted }),
+  };
+}
+
+function activityOf(member: SessionMember, isConfirmed: boolean): string {
+  switch (member.status) {
+    case 'connecting':
+      if (member.deferral !== undefined) return 'waiting for its restart';
+      if (member.addresses.isRefused) return 'port refused, retrying';
+      return member.hasAnswered ? 'silent, retrying' : 'connecting';
+    case 'identifying':
+      return 'waiting for key approval';
+    case 'active':
+      if (member.demand.state === 'whole')
+        return isConfirmed ? 'verifying' : 'waiting for the digest';
+      return member.demand.state;
+    default:
+      return member.status;
+  }
+}

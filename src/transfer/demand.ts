@@ -1,0 +1,298 @@
+/** What one receiver still needs of a session's blocks, and what its reports say about itself. */
+import type { TimeMs } from '../base/machine.js';
+import type { Range } from '../base/range-set.js';
+import { RangeSet } from '../base/range-set.js';
+import type { SegmentSet } from '../base/segment-set.js';
+import type { DigestView, DigestViews } from '../object/digest-view.js';
+import type { Path } from '../path/path.js';
+import type { ReceiverState, Report } from '../wire/report.js';
+import type { SessionBlock } from './sealed-block.js';
+
+/**
+ * Minimum number of datagrams after which their absence at the receiver counts as evidence. Random loss rarely hits
+ * this many datagrams in a row.
+ */
+const leastUnreachedDatagrams = 8;
+
+/** What a receiver says about itself when it has its outcome. */
+export interface FinalFigures {
+  readonly isComplete: boolean;
+  readonly receivedBytes: number;
+  readonly segmentsReceived: number;
+  readonly segmentsLost: number;
+}
+
+export class Demand {
+  private isBeingServed = false;
+  /** Blocks that the receiver misses and that are not in flight to the receiver. */
+  private readonly needed = new RangeSet();
+  /**
+   * Needed blocks that were already sent to the receiver, in whole or in part, and then dropped from the
+   * window. Sending these blocks again counts as repair.
+   */
+  private readonly sentInVain = new RangeSet();
+  /** The missing segments of the partial blocks of the last report, by block number. */
+  private parts = new Map<number, SegmentSet>();
+  /** Content blocks that the receiver keeps unread. It announces them before it reports its gaps. */
+  private kept = new RangeSet();
+  private digestView: DigestView | undefined;
+
+  private lastState: ReceiverState = 'preparing';
+  private lastMissingBytes: number | undefined;
+  private lastWindowBlocks = Infinity;
+  private reportedAtMs: TimeMs = 0;
+  private hasReportedGaps = false;
+  /** Content bytes received in this session: before the receiver's last restart, and since that restart. */
+  private earlierBytes = 0;
+  private laterBytes = 0;
+  private arrivedCount = 0;
+  private lostCount = 0;
+
+  private sentCount = 0;
+  private repairCount = 0;
+  private neededSentCount = 0;
+  private neededSentAtArrival = 0;
+  /**
+   * Time at which the first needed datagram was sent after the last reported arrival; undefined if none has
+   * been sent since then.
+   */
+  private unreachedSinceMs: TimeMs | undefined;
+
+  constructor(
+    /** The receiver's number in the session. */
+    readonly index: number,
+    readonly path: Path,
+  ) {}
+
+  // --- Service
+
+  /** Whether the sender sends data to the receiver and expects its reports. */
+  get isServed(): boolean {
+    return this.isBeingServed;
+  }
+
+  /** Begins or continues to serve the receiver. */
+  resume(): void {
+    this.isBeingServed = true;
+  }
+
+  /** Stops serving the receiver, which might come back. */
+  suspend(): void {
+    this.isBeingServed = false;
+  }
+
+  /** Discards everything that the receiver has reported, because the receiver might have restarted. */
+  restart(): void {
+    this.needed.clear();
+    this.parts.clear();
+    this.kept = new RangeSet();
+    this.lastState = 'preparing';
+    this.lastMissingBytes = undefined;
+    this.earlierBytes += this.laterBytes;
+    this.laterBytes = 0;
+    this.noteArrival();
+  }
+
+  /** The receiver has its outcome. */
+  end(): void {
+    this.needed.clear();
+  }
+
+  // --- Needed blocks
+
+  get needsNothing(): boolean {
+    return this.needed.isEmpty;
+  }
+
+  /** Whether the receiver misses the block, and the block is not in flight to it. */
+  needs(block: number): boolean {
+    return this.needed.has(block);
+  }
+
+  /** The first needed block from this one on. */
+  nextNeeded(from: number): number | undefined {
+    return this.needed.nextFrom(from);
+  }
+
+  /** Hands over a needed block, which is in flight from now on. */
+  handOver(block: SessionBlock): void {
+    this.needed.remove(block.index, block.index + 1);
+    const segments = this.parts.get(block.index);
+    if (segments === undefined) block.setMissing(this.index);
+    else block.setMissingSegments(this.index, segments);
+    if (!this.sentInVain.has(block.index)) return;
+    this.sentInVain.remove(block.index, block.index + 1);
+    block.noteSentBefore(this.index);
+  }
+
+  /** Takes back what the receiver misses of a block in flight. */
+  takeBack(block: SessionBlock): void {
+    block.endFeedback(this.index);
+    if (!block.isPending(this.index)) return;
+    block.clearMissing(this.index);
+    if (block.wasSent(this.index)) this.sentInVain.add(block.index, block.index + 1);
+    this.needed.add(block.index, block.index + 1);
+  }
+
+  /** Replaces the needed blocks by the gaps that a report describes. */
+  takeGaps({ firstBlock, describedBlocks, gaps }: Report): void {
+    if (describedBlocks > firstBlock) this.needed.remove(firstBlock, describedBlocks);
+    this.parts = new Map();
+    for (const gap of gaps) {
+      const end = gap.firstBlock + (gap.kind === 'whole' ? gap.blockCount : 1);
+      this.needed.add(gap.firstBlock, end);
+      if (gap.kind === 'part') this.parts.set(gap.firstBlock, gap.segments);
+    }
+  }
+
+  /**
+   * Updates a block in flight that the last report says is missing.
+   * @param isCovered whether the report covers the block's whole round
+   */
+  updateInFlight(block: SessionBlock, isCovered: boolean): void {
+    const { index } = this;
+    this.needed.remove(block.index, block.index + 1);
+    const segments = this.parts.get(block.index);
+    // If a report does not cover the whole round, it shows which segments have arrived, but not which are
+    // lost.
+    if (isCovered || !block.isPending(index)) {
+      if (segments === undefined) block.setMissing(index);
+      else block.setMissingSegments(index, segments);
+      block.endFeedback(index);
+    } else if (segments !== undefined) {
+      block.keepMissingSegments(index, segments);
+    }
+  }
+
+  // --- Digests
+
+  /** Number of ranges of blocks that the receiver has announced to keep. */
+  get keptRangeCount(): number {
+    return this.kept.rangeCount;
+  }
+
+  /** Notes blocks that the receiver keeps. Once it has reported its gaps, the list is final. */
+  keep(ranges: readonly Range[]): void {
+    if (this.digestView !== undefined) return;
+    for (const { start, end } of ranges) this.kept.add(start, end);
+  }
+
+  /** The digests that the receiver needs; undefined until it has announced all blocks that it keeps. */
+  get view(): DigestView | undefined {
+    return this.digestView;
+  }
+
+  openView(views: DigestViews): void {
+    this.digestView ??= views.open(this.kept);
+  }
+
+  closeView(views: DigestViews): void {
+    if (this.digestView !== undefined) views.close(this.digestView);
+    this.digestView = undefined;
+  }
+
+  // --- Reports
+
+  get state(): ReceiverState {
+    return this.lastState;
+  }
+
+  /** The size of its missing blocks, according to its last report. */
+  get missingBytes(): number | undefined {
+    return this.lastMissingBytes;
+  }
+
+  /** Number of blocks that the receiver has memory for. */
+  get windowBlocks(): number {
+    return this.lastWindowBlocks;
+  }
+
+  /** Whether the receiver has reported its gaps in the content. */
+  get isReady(): boolean {
+    return this.hasReportedGaps;
+  }
+
+  /** Whether the receiver has all blocks that it needs and only waits for the sender's root digest. */
+  get awaitsDigest(): boolean {
+    return this.isServed && this.state === 'whole';
+  }
+
+  /** Content bytes received in this session. */
+  get receivedBytes(): number {
+    return this.earlierBytes + this.laterBytes;
+  }
+
+  get segmentsReceived(): number {
+    return this.arrivedCount;
+  }
+
+  get segmentsLost(): number {
+    return this.lostCount;
+  }
+
+  /** Takes everything from a report but its gaps. @param describesContent whether the report covers the content */
+  takeReport(nowMs: TimeMs, report: Report, describesContent: boolean): void {
+    this.reportedAtMs = nowMs;
+    this.lastState = report.state;
+    this.lastMissingBytes = report.missingBytes;
+    this.lastWindowBlocks = report.windowBlocks;
+    this.laterBytes = report.receivedBytes;
+    this.lostCount = report.segmentsLost;
+    if (report.segmentsReceived > this.arrivedCount) this.noteArrival();
+    this.arrivedCount = report.segmentsReceived;
+    if (describesContent) this.hasReportedGaps = true;
+  }
+
+  takeFinal({ isComplete, ...figures }: FinalFigures): void {
+    if (isComplete) this.lastMissingBytes = 0;
+    this.laterBytes = figures.receivedBytes;
+    this.arrivedCount = figures.segmentsReceived;
+    this.lostCount = figures.segmentsLost;
+  }
+
+  // --- Sent datagrams
+
+  /** Number of data datagrams sent to the receiver, by multicast or unicast. */
+  get datagramsSent(): number {
+    return this.sentCount;
+  }
+
+  get repairs(): number {
+    return this.repairCount;
+  }
+
+  /** Number of datagrams of needed blocks sent to the receiver. */
+  get neededDatagramsSent(): number {
+    return this.neededSentCount;
+  }
+
+  handleSent(nowMs: TimeMs, count: number, repairs: number, isNeeded: boolean): void {
+    this.sentCount += count;
+    this.repairCount += repairs;
+    if (!isNeeded) return;
+    this.neededSentCount += count;
+    this.unreachedSinceMs ??= nowMs;
+  }
+
+  private noteArrival(): void {
+    this.unreachedSinceMs = undefined;
+    this.neededSentAtArrival = this.neededSentCount;
+  }
+
+  /**
+   * Time for which the receiver has reported that no datagrams arrive. The time is 0 while datagrams arrive,
+   * and until enough datagrams were sent for a conclusion.
+   */
+  get unreachedMs(): number {
+    const { unreachedSinceMs, neededSentCount, neededSentAtArrival } = this;
+    const isEnough = neededSentCount - neededSentAtArrival >= leastUnreachedDatagrams;
+    if (unreachedSinceMs === undefined || !isEnough || this.state !== 'receiving') return 0;
+    return Math.max(0, this.reportedAtMs - unreachedSinceMs);
+  }
+
+  /** This process was suspended. The receiver does not count as unreached for that time. */
+  handleStop(stoppedMs: number): void {
+    this.reportedAtMs += stoppedMs;
+    if (this.unreachedSinceMs !== undefined) this.unreachedSinceMs += stoppedMs;
+  }
+}
