@@ -2,7 +2,11 @@
 // It stops by itself after the first complete session.
 import { generateKeyPair, receive } from 'p2mp';
 
-const [dir = 'received', port = '7735'] = process.argv.slice(2);
+const [dir, port = '7735'] = process.argv.slice(2);
+if (dir === undefined) {
+  console.error('usage: node examples/receive.mjs FOLDER [PORT]');
+  process.exit(2);
+}
 const stop = new AbortController();
 process.once('SIGINT', () => stop.abort());
 

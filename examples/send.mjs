@@ -1,12 +1,16 @@
 // Sends files and folders: node examples/send.mjs PATH... HOST:PORT
 import { P2mpError, send } from 'p2mp';
 
-const args = process.argv.slice(2);
-const [host = 'localhost', port = '7735'] = (args.pop() ?? '').split(':');
+const paths = process.argv.slice(2);
+const [host, port = '7735'] = (paths.pop() ?? '').split(':');
+if (host === '' || paths.length === 0) {
+  console.error('usage: node examples/send.mjs PATH... HOST:PORT');
+  process.exit(2);
+}
 
 try {
   const result = await send({
-    paths: args,
+    paths,
     receivers: [{ host, port: Number(port) }],
     // Your rule: true to trust this receiver, or the reason not to. `trustKnownReceivers` reads a file
     // of keys.

@@ -1,4 +1,7 @@
-/** p2mp for Node: the portable core, P2MP-FTP and sessions over real sockets. */
+/**
+ * p2mp for Node: the portable core, P2MP-FTP and sessions over real sockets. `tsc` without `skipLibCheck` needs
+ * `@types/node`.
+ */
 export * from './core.js';
 export type { AnnouncedReceiver } from './discovery/receiver-search.js';
 export type { Announcement, AnnounceOptions } from './node/announce-receiver.js';

@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { didYouMean } from '../base/did-you-mean.js';
 import { P2mpError } from '../base/errors.js';
 import type { Plan } from '../experiment/plan.js';
 import { parsePlan } from '../experiment/plan.js';
@@ -21,13 +22,14 @@ export function listPlans(): string[] {
 
 /** @throws P2mpError SOURCE_UNREADABLE, INVALID_PLAN */
 export async function readPlan(name: string): Promise<{ plan: Plan; planText: string }> {
-  const path = listPlans().includes(name) ? join(plansFolder, `${name}.json`) : name;
+  const plans = listPlans();
+  const path = plans.includes(name) ? join(plansFolder, `${name}.json`) : name;
   let planText: string;
   try {
     planText = await readFile(path, 'utf8');
   } catch (error) {
     const { message } = fileError('SOURCE_UNREADABLE', path, error);
-    const known = `bundled plans: ${listPlans().join(', ')}`;
+    const known = `bundled plans: ${plans.join(', ')}${didYouMean(name, plans)}`;
     throw new P2mpError('SOURCE_UNREADABLE', `plan ${message} (${known})`, { cause: error });
   }
   return { plan: parsePlan(planText, path), planText };

@@ -36,3 +36,10 @@ t.test('an error is one line with its code', async (t) => {
   t.match(sender, { code: 2, stdout: '' });
   t.match(sender.stderr, /^SOURCE_UNREADABLE: .*missing: does not exist; [^\n]+\n$/);
 });
+
+for (const name of ['send', 'receive']) {
+  t.test(`${name} without arguments prints its usage`, async (t) => {
+    const stderr = new RegExp(`^usage: node examples/${name}\\.mjs [^\\n]+\\n$`);
+    t.match(await run(t, name, []).exited, { code: 2, stdout: '', stderr });
+  });
+}

@@ -46,7 +46,12 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
   checkSeparation(args, existsSync);
   const interruption = new AbortController();
   const events = new SendOutput(output, argv.verbose);
-  const chosen = await chooseReceivers(argv, output);
+  let known: Promise<KnownReceivers> | undefined;
+  const loadKnown = () => {
+    known ??= KnownReceivers.load(knownPathOf(argv));
+    return known;
+  };
+  const chosen = await chooseReceivers(argv, loadKnown, output);
   if (chosen === undefined) {
     output.line(`every receiver in ${argv['retry-failed']} is complete: nothing to send`);
     output.flush();
@@ -70,7 +75,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
     ...selectionOf(argv),
     signal: interruption.signal,
     progressIntervalMs: output.isJson ? 1000 : 200,
-    ...(await createTrust(argv, chosen, output, events, interruption.signal)),
+    ...(await createTrust(argv, chosen, loadKnown, output, events, interruption.signal)),
     onEvent: (event) => events.handleEvent(event),
   };
   if (argv['dry-run'] && !argv.delete) return dryRun(output, options, chosen);
@@ -170,7 +175,6 @@ async function sendUntilDone(
 
 interface TrustArguments {
   readonly key: string | undefined;
-  readonly 'known-receivers': string | undefined;
   readonly 'accept-new': boolean;
   readonly open: boolean;
   readonly invite: readonly string[] | undefined;
@@ -181,6 +185,7 @@ interface TrustArguments {
 async function createTrust(
   argv: TrustArguments,
   { specs, fingerprints }: ChosenReceivers,
+  loadKnown: () => Promise<KnownReceivers>,
   output: Output,
   report: SendOutput,
   signal: AbortSignal,
@@ -194,7 +199,7 @@ async function createTrust(
     const pair = hasKey ? { keyPair: await loadKeyPair(keyPath) } : {};
     return { ...pair, trustReceiver: () => true };
   }
-  const known = await KnownReceivers.load(knownPathOf(argv));
+  const known = await loadKnown();
   return {
     ...(await loadKey(argv, keyPath, output)),
     invitations: codes,

@@ -175,7 +175,9 @@ export class ReceiveOutput {
       const goodput = bytesPerSec(receivedBytes, elapsedMs);
       const facts = [
         `${formatBytes(contentSizeBytes)}`,
-        ...(receivedBytes < contentSizeBytes ? [`${formatBytes(receivedBytes)} of it new`] : []),
+        ...(receivedBytes < contentSizeBytes
+          ? [`${formatBytes(receivedBytes)} of it received`]
+          : []),
         ...(result.unchangedFiles === 0
           ? []
           : [`${formatPlural(result.unchangedFiles, 'file')} unchanged`]),

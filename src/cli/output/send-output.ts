@@ -158,7 +158,7 @@ function printDeletion(
   isVerbose: boolean,
 ): void {
   if (isVerbose) {
-    for (const name of deletedNames) output.warn(escapeControls(`${receiver}: deleted ${name}`));
+    for (const name of deletedNames) output.detail(escapeControls(`${receiver}: deleted ${name}`));
   }
   for (const { name, cause } of undeleted) {
     output.error(escapeControls(`${receiver}: ${name}: not deleted: ${undeletedReasons[cause]}`));

@@ -1,6 +1,7 @@
 /** The receivers that a command line of `p2mp send` chooses: by `--to`, which may have `@lan`, or by `--retry-failed`. */
 import { formatAddress } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
+import type { KnownReceivers } from '../../node/keys/known-receivers.js';
 import type { ServerSpec } from '../../node/net/resolve-receivers.js';
 import { parsePort } from '../arguments.js';
 import { single } from '../command.js';
@@ -23,11 +24,13 @@ interface ReceiverArguments extends LanArguments {
 }
 
 /**
+ * @param loadKnown called only if it is needed
  * @returns undefined if no receiver of the earlier run failed
  * @throws P2mpError INVALID_ARGUMENT, SOURCE_UNREADABLE, UNKNOWN_HOST if `@lan` finds no trusted receiver
  */
 export async function chooseReceivers(
   argv: ReceiverArguments,
+  loadKnown: () => Promise<KnownReceivers>,
   output: Output,
 ): Promise<ChosenReceivers | undefined> {
   const { to, 'retry-failed': earlier } = argv;
@@ -46,11 +49,11 @@ export async function chooseReceivers(
   }
   const port = parsePort(single('port', argv.port), 1);
   const items = to.flatMap((each) => each.split(',')).map((each) => each.trim());
-  const others = items.filter((item) => item !== lanName);
+  const others = items.filter((item) => item.toLowerCase() !== lanName);
   const hasLan = others.length < items.length;
   const isOnlyLan = hasLan && others.every((item) => item === '');
   const named = isOnlyLan ? [] : await parseReceivers(others, port);
-  const found = hasLan ? await findLanReceivers(argv, named, output) : [];
+  const found = hasLan ? await findLanReceivers(argv, await loadKnown(), named, output) : [];
   return gather([...named.map((spec) => ({ spec })), ...found]);
 }
 

@@ -8,7 +8,7 @@ import type { AnnouncedReceiver } from '../../discovery/receiver-search.js';
 import { findReceivers } from '../../node/find-receivers.js';
 import { parseInvitation } from '../../node/keys/invitation-code.js';
 import { fingerprint } from '../../node/keys/key-files.js';
-import { KnownReceivers } from '../../node/keys/known-receivers.js';
+import type { KnownReceivers } from '../../node/keys/known-receivers.js';
 import { resolveHost } from '../../node/net/resolve-host.js';
 import type { ServerSpec } from '../../node/net/resolve-receivers.js';
 import { secretFor } from '../../security/invitations.js';
@@ -16,13 +16,11 @@ import { parseInvitations } from '../invitation-list.js';
 import type { Output } from '../output/output.js';
 import { howToTrust, peerJson } from '../output/peers-output.js';
 import { addressOf, sortReceivers, trustOf } from './announced-trust.js';
-import type { KnownReceiversArgument } from './known-receivers-option.js';
-import { knownPathOf } from './known-receivers-option.js';
 
-/** Stands for all trusted receivers on the network. A list of receivers in a file of that name is `@./lan`. */
+/** Stands for all trusted receivers on the network, in any case of letters. A list of receivers in a file of that name is `@./lan`. */
 export const lanName = '@lan';
 
-export interface LanArguments extends KnownReceiversArgument {
+export interface LanArguments {
   readonly invite: readonly string[] | undefined;
   readonly 'accept-new': boolean;
   readonly open: boolean;
@@ -46,10 +44,10 @@ const maxListed = 10;
  */
 export async function findLanReceivers(
   argv: LanArguments,
+  known: KnownReceivers,
   named: readonly ServerSpec[],
   output: Output,
 ): Promise<LanReceiver[]> {
-  const known = await KnownReceivers.load(knownPathOf(argv));
   const isTrusted = await createTrustCheck(argv, known);
   const { receivers, interfaces } = await findReceivers({
     isPreferred: (receiverKey) => known.namesOf(receiverKey).length > 0,

@@ -126,7 +126,7 @@ class FirstUseTrust {
       const others = known.namesOf(receiverKey).join(', ');
       const alias = others === '' ? '' : ` (it is the key of ${others})`;
       const line = knownReceiverLine(name, receiverKey);
-      return `its key ${shown} is not known here${alias}; compare it with the output of "p2mp keygen --show" on that host, then use --accept-new or add this line to ${known.path}: ${line}`;
+      return `its key ${shown} is not known here${alias}; run "p2mp receive --invite" on that host and here the line that it prints; or compare the key with the output of "p2mp keygen --show" there, then use --accept-new or add this line to ${known.path}: ${line}`;
     }
     return (await this.askWithOthers(receiver)) ? undefined : `its key ${shown} was not accepted`;
   }

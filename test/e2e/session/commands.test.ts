@@ -57,7 +57,7 @@ t.test(
     const again = await place.send([sent, '--to', name]).exited;
     t.match(again, { code: 0, stderr: '' }, 'the second time, the key is known');
     t.equal(readFileSync(join(place.senderHome, 'known_receivers'), 'utf8'), known);
-    await program.waitFor(/^sent from 127\.0\.0\.1:\d+: complete, 200 kB, 0 B of it new, /m);
+    await program.waitFor(/^sent from 127\.0\.0\.1:\d+: complete, 200 kB, 0 B of it received, /m);
   },
 );
 

@@ -94,7 +94,7 @@ t.test(
     // Known under names that do not exist: their keys count.
     writeFileSync(known, knownLine('lab1:7735', one.home) + knownLine('lab2:7735', two.home));
 
-    const plan = await sendToLan(place, 2, [file, '--to', '@lan', '--dry-run']);
+    const plan = await sendToLan(place, 2, [file, '--to', '@LAN', '--dry-run']);
     t.equal(plan.code, 0, plan.stderr);
     const planned = parseResult(plan)['receivers'].map(({ address }: JsonEvent) => address);
     const portOf = (address: string) => address.split(':').at(-1) ?? '';
