@@ -46,6 +46,8 @@ t.test('help, version, keys and completion', { buffered }, async (t) => {
     ['--version'],
     ['send', '--help'],
     ['receive', '--help'],
+    ['peers', '--help'],
+    ['digest', '--help'],
     ['experiment', '--help'],
     ['keygen'],
     ['completion', 'bash'],
@@ -57,6 +59,23 @@ t.test('help, version, keys and completion', { buffered }, async (t) => {
   for (const name of ['p2mpclient', 'p2mpserver'] as const) {
     checkQuiet(t, await startCommand(t, name, ['--help']).exited);
   }
+});
+
+t.test('digests, and a search for receivers', { buffered }, async (t) => {
+  const folder = t.testdir({ a: 'abc' });
+  const env = { P2MP_HOME: folder };
+  const digest = await startCommand(t, 'p2mp', ['digest', join(folder, 'a')], { env }).exited;
+  checkQuiet(t, digest);
+  t.match(digest.stdout, /[0-9a-f]{64}/);
+  const args = ['receive', '--open', '--dir', join(folder, 'in'), '--bind', '127.0.0.1'];
+  const receiver = startCommand(t, 'p2mp', [...args, '--port', '0', '--json'], { env });
+  await receiver.waitFor(/"event":"listening"/);
+  const search = ['peers', '--interface', '127.0.0.1', '--json'];
+  const found = await startCommand(t, 'p2mp', search, { env }).exited;
+  checkQuiet(t, found);
+  t.match(parseResult(found), { event: 'result', status: 'found' });
+  receiver.kill('SIGTERM');
+  await receiver.exited;
 });
 
 for (const offload of ['with', 'without']) {
