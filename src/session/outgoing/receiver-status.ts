@@ -3,6 +3,7 @@ import { formatAddress } from '../../base/address.js';
 import { assert } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
+import { foldersAbove } from '../../object/entry-name.js';
 import { heldBefore, lossRatioOf } from '../figures.js';
 import type { SessionReceiverOutcome, SessionReceiverStatus } from '../sender-events.js';
 import type { SessionMember } from './member.js';
@@ -49,7 +50,13 @@ export function outcomeOf(
   const status = statusOf(nowMs, member, contentSizeBytes, true) as SessionReceiverOutcome;
   const { undeleted } = member;
   const { deletedEntries, undeletedEntries } = status;
-  const left = new Set(undeleted.flatMap(({ name }) => [name, `${name}/`]));
+  // The folders around an entry stay with it.
+  const left = new Set(
+    undeleted.flatMap(({ name }) => [
+      name,
+      ...[name, ...foldersAbove(name)].map((each) => `${each}/`),
+    ]),
+  );
   const isKnown = undeletedEntries === undeleted.length;
   const deletedNames = isKnown ? member.deletion.names.filter((name) => !left.has(name)) : [];
   return {

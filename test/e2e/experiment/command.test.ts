@@ -659,7 +659,12 @@ for (const [what, text, places] of [
 t.test('an unknown plan: the existing plans are listed', { buffered }, async (t) => {
   const cwd = t.testdir();
   const exit = await startExperiment(t, ['recievers', '--out', 'out'], { cwd }).exited;
-  checkComplaint(t, exit, 4, /: plan recievers: does not exist; check the name/);
+  checkComplaint(
+    t,
+    exit,
+    4,
+    /: plan recievers: does not exist; check the name.*did you mean receivers\?/,
+  );
   for (const name of readdirSync(join(projectFolder, 'experiments/plans'))) {
     t.match(exit.stderr, name.replace('.json', ''));
   }
