@@ -108,7 +108,10 @@ t.test('a key known under another name is reported', { buffered }, async (t) => 
   t.equal((await place.send([sent, '--to', name, '--accept-new']).exited).code, 0);
   const exit = await place.send([sent, '--to', `localhost:${port}`]).exited;
   t.equal(exit.code, 1);
-  t.match(exit.stderr, `is not known here (it is the key of ${name}); run "p2mp receive --invite" on that host`);
+  t.match(
+    exit.stderr,
+    `is not known here (it is the key of ${name}); run "p2mp receive --invite" on that host`,
+  );
   t.match(exit.stderr, new RegExp(`: localhost:${port} p2mp-x25519 \\S{44}$`, 'm'));
 });
 
