@@ -32,6 +32,8 @@ export class PartialBlock {
     /** Buffer in which each segment is stored at its final offset. Gaps contain data from earlier use. */
     readonly sealed: Uint8Array,
     segmentCount: number,
+    /** Whether the block is sent again, after later blocks, although none of it was lost. */
+    readonly isResent = false,
   ) {
     this.missing = SegmentSet.withCapacity(segmentCount);
     this.missing.fill(segmentCount);

@@ -142,9 +142,10 @@ export class Reassembler {
     for (const { kind, firstBlock: block } of list.gaps) {
       const partial = kind === 'part' ? this.partialBlocks.get(block) : undefined;
       // Segments after the last one that arrived may belong to a later burst and still be in flight, unless a
-      // later block has begun to arrive.
+      // later block has begun to arrive. For a block that is sent again, this means nothing: the later block
+      // arrived first.
       if (partial !== undefined && isCovered(partial.burst)) {
-        partial.noteLoss(block < this.highestBlock);
+        partial.noteLoss(!partial.isResent && block < this.highestBlock);
       }
     }
     return list;
@@ -166,8 +167,11 @@ export class Reassembler {
     this.trackPass(block);
     const sealedBytes = sizeOfBlock(geometry, block) + tagSizeBytes;
     const segmentCount = segmentCountOfBlock(geometry, block);
-    const partial = new PartialBlock(generation, this.takeBuffer(sealedBytes), segmentCount);
-    if (block < this.highestBlock && !this.notLost.delete(block)) partial.noteLoss(true);
+    const wasLost = !this.notLost.delete(block);
+    const isResent = !wasLost && block < this.highestBlock;
+    const buffer = this.takeBuffer(sealedBytes);
+    const partial = new PartialBlock(generation, buffer, segmentCount, isResent);
+    if (wasLost && block < this.highestBlock) partial.noteLoss(true);
     this.partialBlocks.set(block, partial);
     budget.usedBytes += sealedBytes;
     return partial;

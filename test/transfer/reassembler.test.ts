@@ -455,6 +455,32 @@ t.test('a bad block that is sent again was not lost', (t) => {
   t.end();
 });
 
+t.test('what of a bad block has not been sent again yet is not lost', (t) => {
+  const { reassembler } = createReassembler();
+  const isCovered = () => true;
+  for (const block of [0, 1, 2, 3]) takeAll(reassembler, 0, block);
+  reassembler.markMissing(1);
+  for (const segment of [0, 1, 3]) {
+    reassembler.take(0, packetOf(1, segment, { burst: segment }));
+    reassembler.list(0, 4, isCovered);
+  }
+  t.equal(reassembler.segmentsLost, 0, 'its bursts are over, but it is still being sent');
+  takeAll(reassembler, 0, 1);
+  t.equal(reassembler.segmentsLost, 1, 'segment 2 was lost');
+  t.end();
+});
+
+t.test('the end of a bad block that is sent in turn is lost if a later block arrives', (t) => {
+  const { reassembler } = createReassembler();
+  reassembler.markMissing(1);
+  reassembler.take(0, packetOf(1, 0));
+  takeAll(reassembler, 0, 2);
+  reassembler.list(0, 4, () => true);
+  takeAll(reassembler, 0, 1);
+  t.equal(reassembler.segmentsLost, segmentCountOfBlock(small, 1) - 1);
+  t.end();
+});
+
 t.test('a block that found no room was not lost', (t) => {
   const { reassembler, budget } = createReassembler();
   takeAll(reassembler, 0, 0);
