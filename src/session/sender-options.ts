@@ -3,6 +3,7 @@ import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { createSessionGeometry, leastMssBytes, sessionMssLimits } from '../object/geometry.js';
+import type { CreateCongestionController } from '../path/congestion/congestion-control.js';
 import type { SessionCrypto } from '../security/crypto.js';
 import type { ReceivedInvitation } from '../security/invitations.js';
 import { sessionDefaults } from '../transfer/config.js';
@@ -59,6 +60,8 @@ export interface SessionSenderOptions {
    * Fixed rate limit, at least 1,000 bytes per second. By default, the sender is as fast as the path allows.
    */
   readonly rateBytesPerSec?: number;
+  /** Creates the congestion controller of a rate group; by default, `createCongestionController`. */
+  readonly createController?: CreateCongestionController;
   /** Maximum number of reports per second from all receivers together. */
   readonly reportsPerSec?: number;
 }

@@ -106,10 +106,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.reportIntervalMs = reportIntervalMs;
     this.probe = group === undefined ? undefined : new GroupProbe(group, session, seal);
     this.offer = createOffer(options, terms, groupKey);
-    const { manifest, rateBytesPerSec } = options;
+    const { manifest, rateBytesPerSec, createController } = options;
     this.delivery = new Delivery({
       ...{ session, geometry, reportIntervalMs, manifest, seal, group, rateBytesPerSec },
-      hash: crypto.hash,
+      ...{ hash: crypto.hash, createController },
       // Keeps concurrent sessions from probing their paths at the same moments.
       randomPhase: session / 2 ** 32,
     });

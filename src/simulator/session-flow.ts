@@ -17,7 +17,10 @@ import { Simulation } from './simulation.js';
 
 /** Options of a session used as traffic. */
 export interface SessionFlowOptions
-  extends Pick<SessionSenderOptions, 'mssBytes' | 'rateBytesPerSec' | 'reportsPerSec'> {
+  extends Pick<
+    SessionSenderOptions,
+    'mssBytes' | 'rateBytesPerSec' | 'createController' | 'reportsPerSec'
+  > {
   /** Name of the sender's host; receivers are named `<name>1`, `<name>2` and so on. */
   readonly name: string;
   readonly receiverCount: number;

@@ -77,6 +77,7 @@ export interface SimulatedSessionOptions
       | 'blockSizeBytes'
       | 'livenessTimeoutMs'
       | 'rateBytesPerSec'
+      | 'createController'
       | 'reportsPerSec'
       | 'deletion'
       | 'isSpared'
@@ -132,6 +133,7 @@ export const sessionChecks: Checks<SimulatedSessionOptions> = {
   blockSizeBytes: number,
   livenessTimeoutMs: number,
   rateBytesPerSec: number,
+  createController: callback,
   reportsPerSec: number,
   deletion: oneOf(...deletions),
   isSpared: callback,

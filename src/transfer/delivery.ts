@@ -13,6 +13,7 @@ import { DigestViews } from '../object/digest-view.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { isManifestBlock, offsetOfBlock, sizeOfBlock } from '../object/geometry.js';
 import { hashLeaf } from '../object/hash-tree.js';
+import type { CreateCongestionController } from '../path/congestion/congestion-control.js';
 import { Pacer } from '../path/pacer.js';
 import type { BlockSeal } from '../security/block-seal.js';
 import { isEqualBytes } from '../wire/byte-codec.js';
@@ -41,6 +42,7 @@ export interface DeliveryOptions {
   /** 0..1, different for each session. */
   readonly randomPhase: number;
   readonly rateBytesPerSec: number | undefined;
+  readonly createController: CreateCongestionController | undefined;
 }
 
 /** What the session must do for its delivery. */
@@ -92,7 +94,7 @@ export class Delivery {
   };
 
   constructor(private readonly options: DeliveryOptions) {
-    const { geometry, hash, reportIntervalMs, randomPhase } = options;
+    const { geometry, hash, reportIntervalMs, randomPhase, createController } = options;
     const contentBlockCount = geometry.blockCount - geometry.manifestBlockCount;
     this.tree = new DigestTree(hash, contentBlockCount);
     this.views = new DigestViews(hash, this.tree);
@@ -106,7 +108,7 @@ export class Delivery {
     this.rateGroups = new RateGroups({
       ...{ geometry, demands, digests, encoder, reportIntervalMs, randomPhase },
       maxBlocks: Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes)),
-      rateBytesPerSec: options.rateBytesPerSec,
+      ...{ rateBytesPerSec: options.rateBytesPerSec, createController },
     });
   }
 

@@ -4,7 +4,10 @@
  */
 import { assert, at } from '../base/assert.js';
 import type { TimeMs } from '../base/machine.js';
-import type { CongestionController } from '../path/congestion/congestion-control.js';
+import type {
+  CongestionController,
+  CreateCongestionController,
+} from '../path/congestion/congestion-control.js';
 import { createCongestionController } from '../path/congestion/create-controller.js';
 import { sessionHeaderSizeBytes } from '../wire/header.js';
 import type { Demand } from './demand.js';
@@ -26,6 +29,8 @@ export interface RateGroupsOptions extends Omit<RateGroupOptions, 'isMain' | 'co
   readonly randomPhase: number;
   /** The rate that the user configured. It holds for all rate groups together. */
   readonly rateBytesPerSec: number | undefined;
+  /** Creates the controller of each rate group; by default, `createCongestionController`. */
+  readonly createController: CreateCongestionController | undefined;
 }
 
 export class RateGroups {
@@ -138,7 +143,8 @@ export class RateGroups {
 
   private createController(rateBytesPerSec: number | undefined): CongestionController {
     const { geometry, reportIntervalMs, randomPhase } = this.options;
-    return createCongestionController({
+    const { createController = createCongestionController } = this.options;
+    return createController({
       blockDatagrams: geometry.segmentsPerBlock,
       datagramSizeBytes: geometry.mssBytes + sessionHeaderSizeBytes,
       reportIntervalMs,

@@ -95,11 +95,16 @@ export function runAsymmetric(options: {
 }
 
 /** Runs two sessions. @returns the shares of the first and of both over the last part */
-export function runTwo(path: Path, startAtMs = 0, measureMs = 15_000) {
+export function runTwo(
+  path: Path,
+  startAtMs = 0,
+  measureMs = 15_000,
+  options: Partial<SessionFlowOptions> = {},
+) {
   const { runMs = 30_000 } = path;
   const { simulation, bottleneck, payload } = dumbbell(path, ['a', 'b']);
-  const a = flow(simulation, 'a');
-  const b = flow(simulation, 'b', { startAtMs });
+  const a = flow(simulation, 'a', options);
+  const b = flow(simulation, 'b', { ...options, startAtMs });
   simulation.run({ untilMs: runMs });
   const [first, second] = [a, b].map(
     (one) => (one.receipts[0]?.rate(runMs - measureMs, runMs) ?? 0) / payload,
