@@ -48,6 +48,8 @@ export {
 } from './classic/segment.js';
 export type { ReceiverOutcome, SenderEvent, SenderResult } from './classic/sender-events.js';
 export type { SenderOptions, TimeoutSpec } from './classic/sender-options.js';
+export type { EndpointEvent, EndpointRoles } from './endpoint/endpoint.js';
+export { Endpoint } from './endpoint/endpoint.js';
 export type { StopAndWait } from './experiment/theory.js';
 export {
   deviationOfDelayMs,

@@ -7,8 +7,8 @@ import { P2mpError } from '../base/errors.js';
 import { ignoringMachine, type Machine } from '../base/machine.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import type { ReceiverEvent } from '../classic/receiver-events.js';
-import type { DialectEvent } from '../endpoint/dialect-switch.js';
-import { DialectSwitch } from '../endpoint/dialect-switch.js';
+import type { EndpointEvent } from '../endpoint/endpoint.js';
+import { Endpoint } from '../endpoint/endpoint.js';
 import type { InvitationTerms } from '../security/invitations.js';
 import { SessionReceiver } from '../session/receiver.js';
 import type {
@@ -42,7 +42,7 @@ import { addTo } from './receiving-totals.js';
 type ForgetEvent = Extract<SessionReceiverEvent, { type: 'forget' }>;
 type FinishEvent = Extract<SessionReceiverEvent, { type: 'finish' }>;
 
-type PortEvent = DialectEvent<ReceiverEvent, SessionReceiverEvent>;
+type PortEvent = EndpointEvent<ReceiverEvent>;
 
 /** Interval at which a draining receiver checks whether all sessions have ended. */
 const idleCheckMs = 20;
@@ -174,16 +174,16 @@ export class Receiving {
     const receiving = new Receiving(options, machine, fileBudget, placed);
     const classic = await receiving.openClassic();
     receiving.runner = await SocketRunner.open<PortEvent>({
-      machine: new DialectSwitch(classic, machine),
+      machine: new Endpoint({ classic, receiver: machine }),
       port,
       ...withoutUndefined({ bind }),
       // Status reports can be slightly late. Polling would take CPU time from senders on the same host.
       deadlines: 'coarse',
       // The P2MP-FTP machine cannot split concatenated datagrams.
       receivesBatches: options.classic === undefined,
-      handleEvent: ({ dialect, event }) => {
-        if (dialect === 'session') receiving.handleEvent(event);
-        else receiving.handleClassicEvent(event);
+      handleEvent: ({ role, event }) => {
+        if (role === 'receiver') receiving.handleEvent(event);
+        else if (role === 'classic') receiving.handleClassicEvent(event);
       },
       handleSendError: (error) => receiving.sendErrors.add(error),
     });

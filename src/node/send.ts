@@ -5,7 +5,8 @@ import { at } from '../base/assert.js';
 import { P2mpError } from '../base/errors.js';
 import { callback, checkOptions } from '../base/options/check-options.js';
 import { withoutUndefined } from '../base/without-undefined.js';
-import { SuccessiveSenders } from '../endpoint/successive-senders.js';
+import type { EndpointEvent } from '../endpoint/endpoint.js';
+import { Endpoint } from '../endpoint/endpoint.js';
 import type { SessionSender } from '../session/sender.js';
 import type {
   SessionReceiverOutcome,
@@ -97,14 +98,15 @@ export async function planSend(options: PlanOptions): Promise<{
 
 class Sending {
   private source: ObjectSource | undefined;
-  private senders: SuccessiveSenders | undefined;
+  /** The sender of the current session. */
+  private sender: SessionSender | undefined;
   private narrowPaths: NarrowPaths | undefined;
-  private runner: SocketRunner<SessionSenderEvent> | undefined;
+  private runner: SocketRunner<EndpointEvent<never>> | undefined;
   /** Trust decisions, by receiver number. They stay valid when the session restarts with smaller segments. */
   private readonly decisions = new Map<number, Decision>();
   private label = '';
   private progressTimer: NodeJS.Timeout | undefined;
-  private readonly shell: SenderShell<SessionSenderEvent, SessionSenderResult>;
+  private readonly shell: SenderShell<EndpointEvent<never>, SessionSenderResult>;
 
   constructor(private readonly options: SendOptions) {
     this.shell = new SenderShell({
@@ -146,23 +148,31 @@ class Sending {
     this.label = prepared.label;
     const { existing = 'quick', deletion } = options;
     if (deletion !== 'list' && ['update', 'overwrite'].includes(existing)) source.prefetch();
-    const senders = new SuccessiveSenders(prepared.sender);
-    this.senders = senders;
+    let { sender } = prepared;
+    this.sender = sender;
+    const endpoint = new Endpoint({ senders: [sender] });
     const runner = await shell.openSockets({
-      machine: senders,
-      current: () => senders.current,
+      machine: endpoint,
+      current: () => sender,
       receivers,
       deadlines: 'exact',
-      handleEvent: (event) => this.handleEvent(event),
-      awaited: () => awaitedPeers(senders.current),
-      handleRefusal: (_nowMs, ...refusal) => senders.current.handleRefusal(...refusal),
+      handleEvent: (event) => {
+        if (event.role === 'sender') this.handleEvent(event.event);
+      },
+      awaited: () => awaitedPeers(sender),
+      handleRefusal: (_nowMs, ...refusal) => sender.handleRefusal(...refusal),
     });
     this.runner = runner;
     this.narrowPaths = new NarrowPaths({
-      senders,
+      sender: () => sender,
       fit,
       isAuto: (options.mssBytes ?? 'auto') === 'auto',
-      createSender,
+      restart: (mssBytes) => {
+        const next = createSender(mssBytes);
+        endpoint.replaceSender(sender, next);
+        sender = next;
+        this.sender = next;
+      },
       nowMs: () => runner.nowMs,
       drain: () => runner.drain(),
       handleResize: (mssBytes, reason) => options.onEvent?.({ type: 'resize', mssBytes, reason }),
@@ -183,15 +193,11 @@ class Sending {
       contentSizeBytes: source.manifest.contentSizeBytes,
       entryCount: source.manifest.entries.length,
       ...withoutUndefined({ group: group?.host }),
-      mssBytes: senders.current.geometry.mssBytes,
+      mssBytes: sender.geometry.mssBytes,
       offload: runner.offload,
     });
     shell.failUnrouted(receivers);
     this.startProgress();
-  }
-
-  private get sender(): SessionSender | undefined {
-    return this.senders?.current;
   }
 
   private startProgress(): void {

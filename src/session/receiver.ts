@@ -16,13 +16,7 @@ import { MemoryBudget } from '../transfer/partial-block.js';
 import { isEqualBytes } from '../wire/byte-codec.js';
 import { FaultLog } from '../wire/faults.js';
 import type { ChannelPacket, ProbePacket } from '../wire/header.js';
-import {
-  channelDatagramSize,
-  decodeSession,
-  describeSession,
-  isBlockDatagram,
-  sessionField,
-} from '../wire/header.js';
+import { decodeSession, describeSession, isBlockDatagram, sessionField } from '../wire/header.js';
 import { decodeMessage } from '../wire/messages.js';
 import { standardBlockSizeBytes } from '../wire/sizes.js';
 import { IncomingSession } from './incoming/incoming-session.js';
@@ -169,24 +163,12 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     return { ...this.counts, faults: this.faults.toCounts() };
   }
 
-  /**
-   * Handles received datagrams.
-   * @param bytes one datagram, or several that arrived together from the same address
-   */
+  /** Handles one datagram. An `Endpoint` splits datagrams that arrived together. */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     this.inputAtMs = nowMs;
-    let offset = 0;
-    do {
-      if (isBlockDatagram(bytes, offset)) {
-        offset = this.handleBlocks(nowMs, from, bytes, offset);
-      } else {
-        const end = offset + channelDatagramSize(bytes, offset);
-        const single = bytes.subarray(offset, end);
-        // The datagram is not authenticated yet, so an error here must not end the session that it names.
-        this.contain(nowMs, undefined, () => this.handleSingle(nowMs, from, single));
-        offset = end;
-      }
-    } while (offset < bytes.length);
+    if (isBlockDatagram(bytes, 0)) this.handleBlocks(nowMs, from, bytes, 0);
+    // The datagram is not authenticated yet, so an error here must not end the session that it names.
+    else this.contain(nowMs, undefined, () => this.handleSingle(nowMs, from, bytes));
   }
 
   /**
@@ -363,8 +345,11 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
 
   // --- Sessions
 
-  /** Handles the data datagrams of one session, starting at `offset`. @returns the offset where they end */
-  private handleBlocks(nowMs: TimeMs, from: Address, bytes: Uint8Array, offset: number): number {
+  /**
+   * Handles the data datagrams of one session, which arrived together and start at `offset`.
+   * @returns the offset where they end
+   */
+  handleBlocks(nowMs: TimeMs, from: Address, bytes: Uint8Array, offset: number): number {
     const id = readUint32(bytes, offset + sessionField.session);
     const session = this.sessions.get(id);
     if (session === undefined) {

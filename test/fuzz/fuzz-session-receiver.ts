@@ -4,6 +4,7 @@
  */
 import type { Address } from '../../src/base/address.js';
 import { writeUint32 } from '../../src/base/network-order.js';
+import { Endpoint } from '../../src/endpoint/endpoint.js';
 import { DigestTree } from '../../src/object/digest-tree.js';
 import type { SessionGeometry } from '../../src/object/geometry.js';
 import {
@@ -33,6 +34,7 @@ import {
 } from '../../src/wire/header.js';
 import type { Message, NodesRequest, Offer } from '../../src/wire/messages.js';
 import { decodeMessage, encodeMessage } from '../../src/wire/messages.js';
+import { delegate } from '../support/scenario-run.js';
 import { capturedSession } from './captured.js';
 import { hostileBytes, join, withItsSize } from './hostile-bytes.js';
 import { hostileSenderMessage } from './hostile-messages.js';
@@ -84,8 +86,10 @@ export class ReceiverUnderFire {
       maxObjectBytes: 2 ** 40,
       bufferBytes,
     });
+    const endpoint = new Endpoint({ receiver: this.machine });
     this.driver = new Driver(
-      this.machine,
+      // The endpoint splits datagrams that arrive together.
+      delegate(this.machine, { handleDatagram: endpoint.handleDatagram.bind(endpoint) }),
       (event) => this.handleEvent(event),
       // The smallest inputs with a reply are a hello of 64 bytes, short messages, and the end.
       (inputBytes) => 8 + inputBytes / sessionHeaderSizeBytes,

@@ -25,7 +25,7 @@ export const pureTests = [
   'session/outcomes',
   'session/deferral',
   'security/secure-channel',
-  'endpoint/dialect-switch',
+  'endpoint/endpoint',
   'transfer/received-report',
   'session/group-probe',
   'session/slow-receiver',

@@ -1,7 +1,7 @@
 /** A name that resolves to IPv4 and IPv6 addresses. Its host listens on only one of them. */
 import t from 'tap';
 import type { Address } from '../../src/base/address.js';
-import { SuccessiveSenders } from '../../src/endpoint/successive-senders.js';
+import { Endpoint } from '../../src/endpoint/endpoint.js';
 import { CandidateAddresses } from '../../src/path/candidate-addresses.js';
 import { SessionSender } from '../../src/session/sender.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
@@ -75,10 +75,10 @@ t.test('a session that reconnects keeps the address that answered', async (t) =>
       contentSizeBytes: 0,
       crypto: createSimulatedCrypto('anew', 'sender'),
     });
-  const senders = new SuccessiveSenders(createSender());
-  senders.current.peers[0]?.addresses.noteAnswer(v6);
-  senders.succeed(createSender());
-  t.equal(senders.current.peers[0]?.address, v6);
+  const [sender, next] = [createSender(), createSender()];
+  sender.peers[0]?.addresses.noteAnswer(v6);
+  new Endpoint({ senders: [sender] }).replaceSender(sender, next);
+  t.equal(next.peers[0]?.address, v6);
 });
 
 t.test('if none answers, the reason names both', async (t) => {

@@ -7,6 +7,7 @@ import t, { type Test } from 'tap';
 import { datagramsOf } from '../../src/base/machine.js';
 import { readUint32 } from '../../src/base/network-order.js';
 import { createRandom } from '../../src/base/random.js';
+import { Endpoint } from '../../src/endpoint/endpoint.js';
 import { createManifest, encodeManifest } from '../../src/object/manifest.js';
 import { IncomingSession } from '../../src/session/incoming/incoming-session.js';
 import { SessionReceiver } from '../../src/session/receiver.js';
@@ -39,6 +40,7 @@ const smallBlockSizeBytes = 6 * 64 - 16;
 /** A receiver whose disk completes everything at once. */
 class Target {
   readonly machine: SessionReceiver;
+  private readonly endpoint: Endpoint;
   /** The events of each session, one line each. */
   readonly events = new Map<number, string[]>();
   /** The blocks of each session, by their offset. */
@@ -53,6 +55,7 @@ class Target {
       refuseSender: () => undefined,
       blockSizeBytes,
     });
+    this.endpoint = new Endpoint({ receiver: this.machine });
   }
 
   /** @returns the datagrams that it answers with */
@@ -61,7 +64,7 @@ class Target {
     this.nowMs = atMs;
     if (pieces === undefined) this.machine.handleTimeout(atMs);
     for (const piece of pieces ?? []) {
-      this.machine.handleDatagram(atMs, senderAddress, piece);
+      this.endpoint.handleDatagram(atMs, senderAddress, piece);
       answers.push(...this.drain());
     }
     answers.push(...this.drain());

@@ -12,10 +12,12 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { Endpoint } from '../../src/endpoint/endpoint.js';
 import type { SimulatedSessionResult } from '../../src/simulator/session-transfer-options.js';
 import { formatTraceLine, type TraceRecord } from '../../src/simulator/trace.js';
 import { type ChosenScenarios, chosenScenarios } from '../support/chosen-scenarios.js';
 import { joinArrivals } from '../support/joined-arrivals.js';
+import { delegate } from '../support/scenario-run.js';
 import { drawSessionScenario } from '../support/session-scenario.js';
 import { complaintsAboutSession } from '../support/session-scenario-check.js';
 import { runSessionScenario } from '../support/session-scenario-run.js';
@@ -41,15 +43,18 @@ function sweep(): void {
     for (let number = 1; number <= joinedCount; number++) {
       const scenario = drawSessionScenario(number);
       const run = runSessionScenario(scenario, {
-        wrapReceiver: (receiver) =>
-          joinArrivals(receiver, {
+        wrapReceiver: (receiver) => {
+          const endpoint = new Endpoint({ receiver });
+          const handleDatagram = endpoint.handleDatagram.bind(endpoint);
+          return joinArrivals(delegate(receiver, { handleDatagram }), {
             holdMs: [0, 0.2, 1][number % 3] as number,
             handleJoined: (count) => {
               pieces++;
               if (count > 1) joined++;
               largest = Math.max(largest, count);
             },
-          }),
+          });
+        },
       });
       const complaints = complaintsAboutSession(scenario, run);
       if (complaints.length > 0) t.same(complaints, [], `scenario ${number}, joined`);

@@ -5,18 +5,19 @@
  */
 import { at } from '../../base/assert.js';
 import { P2mpError } from '../../base/errors.js';
-import type { SuccessiveSenders } from '../../endpoint/successive-senders.js';
 import type { SessionMember } from '../../session/outgoing/member.js';
 import type { SessionSender } from '../../session/sender.js';
 import { dataFramingBytes } from '../../wire/segment-size.js';
 import type { PathFit } from './path-fit.js';
 
 export interface NarrowPathsOptions {
-  readonly senders: SuccessiveSenders;
+  /** The sender of the current session. */
+  readonly sender: () => SessionSender;
   readonly fit: PathFit;
   /** Whether the segment size may be reduced. */
   readonly isAuto: boolean;
-  readonly createSender: (mssBytes: number) => SessionSender;
+  /** Replaces the current session by one with smaller segments. */
+  readonly restart: (mssBytes: number) => void;
   readonly nowMs: () => number;
   /** Makes the current sender transmit. */
   readonly drain: () => void;
@@ -61,7 +62,7 @@ export class NarrowPaths {
   }
 
   private get sender(): SessionSender {
-    return this.options.senders.current;
+    return this.options.sender();
   }
 
   /**
@@ -89,9 +90,8 @@ export class NarrowPaths {
   }
 
   private restart(mssBytes: number, reason: string): void {
-    const { senders, createSender, handleResize } = this.options;
-    senders.succeed(createSender(mssBytes));
-    handleResize(mssBytes, reason);
+    this.options.restart(mssBytes);
+    this.options.handleResize(mssBytes, reason);
   }
 
   private failReceiver(index: number, reason: string): void {

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { Runner } from '../../../src/base/machine.js';
-import { SuccessiveSenders } from '../../../src/endpoint/successive-senders.js';
+import { Endpoint } from '../../../src/endpoint/endpoint.js';
 import { SessionSender } from '../../../src/session/sender.js';
 import type { SessionSenderEvent } from '../../../src/session/sender-events.js';
 import { createSimulatedCrypto } from '../../../src/simulator/session-crypto.js';
@@ -179,24 +179,29 @@ t.test('a restarted session remembers the refusal and does not report it twice',
       crypto: createSimulatedCrypto('anew', 'sender'),
       livenessTimeoutMs: 2000,
     });
-  const senders = new SuccessiveSenders(createSender());
+  let sender = createSender();
+  const endpoint = new Endpoint({ senders: [sender] });
   const events: SessionSenderEvent[] = [];
   let nowMs = 0;
-  const runner = new Runner(senders, {
+  const runner = new Runner(endpoint, {
     now: () => nowMs,
     canTransmit: () => true,
     transmit: () => undefined,
-    handleEvent: (event) => events.push(event),
+    handleEvent: (event) => {
+      if (event.role === 'sender') events.push(event.event);
+    },
     scheduleTimeout: () => undefined,
   });
   const refuse = () => {
-    senders.current.handleRefusal(0, receiverAddress(0), 'ECONNREFUSED');
+    sender.handleRefusal(0, receiverAddress(0), 'ECONNREFUSED');
     runner.drain();
   };
   refuse();
-  senders.succeed(createSender());
+  const next = createSender();
+  endpoint.replaceSender(sender, next);
+  sender = next;
   refuse();
-  for (let atMs = senders.pollTimeout(); atMs !== undefined; atMs = senders.pollTimeout()) {
+  for (let atMs = endpoint.pollTimeout(); atMs !== undefined; atMs = endpoint.pollTimeout()) {
     nowMs = atMs;
     runner.handleTimeout();
   }
