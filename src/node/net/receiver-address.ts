@@ -2,12 +2,17 @@
 import { BlockList, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Address } from '../../base/address.js';
+import { isWildcardHost } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 
-/** @throws P2mpError INVALID_ARGUMENT for a multicast or broadcast address */
+/** @throws P2mpError INVALID_ARGUMENT for a wildcard, multicast or broadcast address */
 export function checkIsHost(name: string, { host }: Address): void {
   const shown = name === host ? host : `${name} (${host})`;
   const [address = ''] = host.split('%');
+  // Linux would send to this host instead, where the port seems to refuse.
+  if (isWildcardHost(address)) {
+    refuse(`${shown}: stands for all addresses of a receiver; name one of them`);
+  }
   if (groups.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')) {
     const reason = 'is the address of a multicast group, not of a receiver';
     refuse(`${shown}: ${reason}; name each receiver by its own address`);

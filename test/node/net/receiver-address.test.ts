@@ -29,6 +29,13 @@ t.test('broadcast addresses, of all networks and of those of this host', async (
   }
 });
 
+t.test('wildcards, which a receiver shows as its listening addresses', async (t) => {
+  for (const host of ['0.0.0.0', '::']) {
+    t.match(reasonFor(host), /: stands for all addresses of a receiver; name one of them$/, host);
+  }
+  t.match(reasonFor('::', 'any:7000'), /^any:7000 \(::\): stands for all/);
+});
+
 t.test('ordinary hosts are accepted', async (t) => {
   const own = Object.values(networkInterfaces()).flatMap((infos = []) => infos);
   const hosts = own.map(({ address }) => address);
