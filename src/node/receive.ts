@@ -3,13 +3,13 @@
 import { hostname } from 'node:os';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Address } from '../base/address.js';
-import { P2mpError } from '../base/errors.js';
 import { ignoringMachine, type Machine } from '../base/machine.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import type { ReceiverEvent } from '../classic/receiver-events.js';
 import type { EndpointEvent } from '../endpoint/endpoint.js';
 import { Endpoint } from '../endpoint/endpoint.js';
 import type { InvitationTerms } from '../security/invitations.js';
+import { StoreDriver } from '../session/drivers/store-driver.js';
 import { SessionReceiver } from '../session/receiver.js';
 import type {
   IncomingResult,
@@ -17,9 +17,7 @@ import type {
   SessionReceiverEvent,
 } from '../session/receiver-events.js';
 import { affordableFileCount } from './disk/descriptor-limit.js';
-import type { PartStore } from './disk/parts/part-store.js';
-import type { FoundOnDisk, PrepareEvent } from './disk/parts/session-parts.js';
-import { describeKept, SessionParts } from './disk/parts/session-parts.js';
+import { SessionParts } from './disk/parts/session-parts.js';
 import { removeStaleParts, StalePartsRemoval } from './disk/parts/stale-parts.js';
 import { FileBudget } from './disk/store/file-budget.js';
 import { allocationBytesAt } from './disk/store/free-space.js';
@@ -38,9 +36,6 @@ import type { ReceiveOptions } from './receive-options.js';
 import { checkReceiveOptions } from './receive-options.js';
 import type { ReceivingTotals, Sums } from './receiving-totals.js';
 import { addTo } from './receiving-totals.js';
-
-type ForgetEvent = Extract<SessionReceiverEvent, { type: 'forget' }>;
-type FinishEvent = Extract<SessionReceiverEvent, { type: 'finish' }>;
 
 type PortEvent = EndpointEvent<ReceiverEvent>;
 
@@ -113,6 +108,7 @@ export class Receiving {
   private classic: FileReceiver | undefined;
   private handleClassicEvent: (event: ReceiverEvent) => void = () => undefined;
   private readonly parts: SessionParts;
+  private readonly storeDriver: StoreDriver;
   private readonly groups = new JoinedGroups();
   /** Reasons already reported. Each session has its own group, but the reasons are often the same. */
   private readonly groupFailures = new Set<string>();
@@ -142,10 +138,17 @@ export class Receiving {
       ...{ dir, fileBudget, placed, verifiesDisk, sharesParts, comparesAll, updatesModes },
       protectedPaths: [...protectedPaths, ...[options.placedPath ?? []].flat()],
       ...withoutUndefined({ existing }),
-      handleFailure: (session, error) =>
-        this.endByError(session, error, (nowMs, message) =>
-          this.machine.find(session)?.fail(nowMs, message),
-        ),
+      handleBadBlock: (session, block, names) => {
+        const info = this.machine.find(session)?.info;
+        if (info !== undefined) options.onEvent?.({ type: 'bad-block', info, block, names });
+      },
+    });
+    const now = () => this.runner?.nowMs ?? 0;
+    this.storeDriver = new StoreDriver(machine, this.parts, {
+      get nowMs() {
+        return now();
+      },
+      drain: () => this.runner?.drain(),
     });
     this.closed = new Promise((resolve) => {
       this.resolveClosed = resolve;
@@ -328,27 +331,19 @@ export class Receiving {
   }
 
   private handleEvent(event: SessionReceiverEvent): void {
+    this.storeDriver.handleEvent(event);
     switch (event.type) {
-      case 'prepare':
-        void this.prepare(event);
-        return;
       case 'join':
         this.joinGroup(event.session, event.groupHost);
         return;
       case 'leave':
         this.leaveGroup(event.session);
         return;
+      case 'prepare':
       case 'write':
-        this.write(event.session, event.offsetBytes, event.bytes);
-        return;
       case 'forget':
-        this.parts.use(event.session, (store) => this.forgetBlock(store, event));
-        return;
       case 'finish':
-        this.parts.use(event.session, (store) => this.finish(store, event));
-        return;
       case 'drop':
-        this.parts.drop(event.info);
         return;
       case 'end':
         this.endSession(event.result);
@@ -357,69 +352,9 @@ export class Receiving {
     this.options.onEvent?.(event);
   }
 
-  private async finish(store: PartStore, { session, leafOf, doomed }: FinishEvent): Promise<void> {
-    const damaged = await store.findDamage(leafOf);
-    // The session has ended in the meantime.
-    if (damaged === undefined) return;
-    if (damaged.length > 0) {
-      this.callMachine((nowMs) => this.machine.find(session)?.handleDamaged(nowMs, damaged));
-      return;
-    }
-    const note = describeKept(store.keptCount);
-    const deletion = await store.finish(doomed);
-    this.callMachine((nowMs) => this.machine.find(session)?.handleStored(nowMs, note, deletion));
-  }
-
-  private async prepare(event: PrepareEvent): Promise<void> {
-    const { session } = event.info;
-    let found: FoundOnDisk | undefined;
-    try {
-      found = await this.parts.prepare(event);
-    } catch (error) {
-      this.endByError(session, error, (nowMs, message) =>
-        this.machine.find(session)?.refuse(nowMs, message),
-      );
-      return;
-    }
-    if (found === undefined) return;
-    const { held, kept, details } = found;
-    this.callMachine((nowMs) => this.machine.find(session)?.prepared(nowMs, held, kept, details));
-  }
-
-  /** Ends a session whose disk work has failed. Any exception other than a P2mpError is a bug. */
-  private endByError(
-    session: number,
-    error: unknown,
-    end: (nowMs: number, message: string) => void,
-  ): void {
-    this.callMachine((nowMs) => {
-      if (error instanceof P2mpError) end(nowMs, error.message);
-      else this.machine.handleInternalError(nowMs, session, error);
-    });
-  }
-
-  private async forgetBlock(store: PartStore, { session, block }: ForgetEvent): Promise<void> {
-    const info = this.parts.infoOf(session);
-    const names = store.namesAt(block);
-    if (info !== undefined) this.options.onEvent?.({ type: 'bad-block', info, block, names });
-    await store.forget(block);
-  }
-
-  private write(session: number, offsetBytes: number, bytes: Uint8Array): void {
-    this.parts.use(session, async (store) => {
-      try {
-        await store.write(offsetBytes, bytes);
-      } finally {
-        this.callMachine((nowMs) => this.machine.handleWritten(nowMs, session, bytes.length));
-      }
-    });
-  }
-
   private endSession(result: IncomingResult): void {
     addTo(this.ended, result);
     this.leaveGroup(result.session);
-    this.parts.end(result.session, result.status === 'complete');
-    if (result.status === 'complete') this.parts.dropEarlier(result);
   }
 
   private joinGroup(session: number, groupHost: string): void {

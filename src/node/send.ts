@@ -7,6 +7,7 @@ import { callback, checkOptions } from '../base/options/check-options.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import type { EndpointEvent } from '../endpoint/endpoint.js';
 import { Endpoint } from '../endpoint/endpoint.js';
+import { SourceDriver } from '../session/drivers/source-driver.js';
 import type { SessionSender } from '../session/sender.js';
 import type {
   SessionReceiverOutcome,
@@ -14,6 +15,7 @@ import type {
   SessionSenderResult,
 } from '../session/sender-events.js';
 import { isEqualBytes } from '../wire/byte-codec.js';
+import { DiskContent } from './disk/source/disk-content.js';
 import type { ObjectSource } from './disk/source/object-source.js';
 import { refusalOf } from './keys/trust-answer.js';
 import { NarrowPaths } from './net/narrow-paths.js';
@@ -100,6 +102,7 @@ class Sending {
   private source: ObjectSource | undefined;
   /** The sender of the current session. */
   private sender: SessionSender | undefined;
+  private sourceDriver: SourceDriver | undefined;
   private narrowPaths: NarrowPaths | undefined;
   private runner: SocketRunner<EndpointEvent<never>> | undefined;
   /** Trust decisions, by receiver number. They stay valid when the session restarts with smaller segments. */
@@ -157,12 +160,16 @@ class Sending {
       receivers,
       deadlines: 'exact',
       handleEvent: (event) => {
-        if (event.role === 'sender') this.handleEvent(event.event);
+        if (event.role !== 'sender') return;
+        this.sourceDriver?.handleEvent(event.sender, event.event);
+        this.handleEvent(event.event);
       },
       awaited: () => awaitedPeers(sender),
       handleRefusal: (_nowMs, ...refusal) => sender.handleRefusal(...refusal),
     });
     this.runner = runner;
+    const content = new DiskContent(source, (error) => this.endByError(error));
+    this.sourceDriver = new SourceDriver(content, runner);
     this.narrowPaths = new NarrowPaths({
       sender: () => sender,
       fit,
@@ -214,13 +221,10 @@ class Sending {
   private handleEvent(event: SessionSenderEvent): void {
     switch (event.type) {
       case 'need':
-        this.provide(event.block, event.offsetBytes, event.sizeBytes);
+      case 'check-source':
         return;
       case 'identify':
         this.identify(event.index, event.receiverKey);
-        return;
-      case 'check-source':
-        this.checkSource();
         return;
       case 'source-changed':
         this.shell.stop(
@@ -241,19 +245,6 @@ class Sending {
         return;
     }
     this.options.onEvent?.(event);
-  }
-
-  private provide(block: number, offsetBytes: number, sizeBytes: number): void {
-    const { source, sender, runner } = this;
-    if (source === undefined || sender === undefined || runner === undefined) return;
-    const ready = source.peek(offsetBytes, sizeBytes);
-    if (ready !== undefined) {
-      sender.provideBlock(runner.nowMs, block, ready);
-      return;
-    }
-    this.feed(source.read(offsetBytes, sizeBytes), (own, nowMs, bytes) =>
-      own.provideBlock(nowMs, block, bytes),
-    );
   }
 
   private identify(index: number, receiverKey: Uint8Array): void {
@@ -284,10 +275,6 @@ class Sending {
     });
   }
 
-  private checkSource(): void {
-    this.feed(this.source?.verify(), (sender, nowMs) => sender.confirmSource(nowMs));
-  }
-
   /**
    * Passes the value of the promise to the sender that asked for it. If the promise is rejected, the session
    * ends.
@@ -306,10 +293,12 @@ class Sending {
         take(sender, runner.nowMs, value);
         runner.drain();
       })
-      .catch((error: unknown) => {
-        if (error instanceof P2mpError) this.shell.stop(error);
-        else this.shell.crash(error);
-      });
+      .catch((error: unknown) => this.endByError(error));
+  }
+
+  private endByError(error: unknown): void {
+    if (error instanceof P2mpError) this.shell.stop(error);
+    else this.shell.crash(error);
   }
 }
 

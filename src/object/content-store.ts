@@ -59,6 +59,8 @@ export interface StoredObject {
 
 /** The object to store, and what to do with what exists already. */
 export interface StoreRequest extends StoredObject {
+  /** The number of the session that fills the store. */
+  readonly session: number;
   readonly manifest: Manifest;
   readonly blockSizeBytes: number;
   readonly existing: ExistingFiles;
@@ -73,6 +75,8 @@ export interface StoreRequest extends StoredObject {
 
 /** The store of one object during one session. */
 export interface ContentStore extends ContentSource {
+  /** Reads what was written or held, but not what is kept. An error counts as bytes that the store does not have. */
+  read(offsetBytes: number, sizeBytes: number, take: (bytes: Uint8Array | undefined) => void): void;
   /** Finds out what is held. Called first, once. */
   open(handleFound: (found: FoundContent) => void): void;
   /** @param handleWritten called when the store no longer needs the bytes, even if writing failed or the store ended */

@@ -189,7 +189,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     this.counts.internalErrors++;
     const session = id === undefined ? undefined : this.sessions.get(id);
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    const label = session?.label;
+    const label = session?.info?.label;
     this.events.push({
       type: 'internal-error',
       ...withoutUndefined({ session: session?.session, label }),
@@ -334,7 +334,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
    */
   private replaceOlder(session: IncomingSession): void {
     for (const other of this.sessions.values()) {
-      if (other === session || other.objectId !== session.objectId) continue;
+      if (other === session || other.info?.objectId !== session.info?.objectId) continue;
       if (isEqualBytes(other.senderKey, session.senderKey)) {
         other.fail(this.inputAtMs, 'replaced by a new session of the same sender');
       } else {

@@ -30,6 +30,7 @@ class TestClock {
 }
 
 const request: StoreRequest = {
+  session: 1,
   manifestDigest: '00',
   label: 'a',
   senderKey: new Uint8Array(32),

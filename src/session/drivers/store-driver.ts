@@ -70,7 +70,7 @@ export class StoreDriver {
     const { session } = info;
     const request = {
       ...objectOf(info),
-      ...{ manifest, blockSizeBytes, existing, deletion, listedAtMs },
+      ...{ session, manifest, blockSizeBytes, existing, deletion, listedAtMs },
     };
     const store = this.stores.create(request, (error) => this.fail(session, own, error));
     const own: OpenStore = { store, isOpen: false };

@@ -59,7 +59,7 @@ export class IncomingSession {
   private idleMs: number;
   private endedAtMs: TimeMs | undefined;
   /** Undefined before the offer. */
-  private info: IncomingInfo | undefined;
+  info: IncomingInfo | undefined;
   /** Undefined until an offer has passed the first checks. */
   private object: IncomingObject | undefined;
   private result: IncomingResult | undefined;
@@ -84,14 +84,6 @@ export class IncomingSession {
 
   get session(): number {
     return this.channel.session;
-  }
-
-  get label(): string | undefined {
-    return this.info?.label;
-  }
-
-  get objectId(): string | undefined {
-    return this.info?.objectId;
   }
 
   get isOver(): boolean {

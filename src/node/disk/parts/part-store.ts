@@ -133,6 +133,16 @@ export class PartStore {
     this.planCheckpoint();
   }
 
+  /** Reads content while the store fills. @returns undefined if the store does not have all of these bytes */
+  async read(offsetBytes: number, sizeBytes: number): Promise<Uint8Array | undefined> {
+    const range = { start: offsetBytes, end: offsetBytes + sizeBytes };
+    if (this.ending !== undefined || !hasAll(this.present, range)) return undefined;
+    const bytes = new Uint8Array(sizeBytes);
+    const isWhole = await this.part.files.read(offsetBytes, bytes);
+    // A block that was forgotten in the meantime is being written again.
+    return isWhole && hasAll(this.present, range) ? bytes : undefined;
+  }
+
   /** Returns the names of the files that the block overlaps. */
   namesAt(blockIndex: number): string[] {
     const { blockSizeBytes, layout } = this.part;

@@ -3,21 +3,23 @@
  * the second session waits until the first has finished with the part.
  */
 
-import type { PreparedDetails } from '../../../session/incoming/incoming-object.js';
-import type { IncomingInfo, SessionReceiverEvent } from '../../../session/receiver-events.js';
+import type {
+  ContentStore,
+  ContentStores,
+  StoredObject,
+  StoreRequest,
+} from '../../../object/content-store.js';
 import { toHex } from '../../../wire/byte-codec.js';
 import type { ExistingFiles } from '../../../wire/messages.js';
-import { listExtras } from '../deletion/extra-entries.js';
+import { DeletionListing } from '../deletion/deletion-listing.js';
 import type { FileBudget } from '../store/file-budget.js';
 import type { PlacedIndex } from '../store/placed-files.js';
-import { TargetFolder } from '../store/target-folder.js';
 import type { PartOrigin } from './part-origin.js';
 import { partIdOf } from './part-origin.js';
 import { PartStore } from './part-store.js';
+import { SessionPart } from './session-part.js';
 import type { SenderPart } from './stale-parts.js';
 import { listPartsOf, removePart } from './stale-parts.js';
-
-export type PrepareEvent = Extract<SessionReceiverEvent, { type: 'prepare' }>;
 
 export interface SessionPartsOptions {
   readonly dir: string;
@@ -35,11 +37,8 @@ export interface SessionPartsOptions {
   readonly comparesAll: boolean;
   /** Files and folders that no sender may delete. */
   readonly protectedPaths: readonly string[];
-  /**
-   * Called with the error when work on a session's part fails. The error is a P2mpError unless the cause is a
-   * bug.
-   */
-  readonly handleFailure: (session: number, error: unknown) => void;
+  /** Called when a block of a session's part is wrong, with the names of the files that it overlaps. */
+  readonly handleBadBlock: (session: number, block: number, names: readonly string[]) => void;
 }
 
 /**
@@ -48,110 +47,30 @@ export interface SessionPartsOptions {
  */
 const maxIdleParts = 64;
 
-/** What the disk holds of an object. */
-export interface FoundOnDisk extends Pick<PartStore, 'held' | 'kept'> {
-  readonly details: PreparedDetails;
-}
-
-interface SessionPart {
-  readonly content: PrepareEvent;
-  readonly abort: AbortController;
-  /** Resolves to undefined if the part could not be opened. */
-  readonly store: Promise<PartStore | undefined>;
-  /** Number of unfinished operations on the part, plus one while the session lasts. */
-  pendingCount: number;
-  /** Called when all work is done. */
-  readonly resolveDone: () => void;
-}
-
-export class SessionParts {
-  private readonly parts = new Map<number, SessionPart>();
+export class SessionParts implements ContentStores {
   /** Work in progress, by the name of the part. Each promise resolves once that work is done. */
   private readonly work = new Map<string, Promise<void>>();
 
-  /** Sessions that only list what they would delete. */
-  private readonly listings = new Map<number, AbortController>();
-
   constructor(private readonly options: SessionPartsOptions) {}
 
-  /**
-   * Finds out what the disk holds. If the sender only asks what it would delete, nothing is created.
-   * @returns undefined if the session ended in the meantime
-   * @throws P2mpError the reason to refuse this session
-   */
-  async prepare(content: PrepareEvent): Promise<FoundOnDisk | undefined> {
-    if (content.deletion === 'list') return this.list(content);
-    const store = await this.open(content);
-    if (store === undefined) return undefined;
-    const { held, kept, unchangedCount: unchangedFiles, extras } = store;
-    return { held, kept, details: { unchangedFiles, extras } };
-  }
-
-  private async list(content: PrepareEvent): Promise<FoundOnDisk | undefined> {
-    const { manifest, info } = content;
-    const { dir, protectedPaths } = this.options;
-    const abort = new AbortController();
-    this.listings.set(info.session, abort);
-    try {
-      const target = await TargetFolder.open(dir);
-      const { signal } = abort;
-      const { entries } = await listExtras({ target, manifest, protectedPaths, signal });
-      return { held: [], kept: [], details: { extras: entries.keys() } };
-    } catch (error) {
-      if (abort.signal.aborted) return undefined;
-      throw error;
-    } finally {
-      this.listings.delete(info.session);
-    }
-  }
-
-  private async open(content: PrepareEvent): Promise<PartStore | undefined> {
-    const { session } = content.info;
-    const abort = new AbortController();
-    const opening = this.openStore(content, abort.signal);
-    const { done, resolve } = createSignal();
-    const part: SessionPart = {
-      content,
-      abort,
-      store: opening.catch(() => undefined),
-      pendingCount: 2,
-      resolveDone: resolve,
-    };
-    this.parts.set(session, part);
-    this.setWork(this.idOf(content.info), done);
-    void part.store.then(() => this.endWork(part));
-    const store = await opening;
-    return abort.signal.aborted ? undefined : store;
-  }
-
-  /** @returns undefined before `open` is called for this session and after `end` is called */
-  infoOf(session: number): IncomingInfo | undefined {
-    return this.parts.get(session)?.content.info;
-  }
-
-  /** Runs work on a session's part once the part is open. Does nothing if the part could not be opened. */
-  use(session: number, work: (store: PartStore) => Promise<void>): void {
-    const part = this.parts.get(session);
-    if (part === undefined) return;
-    part.pendingCount++;
-    void part.store
-      .then((store) => (store === undefined ? undefined : work(store)))
-      .catch((error: unknown) => this.options.handleFailure(session, error))
-      .finally(() => this.endWork(part));
-  }
-
-  /** Ends a session. If the object is incomplete, the part stays, so that a later session can resume. */
-  end(session: number, isComplete: boolean): void {
-    this.listings.get(session)?.abort();
-    const part = this.parts.get(session);
-    if (part === undefined) return;
-    if (!isComplete) {
-      part.abort.abort();
-      this.use(session, (store) => store.suspend());
-    }
-    this.parts.delete(session);
-    this.endWork(part);
-    if (!isComplete) this.trimAfter(part);
+  create(request: StoreRequest, handleFailure: (error: unknown) => void): ContentStore {
+    if (request.deletion === 'list')
+      return new DeletionListing(this.options, request, handleFailure);
+    const part = new SessionPart({
+      request,
+      openPart: (signal) => {
+        const opening = this.openPart(request, signal);
+        this.setWork(this.idOf(request), part.done);
+        return opening;
+      },
+      handleFailure,
+      handleBadBlock: (block, names) => this.options.handleBadBlock(request.session, block, names),
+      handleEnd: (isComplete) => {
+        if (isComplete) this.dropEarlier(request);
+        else this.trimAfter(request);
+      },
+    });
+    return part;
   }
 
   /**
@@ -159,17 +78,16 @@ export class SessionParts {
    * part that another sender last continued stays, because two users may choose the same label. The removal
    * runs in the background. If it fails, the next complete object with this label tries again.
    */
-  dropEarlier(info: IncomingInfo): void {
-    const { senderKey, lastKey, label } = this.originOf(info);
+  private dropEarlier(object: StoredObject): void {
+    const { senderKey, lastKey, label } = this.originOf(object);
     const work = this.dropSome(senderKey, (parts) =>
       parts.filter((part) => part.label === label && part.lastKey === lastKey),
     );
-    this.setWork(`before ${this.idOf(info)}`, work);
+    this.setWork(`before ${this.idOf(object)}`, work);
   }
 
-  /** Removes the part of an object that the sender will not offer again. */
-  drop(info: IncomingInfo): void {
-    void this.dropPart(this.idOf(info));
+  drop(object: StoredObject): void {
+    void this.dropPart(this.idOf(object));
   }
 
   /** Resolves once all work of ended sessions is done. */
@@ -177,16 +95,17 @@ export class SessionParts {
     await Promise.all(this.work.values());
   }
 
-  private async openStore(
-    { info, manifest, blockSizeBytes, existing, deletion, listedAtMs }: PrepareEvent,
+  private async openPart(
+    request: StoreRequest,
     signal: AbortSignal,
   ): Promise<PartStore | undefined> {
+    const { manifest, blockSizeBytes, existing, deletion, listedAtMs } = request;
     const { dir, fileBudget, verifiesDisk, comparesAll, existing: own } = this.options;
     const { updatesModes, protectedPaths } = this.options;
-    const objectId = this.idOf(info);
-    const origin = this.originOf(info);
+    const objectId = this.idOf(request);
+    const origin = this.originOf(request);
     const placed = this.options.placed.ofSender(
-      toHex(info.senderKey),
+      toHex(request.senderKey),
       origin.senderKey,
       listedAtMs,
     );
@@ -206,11 +125,11 @@ export class SessionParts {
     }
   }
 
-  private idOf({ objectId, senderKey }: IncomingInfo): string {
-    return this.options.sharesParts ? objectId : partIdOf(objectId, senderKey);
+  private idOf({ manifestDigest, senderKey }: StoredObject): string {
+    return this.options.sharesParts ? manifestDigest : partIdOf(manifestDigest, senderKey);
   }
 
-  private originOf({ senderKey, label }: IncomingInfo): PartOrigin {
+  private originOf({ senderKey, label }: StoredObject): PartOrigin {
     const lastKey = toHex(senderKey);
     return { senderKey: this.options.sharesParts ? '' : lastKey, lastKey, label };
   }
@@ -226,12 +145,12 @@ export class SessionParts {
   }
 
   /** Once no session uses this part, removes the sender's oldest idle parts if there are too many. */
-  private trimAfter({ content: { info } }: SessionPart): void {
-    const id = this.idOf(info);
+  private trimAfter(object: StoredObject): void {
+    const id = this.idOf(object);
     const ended = this.work.get(id);
     const trim = async () => {
       await ended;
-      await this.trim(this.originOf(info).senderKey);
+      await this.trim(this.originOf(object).senderKey);
     };
     this.setWork(`after ${id}`, trim());
   }
@@ -259,23 +178,4 @@ export class SessionParts {
       if (this.work.get(id) === done) this.work.delete(id);
     });
   }
-
-  private endWork(part: SessionPart): void {
-    part.pendingCount--;
-    if (part.pendingCount === 0) part.resolveDone();
-  }
-}
-
-/** @returns a note on files that were kept and not compared; empty if there are none */
-export function describeKept(count: number): string {
-  if (count === 0) return '';
-  return `kept ${count} existing ${count === 1 ? 'file' : 'files'}, not compared with the sender's`;
-}
-
-function createSignal(): { readonly done: Promise<void>; readonly resolve: () => void } {
-  let resolve: () => void = () => undefined;
-  const done = new Promise<void>((onDone) => {
-    resolve = onDone;
-  });
-  return { done, resolve };
 }

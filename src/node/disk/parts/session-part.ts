@@ -1,0 +1,129 @@
+/** The store of one session on disk: a part that is opened, filled and placed, one operation after another. */
+import type {
+  Completion,
+  ContentStore,
+  FoundContent,
+  StoreRequest,
+} from '../../../object/content-store.js';
+import type { Extra } from '../../../wire/lists.js';
+import type { PartStore } from './part-store.js';
+
+export interface SessionPartOptions {
+  readonly request: StoreRequest;
+  /** @returns undefined if the signal aborts first */
+  readonly openPart: (signal: AbortSignal) => Promise<PartStore | undefined>;
+  readonly handleFailure: (error: unknown) => void;
+  /** A stored block was wrong. */
+  readonly handleBadBlock: (block: number, names: readonly string[]) => void;
+  readonly handleEnd: (isComplete: boolean) => void;
+}
+
+export class SessionPart implements ContentStore {
+  /** Resolves when this store has ended and all its work is done. */
+  readonly done: Promise<void>;
+  private resolveDone: () => void = () => undefined;
+  private readonly abort = new AbortController();
+  /** Resolves to undefined if the part could not be opened. */
+  private part: Promise<PartStore | undefined> = Promise.resolve(undefined);
+  /** Number of unfinished operations on the part, plus one until it ends. */
+  private pendingCount = 1;
+
+  constructor(private readonly options: SessionPartOptions) {
+    this.done = new Promise<void>((resolve) => {
+      this.resolveDone = resolve;
+    });
+  }
+
+  open(handleFound: (found: FoundContent) => void): void {
+    const opening = this.options.openPart(this.abort.signal);
+    this.part = opening.catch(() => undefined);
+    this.track(async () => {
+      const part = await opening;
+      if (part === undefined || this.abort.signal.aborted) return;
+      const { held, kept, unchangedCount: unchangedFiles, extras } = part;
+      handleFound({ held, kept, unchangedFiles, extras });
+    });
+  }
+
+  write(offsetBytes: number, bytes: Uint8Array, handleWritten: () => void): void {
+    this.track(async () => {
+      const part = await this.part;
+      try {
+        await part?.write(offsetBytes, bytes);
+      } finally {
+        handleWritten();
+      }
+    });
+  }
+
+  forget(block: number): void {
+    this.use(async (part) => {
+      this.options.handleBadBlock(block, part.namesAt(block));
+      await part.forget(block);
+    });
+  }
+
+  verify(
+    leafOf: (block: number) => Uint8Array,
+    handleDamaged: (blocks: readonly number[]) => void,
+  ): void {
+    this.use(async (part) => {
+      const damaged = await part.findDamage(leafOf);
+      if (damaged !== undefined) handleDamaged(damaged);
+    });
+  }
+
+  complete(doomed: Iterable<Extra>, handleCompleted: (completion: Completion) => void): void {
+    this.use(async (part) => {
+      const deletion = await part.finish(doomed);
+      handleCompleted({ note: describeKept(part.keptCount), deletion });
+    });
+  }
+
+  read(offsetBytes: number, sizeBytes: number, take: (bytes: Uint8Array | undefined) => void) {
+    this.track(async () => {
+      const part = await this.part;
+      take(await part?.read(offsetBytes, sizeBytes).catch(() => undefined));
+    });
+  }
+
+  /** The part is checked as a whole before its files are placed. */
+  check(handleUnchanged: () => void): void {
+    handleUnchanged();
+  }
+
+  end(isComplete: boolean): void {
+    if (!isComplete) {
+      this.abort.abort();
+      this.use((part) => part.suspend());
+    }
+    this.endWork();
+    this.options.handleEnd(isComplete);
+  }
+
+  /** Runs work on the part once it is open. Does nothing if the part could not be opened. */
+  private use(work: (part: PartStore) => Promise<void>): void {
+    this.track(async () => {
+      const part = await this.part;
+      if (part !== undefined) await work(part);
+    });
+  }
+
+  private track(work: () => Promise<void>): void {
+    this.pendingCount++;
+    work()
+      .catch((error: unknown) => this.options.handleFailure(error))
+      .finally(() => this.endWork());
+  }
+
+  private endWork(): void {
+    this.pendingCount--;
+    if (this.pendingCount === 0) this.resolveDone();
+  }
+}
+
+/** @returns a note on files that were kept and not compared; empty if there are none */
+export function describeKept(count: number): string {
+  if (count === 0) return '';
+  return `kept ${count} existing ${count === 1 ? 'file' : 'files'}, not compared with the sender's`;
+}
