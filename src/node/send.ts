@@ -190,10 +190,7 @@ class Sending {
     if (groupFrom !== undefined) {
       runner.sockets?.sendGroupsBy(groupFrom, options.multicastTtl ?? 1);
     }
-    for (const pattern of source.unusedPatterns) {
-      options.onEvent?.({ type: 'unused-pattern', pattern });
-    }
-    for (const skipped of source.skipped) options.onEvent?.({ type: 'skipped', ...skipped });
+    this.reportLeftOut(source);
     options.onEvent?.({
       type: 'start',
       label: this.label,
@@ -205,6 +202,13 @@ class Sending {
     });
     shell.failUnrouted(receivers);
     this.startProgress();
+  }
+
+  /** Reports patterns that excluded nothing, and entries that are not sent. */
+  private reportLeftOut({ unusedPatterns, skipped }: ObjectSource): void {
+    const { onEvent } = this.options;
+    for (const pattern of unusedPatterns) onEvent?.({ type: 'unused-pattern', pattern });
+    for (const entry of skipped) onEvent?.({ type: 'skipped', ...entry });
   }
 
   private startProgress(): void {
