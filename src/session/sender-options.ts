@@ -8,13 +8,14 @@ import type { SessionCrypto } from '../security/crypto.js';
 import type { ReceivedInvitation } from '../security/invitations.js';
 import { sessionDefaults } from '../transfer/config.js';
 import { checkLivenessTimeout, type ReceiverSpec } from '../transfer/receiver-spec.js';
+import { ReportInterval } from '../transfer/report-interval.js';
 import type { Deletion, ExistingFiles, Offer } from '../wire/messages.js';
 import { encodeMessage } from '../wire/messages.js';
 import { standardBlockSizeBytes } from '../wire/sizes.js';
 
 /** Options of a session sender: the object, the receivers, keys, rate and limits. */
 export interface SessionSenderOptions {
-  /** The receivers, numbered by their position in this list; at most 65,535. */
+  /** The receivers at the start, numbered by their position in this list; `join` adds more. At most 65,535 in all. */
   readonly receivers: readonly ReceiverSpec[];
   /** The name of the object that users see. */
   readonly label: string;
@@ -69,7 +70,9 @@ export interface SessionSenderOptions {
 /** Terms derived from the options. */
 export interface SessionTerms {
   readonly geometry: SessionGeometry;
-  readonly reportIntervalMs: number;
+  /** How often receivers report. It grows when receivers join. */
+  readonly reportInterval: ReportInterval;
+  /** The configured liveness timeout. */
   readonly livenessTimeoutMs: number;
   /** Time between requests to different receivers. The spacing spreads their answers over time. */
   readonly spacingMs: number;
@@ -89,9 +92,6 @@ const minRateBytesPerSec = 1000;
 /** Receiver numbers have 16 bits. */
 const maxReceivers = 65_535;
 
-/** Minimum liveness timeout, in report intervals. */
-const livenessTimeoutReports = 8;
-
 /** @throws P2mpError INVALID_ARGUMENT */
 export function agreeTerms(options: SessionSenderOptions): SessionTerms {
   const { receivers, rateBytesPerSec = minRateBytesPerSec } = options;
@@ -107,22 +107,22 @@ export function agreeTerms(options: SessionSenderOptions): SessionTerms {
   if (!(reportsPerSec > 0 && Number.isFinite(reportsPerSec))) {
     throw invalid(`${reportsPerSec} reports per second: must be above 0`);
   }
-  const { minReportIntervalMs, turnShare } = sessionDefaults;
-  const reportIntervalMs = Math.max(
-    minReportIntervalMs,
-    (receivers.length * 1000) / (reportsPerSec * turnShare),
-  );
+  const { livenessTimeoutMs = sessionDefaults.livenessTimeoutMs } = options;
   return {
     geometry: agreeGeometry(options),
-    reportIntervalMs,
-    // With many receivers, each receiver reports rarely. The time between its reports must not count as silence.
-    livenessTimeoutMs: Math.max(
-      checkLivenessTimeout(options.livenessTimeoutMs ?? sessionDefaults.livenessTimeoutMs),
-      livenessTimeoutReports * reportIntervalMs,
-    ),
+    reportInterval: new ReportInterval(reportsPerSec),
+    livenessTimeoutMs: checkLivenessTimeout(livenessTimeoutMs),
     spacingMs: 1000 / reportsPerSec,
-    pollsPerSec: reportsPerSec * (1 - turnShare),
+    pollsPerSec: reportsPerSec * (1 - sessionDefaults.turnShare),
   };
+}
+
+/** @throws P2mpError INVALID_ARGUMENT if no receiver can join */
+export function checkJoin(hasEnded: boolean, receiverCount: number): void {
+  if (hasEnded) throw invalid('the session has ended; begin a new one for further receivers');
+  if (receiverCount >= maxReceivers) {
+    throw invalid(`${receiverCount} receivers were in this session; begin a new one for more`);
+  }
 }
 
 /** @returns `isSpared` of the options; undefined if nothing is deleted */
@@ -133,10 +133,10 @@ export function sparingOf({
   return deletion === 'none' ? undefined : isSpared;
 }
 
-/** Creates the offer. A short manifest is part of the offer; a long manifest is sent as blocks. */
+/** Creates the offer to any receiver. A short manifest is part of the offer; a long manifest is sent as blocks. */
 export function createOffer(
   options: SessionSenderOptions,
-  { geometry, reportIntervalMs }: SessionTerms,
+  { geometry, reportInterval }: SessionTerms,
   groupKey: Uint8Array,
 ): Offer {
   const { label, manifest, contentSizeBytes, crypto, group, existing = 'update' } = options;
@@ -152,7 +152,8 @@ export function createOffer(
     manifest,
     groupKey,
     groupHost: group?.host ?? '',
-    reportIntervalMs,
+    // The longest one, so that the offer does not grow when receivers join.
+    reportIntervalMs: reportInterval.forReceivers(maxReceivers),
     ...{ existing, deletion, listedAtMs },
   };
   // The offer must not be larger than a data datagram.

@@ -18,12 +18,13 @@ import { secretFor } from '../security/invitations.js';
 import { retryTiming } from '../transfer/config.js';
 import type { DeliveryAction } from '../transfer/delivery.js';
 import { Delivery } from '../transfer/delivery.js';
+import type { ReceiverSpec } from '../transfer/receiver-spec.js';
 import { toHex } from '../wire/byte-codec.js';
+import type { FaultKind } from '../wire/faults.js';
 import { FaultLog } from '../wire/faults.js';
 import type { ChannelPacket } from '../wire/header.js';
 import { decodeSession, describeSession } from '../wire/header.js';
 import type { Offer } from '../wire/messages.js';
-import { decodeMessage } from '../wire/messages.js';
 import { keySizeBytes } from '../wire/sizes.js';
 import type { ConnectionAction } from './outgoing/connections.js';
 import { Connections } from './outgoing/connections.js';
@@ -41,7 +42,7 @@ import type {
   SessionSenderResult,
 } from './sender-events.js';
 import type { SessionSenderOptions } from './sender-options.js';
-import { agreeTerms, createOffer, sparingOf } from './sender-options.js';
+import { agreeTerms, checkJoin, createOffer, sparingOf } from './sender-options.js';
 
 type Phase = 'open' | 'checking' | 'done';
 
@@ -73,10 +74,8 @@ type Phase = 'open' | 'checking' | 'done';
 export class SessionSender implements Machine<SessionSenderEvent> {
   readonly session: number;
   readonly geometry: SessionGeometry;
-  /** What the sender knows of each receiver, by the receiver's number. */
-  readonly peers: readonly SessionMember[];
-  readonly reportIntervalMs: number;
 
+  private readonly members: SessionMember[] = [];
   private readonly events = new Queue<SessionSenderEvent>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
   private readonly outbox = new ControlOutbox();
@@ -97,29 +96,25 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   constructor(private readonly options: SessionSenderOptions) {
     const { receivers, crypto, group } = options;
     const terms = agreeTerms(options);
-    const { geometry, reportIntervalMs } = terms;
+    const { geometry, reportInterval } = terms;
     const session = readUint32(crypto.random(4), 0);
     const groupKey = crypto.random(keySizeBytes);
     const seal = new BlockSeal(crypto, groupKey);
     this.geometry = geometry;
     this.session = session;
-    this.reportIntervalMs = reportIntervalMs;
     this.probe = group === undefined ? undefined : new GroupProbe(group, session, seal);
     this.offer = createOffer(options, terms, groupKey);
     const { manifest, rateBytesPerSec, createController } = options;
     this.delivery = new Delivery({
-      ...{ session, geometry, reportIntervalMs, manifest, seal, group, rateBytesPerSec },
+      ...{ session, geometry, reportInterval, manifest, seal, group, rateBytesPerSec },
       ...{ hash: crypto.hash, createController },
       // Keeps concurrent sessions from probing their paths at the same moments.
       randomPhase: session / 2 ** 32,
     });
     this.rootDigest = new RootDigest(this.delivery);
-    const members = receivers.map((receiver, index) => new SessionMember(index, receiver));
-    for (const { demand } of members) this.delivery.add(demand);
-    this.peers = members;
-    this.startBarrier = new StartBarrier(members, reportIntervalMs);
-    const { outbox, delivery, rootDigest, probe, offer, events } = this;
-    const shared = { members, outbox, delivery, rootDigest, events };
+    const { members, outbox, delivery, rootDigest, probe, offer, events } = this;
+    this.startBarrier = new StartBarrier(members, reportInterval);
+    const shared = { members, outbox, delivery, rootDigest, events, reportInterval };
     const { contentSizeBytes, mssBytes } = geometry;
     const isObjectFinal = options.isUnrepeatable ?? false;
     this.outcomes = new ReceiverOutcomes({ ...shared, contentSizeBytes, isObjectFinal });
@@ -130,10 +125,46 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       ...shared,
       ...{ geometry, outcomes, connections, probe, isSpared },
     });
+    for (const receiver of receivers) this.add(receiver);
+  }
+
+  /** What the sender knows of each receiver, by the receiver's number. */
+  get peers(): readonly SessionMember[] {
+    return this.members;
   }
 
   get isDone(): boolean {
     return this.phase === 'done';
+  }
+
+  /**
+   * Adds a receiver to the session, which may be running. A receiver that joins late catches up in a further pass
+   * over the content (SESSIONS 3.16).
+   * @returns the receiver's number, which no other receiver of the session gets
+   * @throws P2mpError INVALID_ARGUMENT if the session has ended, or has had 65,535 receivers
+   */
+  join(nowMs: TimeMs, receiver: ReceiverSpec): number {
+    checkJoin(this.isDone, this.members.length);
+    const member = this.add(receiver);
+    if (this.startedAtMs !== undefined) {
+      this.connections.join(nowMs, member);
+      this.advance(nowMs);
+    }
+    return member.index;
+  }
+
+  private add(receiver: ReceiverSpec): SessionMember {
+    const member = new SessionMember(this.members.length, receiver);
+    this.members.push(member);
+    this.delivery.add(member.demand);
+    this.outcomes.handleJoin();
+    return member;
+  }
+
+  /** Ends the session for one receiver, which gets the outcome `aborted` and is told the reason. */
+  leave(nowMs: TimeMs, index: number, reason: string): void {
+    this.outcomes.dismiss(nowMs, at(this.members, index), 'aborted', reason);
+    this.advance(nowMs);
   }
 
   /** Answers a `need` event with exactly the requested bytes. The bytes are copied. */
@@ -145,7 +176,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   /** Answers an `identify` event: trusts the receiver, or fails it with `refusal` as the reason. */
   trust(nowMs: TimeMs, index: number, refusal?: string): void {
-    const member = at(this.peers, index);
+    const member = at(this.members, index);
     if (member.status !== 'identifying' || member.handshake === undefined) return;
     if (refusal === undefined) {
       member.trust(nowMs);
@@ -162,7 +193,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.phase = 'open';
     this.rootDigest.handleConfirmed();
     // Receivers answer the digest immediately. It is sent to one receiver after another, to spread answers.
-    const due = this.peers.filter((peer) => this.rootDigest.isConfirmedFor(peer));
+    const due = this.members.filter((peer) => this.rootDigest.isConfirmedFor(peer));
     this.connections.scheduleEachFrom(due, nowMs);
     this.connections.handleTimeout(nowMs);
     this.advance(nowMs);
@@ -175,13 +206,13 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   /** Fails this receiver; the session continues with the others. */
   failReceiver(nowMs: TimeMs, index: number, reason: string): void {
-    this.outcomes.dismiss(nowMs, at(this.peers, index), 'failed', reason);
+    this.outcomes.dismiss(nowMs, at(this.members, index), 'failed', reason);
     this.advance(nowMs);
   }
 
   /** Handles an ICMP error: a receiver's port refuses datagrams. */
   handleRefusal(index: number, from: Address, code: RefusalCode): void {
-    const peer = at(this.peers, index);
+    const peer = at(this.members, index);
     const event = peer.isSettled ? undefined : this.connections.noteRefusal(peer, from, code);
     if (event !== undefined) this.events.push(event);
   }
@@ -204,7 +235,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
    */
   abort(nowMs: TimeMs, reason: string, isFinal = false): void {
     if (isFinal) this.outcomes.makeObjectFinal();
-    for (const peer of this.peers) this.outcomes.dismiss(nowMs, peer, 'aborted', reason);
+    for (const peer of this.members) this.outcomes.dismiss(nowMs, peer, 'aborted', reason);
     this.advance(nowMs);
   }
 
@@ -218,11 +249,24 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     } else if (packet.kind !== 'cookie' && packet.kind !== 'reply' && packet.kind !== 'control') {
       this.faults.add('wrong-direction', from, bytes);
     } else {
-      const peer = this.peers[packet.receiver];
-      if (peer === undefined) this.faults.add('stranger', from, bytes);
-      else if (packet.kind === 'control') this.handleControl(nowMs, peer, packet, from, bytes);
-      else this.handleHandshake(nowMs, peer, packet, from, bytes);
+      const member = this.members[packet.receiver];
+      const fault =
+        member === undefined ? 'stranger' : this.handlePacket(nowMs, member, packet, from);
+      if (fault !== undefined) this.faults.add(fault, from, bytes);
+      this.advance(nowMs);
     }
+  }
+
+  /** @returns the fault to count, if there is one */
+  private handlePacket(
+    nowMs: TimeMs,
+    member: SessionMember,
+    packet: ChannelPacket,
+    from: Address,
+  ): FaultKind | undefined {
+    return packet.kind === 'control'
+      ? this.messages.handlePacket(nowMs, member, packet, from)
+      : this.connections.handleHandshake(nowMs, member, packet, from);
   }
 
   handleTimeout(nowMs: TimeMs): void {
@@ -278,10 +322,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   private serveDelivery(nowMs: TimeMs, action: DeliveryAction): void {
     switch (action.type) {
       case 'poll':
-        this.connections.poll(nowMs, at(this.peers, action.demand.index));
+        this.connections.poll(nowMs, at(this.members, action.demand.index));
         break;
       case 'overdue':
-        this.connections.pollOverdue(nowMs, at(this.peers, action.demand.index), action.sentAtMs);
+        this.connections.pollOverdue(nowMs, at(this.members, action.demand.index), action.sentAtMs);
         break;
       default:
         this.events.push(action);
@@ -289,10 +333,6 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   }
 
   private serveConnections(nowMs: TimeMs, action: ConnectionAction): void {
-    if (action.type === 'fault') {
-      this.faults.add(action.kind, action.from, action.bytes);
-      return;
-    }
     const { member } = action;
     const { name, index } = member;
     switch (action.type) {
@@ -334,47 +374,6 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.connections.sendRequest(nowMs, member);
   }
 
-  // --- Messages from receivers
-
-  private handleHandshake(
-    nowMs: TimeMs,
-    member: SessionMember,
-    packet: ChannelPacket,
-    from: Address,
-    bytes: Uint8Array,
-  ): void {
-    this.connections.handleHandshake(nowMs, member, packet, from, bytes);
-    this.advance(nowMs);
-  }
-
-  private handleControl(
-    nowMs: TimeMs,
-    peer: SessionMember,
-    packet: ChannelPacket,
-    from: Address,
-    bytes: Uint8Array,
-  ): void {
-    const opened = peer.channel?.open(packet);
-    if (opened === undefined || typeof opened === 'string') {
-      this.faults.add(opened ?? 'no-session', from, bytes);
-      return;
-    }
-    const message = decodeMessage(opened);
-    if (message === undefined) {
-      this.faults.add('bad-message', from, bytes);
-      return;
-    }
-    if (peer.isSettled) {
-      // The receiver repeats its result because the confirmation was lost.
-      if (message.kind === 'done') this.outcomes.sendBye(peer);
-      return;
-    }
-    if (!this.messages.handle(nowMs, peer, from, packet.counter, message)) {
-      this.faults.add('bad-message', from, bytes);
-    }
-    this.advance(nowMs);
-  }
-
   /**
    * Sends a probe. Receivers report its arrival, but the reports can be lost. After the last probe, the
    * sender therefore polls the receivers that have not reported any probe.
@@ -383,7 +382,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const { transmit, isLast } = probe.take(nowMs);
     this.outbox.push(transmit);
     if (!isLast || this.startBarrier.isOpen) return;
-    const asked = this.peers.filter(
+    const asked = this.members.filter(
       ({ status, path, polls }) =>
         status === 'active' && !path.isMulticastReachable && !polls.isDue,
     );

@@ -65,6 +65,10 @@ export interface SimulatedReceiverOptions {
   readonly extras?: readonly Extra[];
   /** Whether the receiver lets the sender delete; true by default. */
   readonly allowsDeletion?: boolean;
+  /** Virtual time at which the receiver joins the session; by default, it is there from the start. */
+  readonly joinAtMs?: TimeMs;
+  /** Virtual time at which the sender ends the session for the receiver, if it has no outcome yet. */
+  readonly leaveAtMs?: TimeMs;
 }
 
 /** Options of a simulated session: hosts, network, faults and limits. */
@@ -124,6 +128,8 @@ const receiverChecks: Checks<SimulatedReceiverOptions> = {
   keptBlocks: listOf(anything),
   extras: listOf(anything),
   allowsDeletion: flag,
+  joinAtMs: number,
+  leaveAtMs: number,
 };
 
 export const sessionChecks: Checks<SimulatedSessionOptions> = {

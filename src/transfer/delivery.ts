@@ -27,6 +27,7 @@ import type { Demand } from './demand.js';
 import type { RateGroup } from './rate-group.js';
 import { RateGroups } from './rate-groups.js';
 import { takeGaps } from './received-report.js';
+import type { ReportInterval } from './report-interval.js';
 import type { RoundPart } from './rounds.js';
 import { toGroup } from './rounds.js';
 import type { SessionBlock } from './sealed-block.js';
@@ -38,7 +39,7 @@ export interface DeliveryOptions {
   readonly seal: BlockSeal;
   readonly hash: Hash;
   readonly group: Address | undefined;
-  readonly reportIntervalMs: number;
+  readonly reportInterval: ReportInterval;
   /** 0..1, different for each session. */
   readonly randomPhase: number;
   readonly rateBytesPerSec: number | undefined;
@@ -94,7 +95,7 @@ export class Delivery {
   };
 
   constructor(private readonly options: DeliveryOptions) {
-    const { geometry, hash, reportIntervalMs, randomPhase, createController } = options;
+    const { geometry, hash, reportInterval, randomPhase, createController } = options;
     const contentBlockCount = geometry.blockCount - geometry.manifestBlockCount;
     this.tree = new DigestTree(hash, contentBlockCount);
     this.views = new DigestViews(hash, this.tree);
@@ -106,7 +107,7 @@ export class Delivery {
     const { maxInFlightBytes } = sessionDefaults;
     const { demands, views: digests, encoder } = this;
     this.rateGroups = new RateGroups({
-      ...{ geometry, demands, digests, encoder, reportIntervalMs, randomPhase },
+      ...{ geometry, demands, digests, encoder, reportInterval, randomPhase },
       maxBlocks: Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes)),
       ...{ rateBytesPerSec: options.rateBytesPerSec, createController },
     });

@@ -16,6 +16,7 @@ import { maxBatchSegments } from '../wire/segment-size.js';
 import type { BatchEncoder } from './batch.js';
 import type { Demand } from './demand.js';
 import { IndexedNumbers } from './indexed-numbers.js';
+import type { ReportInterval } from './report-interval.js';
 import type { RoundPart } from './rounds.js';
 import { Rounds, toGroup } from './rounds.js';
 import { SessionBlock } from './sealed-block.js';
@@ -36,7 +37,7 @@ export interface RateGroupOptions {
   readonly digests: DigestViews;
   /** Loads blocks into memory from which they are sent. */
   readonly encoder: BatchEncoder;
-  readonly reportIntervalMs: number;
+  readonly reportInterval: ReportInterval;
   readonly maxBlocks: number;
   readonly controller: CongestionController;
 }
@@ -326,7 +327,7 @@ export class RateGroup {
       block.expectFeedback(index);
       longestMs = Math.max(longestMs, path.rtt.timeoutMs + path.returnPath.gapMs);
     }
-    return this.options.reportIntervalMs + longestMs;
+    return this.options.reportInterval.ms + longestMs;
   }
 
   /** Records that a part of a round was sent in a burst of its own. */

@@ -142,12 +142,14 @@ export class RateGroups {
   }
 
   private createController(rateBytesPerSec: number | undefined): CongestionController {
-    const { geometry, reportIntervalMs, randomPhase } = this.options;
+    const { geometry, reportInterval, randomPhase } = this.options;
     const { createController = createCongestionController } = this.options;
     return createController({
       blockDatagrams: geometry.segmentsPerBlock,
       datagramSizeBytes: geometry.mssBytes + sessionHeaderSizeBytes,
-      reportIntervalMs,
+      get reportIntervalMs() {
+        return reportInterval.ms;
+      },
       randomPhase: (randomPhase + this.groups.length / 3) % 1,
       rateBytesPerSec,
     });

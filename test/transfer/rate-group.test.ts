@@ -13,6 +13,7 @@ import { Path } from '../../src/path/path.js';
 import type { BatchEncoder } from '../../src/transfer/batch.js';
 import { Demand } from '../../src/transfer/demand.js';
 import { RateGroup } from '../../src/transfer/rate-group.js';
+import { ReportInterval } from '../../src/transfer/report-interval.js';
 import type { SessionBlock } from '../../src/transfer/sealed-block.js';
 import type { Gap, Report } from '../../src/wire/report.js';
 
@@ -54,13 +55,14 @@ class DrivenRateGroup {
     const tree = new DigestTree(sha256, blocks);
     const digests = new DigestViews(sha256, tree);
     digests.open(new RangeSet());
+    const reportInterval = new ReportInterval(1000 / 1.4);
     this.rateGroup = new RateGroup({
       isMain,
       geometry,
       demands: this.demands,
       digests,
       encoder: this.encoder as unknown as BatchEncoder,
-      reportIntervalMs: 2,
+      reportInterval,
       maxBlocks: 100,
       controller: createCongestionController({
         blockDatagrams: segmentsPerBlock,

@@ -10,14 +10,16 @@ import type { PortRefusedEvent, RefusalCode } from '../../base/refusal.js';
 import { PollBudget } from '../../path/poll-budget.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import { maxOpenCopies, narrowPathAnswers, OutgoingHandshake } from '../../security/handshake.js';
-import { retryTiming } from '../../transfer/config.js';
+import { retryTiming, sessionDefaults } from '../../transfer/config.js';
 import type { Delivery } from '../../transfer/delivery.js';
+import type { ReportInterval } from '../../transfer/report-interval.js';
 import type { FaultKind } from '../../wire/faults.js';
 import type { ChannelPacket } from '../../wire/header.js';
-import type { Message, Offer } from '../../wire/messages.js';
+import type { Offer } from '../../wire/messages.js';
 import { dataFramingBytes } from '../../wire/segment-size.js';
 import type { ControlOutbox } from './control-outbox.js';
 import type { SessionMember } from './member.js';
+import { MemberMessages } from './member-messages.js';
 import { narrowPathReason, unreachedReason } from './path-failures.js';
 import type { RootDigest } from './root-digest.js';
 
@@ -31,7 +33,7 @@ export interface ConnectionsOptions {
   readonly crypto: SessionCrypto;
   readonly mssBytes: number;
   readonly livenessTimeoutMs: number;
-  readonly reportIntervalMs: number;
+  readonly reportInterval: ReportInterval;
   /** Time between requests to different receivers. The spacing spreads their answers over time. */
   readonly spacingMs: number;
   readonly pollsPerSec: number;
@@ -39,13 +41,6 @@ export interface ConnectionsOptions {
 
 /** What the session must do for its connections. */
 export type ConnectionAction =
-  /** Count a fault. */
-  | {
-      readonly type: 'fault';
-      readonly kind: FaultKind;
-      readonly from: Address;
-      readonly bytes: Uint8Array;
-    }
   /** The receiver has shown its key: decide whether to trust that key. */
   | { readonly type: 'identify'; readonly member: SessionMember }
   /** The receiver's first answer came from a candidate address other than the first one. */
@@ -62,7 +57,7 @@ export type ConnectionAction =
       readonly isReachable: boolean;
     };
 
-/** Command that should be running on a receiver's host, as named in messages. */
+/** Command that should be running on a receiver's host. */
 const receiverProgram = 'p2mp receive';
 
 /** Minimum interval between two checks of all timers, divided by the number of receivers. */
@@ -70,6 +65,9 @@ const checkGrainMs = 0.01;
 
 /** Retry delay when the poll budget is exhausted. */
 const pollRetryMs = 10;
+
+/** Minimum liveness timeout, in report intervals. */
+const livenessTimeoutReports = 8;
 
 /** A receiver that answers but makes no progress fails after this many liveness timeouts. */
 const stuckTimes = 4;
@@ -88,10 +86,19 @@ export class Connections {
   /** When any receiver last made progress. */
   private progressAtMs: TimeMs = 0;
   private readonly polls: PollBudget;
+  private readonly messages: MemberMessages;
   private readonly actions = new Queue<ConnectionAction>();
 
   constructor(private readonly options: ConnectionsOptions) {
-    this.polls = new PollBudget(options.pollsPerSec);
+    const { pollsPerSec, offer, delivery, reportInterval } = options;
+    this.polls = new PollBudget(pollsPerSec);
+    this.messages = new MemberMessages(offer, delivery, reportInterval);
+  }
+
+  /** With many receivers, each one reports rarely. The time between its reports must not count as silence. */
+  private get livenessTimeoutMs(): number {
+    const { livenessTimeoutMs, reportInterval } = this.options;
+    return Math.max(livenessTimeoutMs, livenessTimeoutReports * reportInterval.ms);
   }
 
   get dueAtMs(): TimeMs {
@@ -105,13 +112,32 @@ export class Connections {
 
   start(nowMs: TimeMs): void {
     const { members, spacingMs } = this.options;
-    for (const member of members) {
-      member.liveness.restart(nowMs);
-      this.noteProgress(nowMs, member);
-      // Spreads the requests over time, so that the sender can keep up with the answers.
-      member.requests.scheduleAt(nowMs + member.index * spacingMs);
-    }
+    // Spreads the requests over time, so that the sender can keep up with the answers.
+    for (const member of members) this.begin(nowMs, member, nowMs + member.index * spacingMs);
     this.handleTimeout(nowMs);
+  }
+
+  /** Begins to connect to a receiver that joins the running session. */
+  join(nowMs: TimeMs, member: SessionMember): void {
+    this.begin(nowMs, member, nowMs);
+    this.announceInterval(nowMs);
+    this.handleTimeout(nowMs);
+  }
+
+  private begin(nowMs: TimeMs, member: SessionMember, requestAtMs: TimeMs): void {
+    member.liveness.restart(nowMs);
+    this.noteProgress(nowMs, member);
+    member.requests.scheduleAt(requestAtMs);
+  }
+
+  /** Tells receivers to report more rarely if many have joined since they were last told. */
+  private announceInterval(nowMs: TimeMs): void {
+    const { members, reportInterval } = this.options;
+    const leastMs = sessionDefaults.turnShare * reportInterval.ms;
+    const isOutdated = (member: SessionMember) => member.reportIntervalMs < leastMs;
+    const told = members.filter((each) => each.status === 'active' && isOutdated(each));
+    for (const { polls } of told) polls.setDue(true);
+    this.scheduleEachFrom(told, nowMs);
   }
 
   /** Records that the receiver has made progress or is busy with its disk. */
@@ -186,11 +212,10 @@ export class Connections {
       return true;
     }
     // A receiver that is about to fail is polled regardless of the budget.
-    const silentMs = nowMs - liveness.lastReceivedAtMs;
-    const isUrgent = silentMs >= this.options.livenessTimeoutMs / 2;
+    const isUrgent = nowMs - liveness.lastReceivedAtMs >= this.livenessTimeoutMs / 2;
     if (!this.polls.take(nowMs) && !isUrgent) return false;
     polls.handleSent(nowMs);
-    this.options.outbox.sendMessage(member, this.pollOf(member));
+    this.options.outbox.sendMessage(member, this.messages.pollOf(member));
     return true;
   }
 
@@ -218,27 +243,15 @@ export class Connections {
     polls.repeatAt(isSent ? polls.nextAtMs(path.rtt.timeoutMs) : nowMs + pollRetryMs);
   }
 
-  private pollOf({ demand, path }: SessionMember): Message {
-    const { delivery } = this.options;
-    return {
-      kind: 'poll',
-      burst: delivery.lastWholeBurst(demand),
-      hasTags: delivery.usesTags,
-      leavesGroup: delivery.isSlowReceiver(demand),
-      reportGapMs: path.returnPath.gapMs,
-    };
-  }
-
-  /** Handles a handshake packet from a receiver. */
+  /** Handles a handshake packet from a receiver. @returns the fault to count, if there is one */
   handleHandshake(
     nowMs: TimeMs,
     member: SessionMember,
     packet: ChannelPacket,
     from: Address,
-    bytes: Uint8Array,
-  ): void {
+  ): FaultKind | undefined {
     const { status, handshake, path, requests, liveness } = member;
-    if (status !== 'connecting' || handshake === undefined) return;
+    if (status !== 'connecting' || handshake === undefined) return undefined;
     const outcome = handshake.handle(packet);
     const isAnswer = outcome === 'advanced' || outcome === 'small-only';
     if (isAnswer) {
@@ -250,12 +263,12 @@ export class Connections {
     }
     if (outcome === 'other-version') {
       // The packet is not authenticated, so its version causes a failure only if no handshake succeeds.
-      this.actions.push({ type: 'fault', kind: 'other-version', from, bytes });
       member.noteOtherVersion(packet.version);
+      return outcome;
     } else if (outcome === 'bad-handshake') {
-      this.actions.push({ type: 'fault', kind: 'bad-handshake', from, bytes });
       // The answer might be forged, so it only restarts the handshake and does not fail the receiver.
       member.dropHandshake();
+      return outcome;
     } else if (outcome === 'small-only') {
       this.handleSmallAnswer(nowMs, member, handshake.smallAnswers);
     } else if (outcome === 'advanced') {
@@ -263,6 +276,7 @@ export class Connections {
       if (handshake.stage === 'trust') this.actions.push({ type: 'identify', member });
       else this.sendRequest(nowMs, member);
     }
+    return undefined;
   }
 
   /**
@@ -274,18 +288,18 @@ export class Connections {
   noteRefusal(member: SessionMember, at: Address, code: RefusalCode): PortRefusedEvent | undefined {
     const reason = member.addresses.noteRefusal(at, code, receiverProgram);
     if (reason === undefined || member.deferral !== undefined) return undefined;
-    const { livenessTimeoutMs } = this.options;
-    return { type: 'port-refused', receiver: member.name, reason, livenessTimeoutMs };
+    const { name: receiver } = member;
+    return { type: 'port-refused', receiver, reason, livenessTimeoutMs: this.livenessTimeoutMs };
   }
 
   /** Maximum retry interval, limited so that even a short liveness timeout leaves time for a few attempts. */
   private get maxWaitMs(): number {
-    return Math.min(retryTiming.maxMs, this.options.livenessTimeoutMs * waitShare);
+    return Math.min(retryTiming.maxMs, this.livenessTimeoutMs * waitShare);
   }
 
   /** @returns whether the receiver fails */
   private handleDue(nowMs: TimeMs, member: SessionMember): boolean {
-    const { livenessTimeoutMs } = this.options;
+    const { livenessTimeoutMs } = this;
     const { status, liveness, deferral } = member;
     const waitsSinceMs = Math.min(liveness.lastReceivedAtMs, deferral?.sinceMs ?? Infinity);
     if (status !== 'identifying' && nowMs - waitsSinceMs >= livenessTimeoutMs) {
@@ -301,7 +315,7 @@ export class Connections {
 
   /** Reason to fail a receiver that still answers; undefined if there is none. */
   private stuckReason(nowMs: TimeMs, member: SessionMember): string | undefined {
-    const { livenessTimeoutMs } = this.options;
+    const { livenessTimeoutMs } = this;
     const { demand, liveness } = member;
     if (demand.unreachedMs >= livenessTimeoutMs)
       return unreachedReason(member.name, this.options.mssBytes, livenessTimeoutMs);
@@ -346,8 +360,8 @@ export class Connections {
 
   private beginHandshake(member: SessionMember): void {
     const { crypto, session, mssBytes } = this.options;
-    const sizeBytes = mssBytes + dataFramingBytes;
-    member.beginHandshake(new OutgoingHandshake(crypto, session, member.index, sizeBytes));
+    const mostBytes = mssBytes + dataFramingBytes;
+    member.beginHandshake(new OutgoingHandshake(crypto, session, member.index, mostBytes));
   }
 
   private sendOffer(nowMs: TimeMs, member: SessionMember, which: 'first' | 'again'): void {
@@ -365,20 +379,14 @@ export class Connections {
     for (let i = 0; i < copies; i++) {
       const confirmation = member.handshake?.datagram;
       if (confirmation !== undefined) outbox.send(member, confirmation);
-      outbox.sendMessage(member, this.offerTo(member));
+      outbox.sendMessage(member, this.messages.offerTo(member));
     }
   }
 
-  /** The offer to this receiver. A slow receiver is served by unicast and need not join the group. */
-  private offerTo({ demand }: SessionMember): Offer {
-    const { delivery, offer } = this.options;
-    return delivery.isSlowReceiver(demand) ? { ...offer, groupHost: '' } : offer;
-  }
-
   private sendPollOrRoot(nowMs: TimeMs, member: SessionMember): void {
-    const { livenessTimeoutMs, reportIntervalMs } = this.options;
+    const { livenessTimeoutMs } = this;
     const askAfterMs = Math.min(retryTiming.quietMs, livenessTimeoutMs * quietShare);
-    const quietMs = Math.max(askAfterMs, 2 * reportIntervalMs);
+    const quietMs = Math.max(askAfterMs, 2 * this.options.reportInterval.ms);
     const isQuiet = nowMs - member.liveness.lastReceivedAtMs >= quietMs;
     if (member.polls.isDue || isQuiet) {
       member.polls.setDue(!this.poll(nowMs, member));
@@ -419,7 +427,7 @@ export class Connections {
   }
 
   private silenceReason(member: SessionMember): string {
-    const seconds = this.options.livenessTimeoutMs / 1000;
+    const seconds = this.livenessTimeoutMs / 1000;
     const refusal = member.addresses.describeRefusal(receiverProgram);
     if (member.deferral !== undefined) {
       return refusal === undefined

@@ -58,6 +58,8 @@ export class SessionMember {
   private versionSeen: number | undefined;
   private startedMs: TimeMs | undefined;
   private settledMs: TimeMs | undefined;
+  private offeredMs = 0;
+  private toldMs = 0;
   /** Message number of the receiver's last report. */
   private lastReport = -1;
   private figures: DeletionFigures = { unchangedFiles: 0, deletedEntries: 0, undeletedEntries: 0 };
@@ -203,6 +205,25 @@ export class SessionMember {
     this.begunHandshake.prove(secret);
     this.openChannel = this.begunHandshake.channel;
     this.stage = 'offered';
+  }
+
+  /** The interval between reports that the last offer named. */
+  get offeredIntervalMs(): number {
+    return this.offeredMs;
+  }
+
+  /** The interval between reports that the receiver was told last, by an offer or a poll. */
+  get reportIntervalMs(): number {
+    return this.toldMs;
+  }
+
+  offerInterval(intervalMs: number): void {
+    this.offeredMs = intervalMs;
+    this.toldMs = intervalMs;
+  }
+
+  tellInterval(intervalMs: number): void {
+    this.toldMs = Math.max(this.offeredMs, intervalMs);
   }
 
   // --- Taking part

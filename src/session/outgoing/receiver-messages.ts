@@ -6,10 +6,12 @@ import type { SessionGeometry } from '../../object/geometry.js';
 import { manifestLimits } from '../../object/manifest.js';
 import { retryTiming } from '../../transfer/config.js';
 import type { Delivery } from '../../transfer/delivery.js';
+import type { FaultKind } from '../../wire/faults.js';
+import type { ChannelPacket } from '../../wire/header.js';
 import type { Extras, Kept } from '../../wire/lists.js';
 import { maxRangesPerPart } from '../../wire/lists.js';
 import type { Done, Message, NodesRequest, Refuse } from '../../wire/messages.js';
-import { maxNodesPerMessage } from '../../wire/messages.js';
+import { decodeMessage, maxNodesPerMessage } from '../../wire/messages.js';
 import type { Report } from '../../wire/report.js';
 import type { SessionSenderEvent } from '../sender-events.js';
 import type { Connections } from './connections.js';
@@ -48,24 +50,31 @@ export class ReceiverMessages {
   }
 
   /**
-   * Handles an authentic message from a receiver that has no outcome yet.
-   * @param counter the number of the message on its channel
-   * @returns false if messages of this kind are not for senders
+   * Handles a packet on the channel of a receiver.
+   * @returns the fault to count, if there is one
    */
-  handle(
+  handlePacket(
     nowMs: TimeMs,
     member: SessionMember,
+    packet: ChannelPacket,
     from: Address,
-    counter: number,
-    message: Message,
-  ): boolean {
+  ): FaultKind | undefined {
+    const opened = member.channel?.open(packet);
+    if (opened === undefined || typeof opened === 'string') return opened ?? 'no-session';
+    const message = decodeMessage(opened);
+    if (message === undefined) return 'bad-message';
+    if (member.isSettled) {
+      // The receiver repeats its result because the confirmation was lost.
+      if (message.kind === 'done') this.options.outcomes.sendBye(member);
+      return undefined;
+    }
     member.liveness.handleMessage(nowMs);
     member.path.addresses.noteAnswer(from);
     member.polls.handleAnswer();
     // The receiver answers on its old channel although a new handshake has begun. It was unreachable but did
     // not restart.
     if (member.isSilent) this.handleReturn(nowMs, member);
-    return this.handleMessage(nowMs, member, counter, message);
+    return this.handleMessage(nowMs, member, packet.counter, message) ? undefined : 'bad-message';
   }
 
   private handleReturn(nowMs: TimeMs, member: SessionMember): void {
@@ -74,6 +83,7 @@ export class ReceiverMessages {
     this.options.connections.sendRequest(nowMs, member);
   }
 
+  /** @returns false if messages of this kind are not for senders */
   private handleMessage(
     nowMs: TimeMs,
     member: SessionMember,

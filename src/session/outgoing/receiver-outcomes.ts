@@ -2,6 +2,7 @@
 import type { TimeMs } from '../../base/machine.js';
 import type { Queue } from '../../base/queue.js';
 import type { Delivery } from '../../transfer/delivery.js';
+import type { ReportInterval } from '../../transfer/report-interval.js';
 import type { SessionReceiverOutcome, SessionSenderEvent } from '../sender-events.js';
 import type { ControlOutbox } from './control-outbox.js';
 import type { SessionMember } from './member.js';
@@ -9,6 +10,7 @@ import { outcomeOf } from './receiver-status.js';
 
 export interface ReceiverOutcomesOptions {
   readonly members: readonly SessionMember[];
+  readonly reportInterval: ReportInterval;
   readonly contentSizeBytes: number;
   readonly outbox: ControlOutbox;
   readonly delivery: Delivery;
@@ -18,14 +20,23 @@ export interface ReceiverOutcomesOptions {
 }
 
 export class ReceiverOutcomes {
-  /** When the last outcome was settled. */
-  settledAtMs: TimeMs = 0;
-  private unsettledCount: number;
+  private lastSettledAtMs: TimeMs = 0;
+  private unsettledCount = 0;
   private isObjectFinal: boolean;
 
   constructor(private readonly options: ReceiverOutcomesOptions) {
-    this.unsettledCount = options.members.length;
     this.isObjectFinal = options.isObjectFinal;
+  }
+
+  /** A receiver takes part from now on. */
+  handleJoin(): void {
+    this.unsettledCount++;
+    this.options.reportInterval.growFor(this.unsettledCount);
+  }
+
+  /** When the last outcome was settled. */
+  get settledAtMs(): TimeMs {
+    return this.lastSettledAtMs;
   }
 
   get areSettled(): boolean {
@@ -48,7 +59,7 @@ export class ReceiverOutcomes {
   ): void {
     if (member.isSettled) return;
     member.settle(nowMs, status, reason);
-    this.settledAtMs = nowMs;
+    this.lastSettledAtMs = nowMs;
     this.unsettledCount--;
     const { delivery, contentSizeBytes, events } = this.options;
     delivery.dismiss(member.demand);

@@ -4,6 +4,7 @@
  */
 import type { TimeMs } from '../../base/machine.js';
 import { retryTiming } from '../../transfer/config.js';
+import type { ReportInterval } from '../../transfer/report-interval.js';
 import type { SessionMember } from './member.js';
 
 export class StartBarrier {
@@ -13,7 +14,7 @@ export class StartBarrier {
 
   constructor(
     private readonly members: readonly SessionMember[],
-    private readonly reportIntervalMs: number,
+    private readonly reportInterval: ReportInterval,
   ) {}
 
   get isOpen(): boolean {
@@ -42,7 +43,7 @@ export class StartBarrier {
     this.readyAtMs ??= nowMs;
     const narrowMs = isAnyNarrow ? retryTiming.narrowGraceMs : 0;
     const graceMs =
-      retryTiming.graceMs + narrowMs + retryTiming.graceReports * this.reportIntervalMs;
+      retryTiming.graceMs + narrowMs + retryTiming.graceReports * this.reportInterval.ms;
     const graceEndsAtMs = this.readyAtMs + graceMs;
     this.opened = !isAnyAwaited || nowMs >= graceEndsAtMs;
     if (this.opened) return undefined;

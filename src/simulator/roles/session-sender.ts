@@ -4,6 +4,7 @@ import type { Manifest } from '../../object/manifest.js';
 import { createManifest, encodeManifest } from '../../object/manifest.js';
 import { SessionSender } from '../../session/sender.js';
 import type { SessionSenderEvent, SessionSenderResult } from '../../session/sender-events.js';
+import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { Role, SimulatedHost } from '../host.js';
 import type { NonceLog } from '../session-crypto.js';
 import { createSimulatedCrypto } from '../session-crypto.js';
@@ -26,6 +27,11 @@ export function createManifestOfFiles(contentSizeBytes: number, fileCount: numbe
       sizeBytes: i === 0 ? contentSizeBytes - (fileCount - 1) * sizeBytes : sizeBytes,
     })),
   );
+}
+
+function specOf(receiver: number): ReceiverSpec {
+  const name = `r${receiver + 1}`;
+  return { name, address: Simulation.address(name) };
 }
 
 /** A session sender as a role of a simulated host. A host that is started again begins a new session. */
@@ -56,17 +62,16 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
   boot(host: SimulatedHost): Machine<SessionSenderEvent> {
     const { options, content } = this;
     this.host = host;
-    const { seed, receiverCount, fileCount = 1 } = options;
+    const { seed, fileCount = 1 } = options;
+    const isLate = (receiver: number) => this.joinAtMs(receiver) > this.simulation.nowMs;
+    const present = this.receivers.filter((receiver) => !isLate(receiver));
     this.lives++;
     this.reportsTaken = 0;
     this.asked = 0;
     this.settled = [];
     this.machine = new SessionSender({
       ...options,
-      receivers: Array.from({ length: receiverCount }, (_, i) => ({
-        name: `r${i + 1}`,
-        address: Simulation.address(`r${i + 1}`),
-      })),
+      receivers: present.map(specOf),
       label: 'simulated',
       manifest: encodeManifest(createManifestOfFiles(content.length, fileCount)),
       contentSizeBytes: content.length,
@@ -77,7 +82,39 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
       },
       ...(options.hasGroup === true ? { group: Simulation.address(simulatedGroup) } : {}),
     });
+    const numbers = new Map(present.map((receiver, number) => [receiver, number]));
+    for (const receiver of this.receivers) this.scheduleChanges(this.machine, receiver, numbers);
     return options.wrapSender?.(this.machine) ?? this.machine;
+  }
+
+  /** Receivers by their index in the options. The sender numbers them in the order in which they join. */
+  private get receivers(): number[] {
+    return Array.from({ length: this.options.receiverCount }, (_, i) => i);
+  }
+
+  private joinAtMs(receiver: number): TimeMs {
+    return this.options.receivers?.[receiver]?.joinAtMs ?? 0;
+  }
+
+  /** @param numbers the sender's numbers of the receivers that have joined */
+  private scheduleChanges(
+    machine: SessionSender,
+    receiver: number,
+    numbers: Map<number, number>,
+  ): void {
+    const { host, simulation } = this;
+    const leaveAtMs = this.options.receivers?.[receiver]?.leaveAtMs;
+    if (!numbers.has(receiver)) {
+      host?.at(this.joinAtMs(receiver), () => {
+        if (!machine.isDone)
+          numbers.set(receiver, machine.join(simulation.nowMs, specOf(receiver)));
+      });
+    }
+    if (leaveAtMs === undefined || leaveAtMs < simulation.nowMs) return;
+    host?.at(leaveAtMs, () => {
+      const number = numbers.get(receiver);
+      if (number !== undefined) machine.leave(simulation.nowMs, number, 'is no longer needed');
+    });
   }
 
   handleEvent(event: SessionSenderEvent): void {
