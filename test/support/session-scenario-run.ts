@@ -24,7 +24,8 @@ export function runSessionScenario(
   return simulateSession({
     ...options,
     receiverCount: receivers.length,
-    receivers,
+    // The conditions that are options of a simulated receiver.
+    receivers: receivers.map(({ returns, incidents, isReachedByGroup, ...options }) => options),
     groupReaches: (receiver) => receivers[receiver]?.isReachedByGroup === true,
     incidents: [...senderIncidents, ...receivers.flatMap(({ incidents }) => incidents)],
     ...(rateBytesPerSec === undefined ? {} : { rateBytesPerSec }),
