@@ -22,6 +22,11 @@ export interface Clock {
 export interface Transmit {
   readonly to: Address;
   /**
+   * The local host to send from. It and `to` name the path. If it is undefined, or the shell has no such host, the
+   * shell chooses.
+   */
+  readonly from?: string;
+  /**
    * A shell is allowed to keep the bytes of a single datagram, because they never change. The bytes of a
    * batch can change once the whole batch is acknowledged.
    */

@@ -3,7 +3,7 @@
  * flight, and whether multicast reaches the receiver.
  */
 import type { Address } from '../base/address.js';
-import type { TimeMs } from '../base/machine.js';
+import type { TimeMs, Transmit } from '../base/machine.js';
 import type { RttLimits } from '../base/rtt.js';
 import { RttEstimator } from '../base/rtt.js';
 import { burstsAhead } from '../wire/header.js';
@@ -46,8 +46,15 @@ export class Path implements ControlledPath {
   private unicastBase = 0;
   private inFlightCount = 0;
 
-  /** @param otherAddresses further addresses of the receiver, if any */
-  constructor(address: Address, otherAddresses?: readonly Address[]) {
+  /**
+   * @param otherAddresses further addresses of the receiver, if any
+   * @param localHost the local host to send from; undefined if the system chooses
+   */
+  constructor(
+    address: Address,
+    otherAddresses?: readonly Address[],
+    private readonly localHost?: string,
+  ) {
     this.candidates = new CandidateAddresses(address, otherAddresses);
   }
 
@@ -58,6 +65,11 @@ export class Path implements ControlledPath {
 
   get addresses(): CandidateAddresses {
     return this.candidates;
+  }
+
+  /** Sends a transmit on this path. */
+  carry(transmit: Transmit): Transmit {
+    return this.localHost === undefined ? transmit : { ...transmit, from: this.localHost };
   }
 
   /** Takes over what an earlier session learned about the receiver's addresses. */

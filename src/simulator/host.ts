@@ -176,7 +176,7 @@ export class SimulatedHost {
     this.role.handleTransmit?.(transmit);
     const { network, sendTimeMs } = this;
     const { host: to } = transmit.to;
-    const from = this.sourceFor(to);
+    const from = this.sourceFor(to, transmit.from);
     this.sendsUntilMs = network.nowMs;
     // Copies a batch, because the sender can reuse the batch's memory while the datagrams are in transit.
     const sent = transmit.datagramSizeBytes === undefined ? transmit.bytes : transmit.bytes.slice();
@@ -187,9 +187,10 @@ export class SimulatedHost {
     }
   }
 
-  /** Chooses the local address as a system does by its routes. */
-  private sourceFor(to: string): string {
+  /** Chooses the local address as a system does by its routes, unless the transmit names one. */
+  private sourceFor(to: string, wanted: string | undefined): string {
     const { addresses, network } = this;
+    if (wanted !== undefined && addresses.includes(wanted)) return wanted;
     if (addresses.length === 1) return addresses[0] as string;
     return addresses.find((own) => network.hasPath(own, to)) ?? (addresses[0] as string);
   }

@@ -31,7 +31,8 @@ export class BatchJoiner {
     while (sizeBytes < maxBytes && sizeBytes % datagramSizeBytes === 0) {
       const next = this.poll(nowMs);
       if (next === undefined) break;
-      const isAlike = next.to === first.to && next.datagramSizeBytes === datagramSizeBytes;
+      const isSamePath = next.to === first.to && next.from === first.from;
+      const isAlike = isSamePath && next.datagramSizeBytes === datagramSizeBytes;
       if (!isAlike || sizeBytes + next.bytes.length > maxBytes) {
         this.next = next;
         break;
@@ -40,7 +41,7 @@ export class BatchJoiner {
       sizeBytes += next.bytes.length;
     }
     if (parts.length === 1) return first;
-    return { to: first.to, bytes: joinBytes(parts), datagramSizeBytes };
+    return { ...first, bytes: joinBytes(parts) };
   }
 
   /** Drops a batch that was polled but not sent. */

@@ -384,7 +384,7 @@ export class Delivery {
     counts.datagramsSent += count;
     counts.repairs += repairs;
     counts.bytesSent += transmit.bytes.length - count * encoder.framingSizeBytes;
-    return transmit;
+    return isToGroup ? transmit : at(demands, receiver).path.carry(transmit);
   }
 
   // --- Time

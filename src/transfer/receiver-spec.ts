@@ -13,6 +13,8 @@ export interface ReceiverSpec {
   readonly address: Address;
   /** Further addresses of the receiver. They are tried if `address` does not answer. */
   readonly otherAddresses?: readonly Address[];
+  /** The local host from which a session sends to the receiver; by default, the system chooses. */
+  readonly localHost?: string;
 }
 
 export function checkLivenessTimeout(livenessTimeoutMs: number): number {

@@ -155,11 +155,17 @@ export class Endpoint {
   /** Sends a batch in as few system calls as possible. */
   send(transmit: Transmit): void {
     if (this.isClosed) return;
-    const { to, bytes } = transmit;
-    const port = 'by' in to ? (to as PortAddress).by : this.portFor(to);
+    const { to, from, bytes } = transmit;
+    const chosen = 'by' in to ? (to as PortAddress).by : this.portFor(to);
+    const port = (from === undefined ? undefined : this.portAt(from)) ?? chosen;
     this.sentBytes += bytes.length;
     port?.sendBuffer.handleSent(bytes.length, now);
     port?.sender.send(transmit);
+  }
+
+  /** The socket that is bound to this local host, if there is one. */
+  private portAt(host: string): Port | undefined {
+    return this.ports.find(({ socket }) => socket.address().address === host);
   }
 
   /**

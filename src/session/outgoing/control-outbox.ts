@@ -16,7 +16,7 @@ export class ControlOutbox {
 
   /** Sends a datagram to the receiver's current address. */
   send({ path }: SessionMember, bytes: Uint8Array): void {
-    this.transmits.push({ to: path.address, bytes });
+    this.transmits.push(path.carry({ to: path.address, bytes }));
   }
 
   /**

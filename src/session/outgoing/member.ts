@@ -68,10 +68,10 @@ export class SessionMember {
   constructor(
     /** The receiver's number in the session. */
     readonly index: number,
-    { name, address, otherAddresses }: ReceiverSpec,
+    { name, address, otherAddresses, localHost }: ReceiverSpec,
   ) {
     this.name = name;
-    this.path = new Path(address, otherAddresses);
+    this.path = new Path(address, otherAddresses, localHost);
     this.demand = new Demand(index, this.path);
   }
 
