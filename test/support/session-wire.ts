@@ -5,6 +5,7 @@
 import { type Address, formatAddress } from '../../src/base/address.js';
 import type { Machine, TimeMs, Transmit } from '../../src/base/machine.js';
 import { datagramsOf } from '../../src/base/machine.js';
+import { Endpoint } from '../../src/endpoint/endpoint.js';
 import { encodeManifest } from '../../src/object/manifest.js';
 import type { SessionCrypto } from '../../src/security/crypto.js';
 import { SessionReceiver } from '../../src/session/receiver.js';
@@ -69,6 +70,8 @@ const delayMs = 1;
 /** A receiver with an instantaneous disk. */
 export class WiredReceiver {
   readonly address: Address;
+  /** Divides datagrams that arrive together. */
+  readonly endpoint: Endpoint;
   readonly events: SessionReceiverEvent[] = [];
   readonly results: IncomingResult[] = [];
   /** Stored blocks by session and offset. */
@@ -80,6 +83,7 @@ export class WiredReceiver {
     private readonly wire: SessionWire,
   ) {
     this.address = receiverAddress(index);
+    this.endpoint = new Endpoint({ receiver: machine });
   }
 
   get faults(): FaultCounts {
@@ -213,7 +217,7 @@ export class SessionWire {
 
   private machineOf(to: 'sender' | number): Machine<object> {
     const receiver = to === 'sender' ? undefined : this.receivers[to];
-    return receiver?.machine ?? this.sender;
+    return receiver?.endpoint ?? this.sender;
   }
 
   private turn(): void {
