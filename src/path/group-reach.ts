@@ -53,6 +53,7 @@ export class GroupReach {
   /** The receiver has restarted. */
   restart(): void {
     this.isLost = false;
+    this.stalledReports = 0;
     this.received = 0;
   }
 }
