@@ -57,7 +57,7 @@ interface MemoryObject {
   /** Blocks that survive a crash. */
   readonly durable: Map<number, Uint8Array>;
   readonly written: Map<number, Uint8Array>;
-  readonly kept: readonly Range[];
+  readonly kept: RangeSet;
   extras: readonly Extra[];
 }
 
@@ -77,7 +77,12 @@ export class MemoryStores implements ContentStores {
   }
 
   drop({ manifestDigest }: StoredObject): void {
-    this.objects.delete(manifestDigest);
+    const object = this.objects.get(manifestDigest);
+    if (object === undefined) return;
+    object.written.clear();
+    for (const block of [...object.durable.keys()]) {
+      if (!object.kept.has(block)) object.durable.delete(block);
+    }
   }
 
   /** Durable blocks of an object; undefined if nothing was ever stored of it. */
@@ -87,16 +92,16 @@ export class MemoryStores implements ContentStores {
 
   /**
    * Loses everything that is not durable.
-   * @param isDamaged called for each durable block; whether the crash damages it
+   * @param isDamaged called for each durable block that is not kept; whether the crash damages it
    */
   crash(isDamaged: () => boolean = () => false): void {
     this.life++;
     this.freeAtMs = 0;
     this.isCheckpointDue = false;
-    for (const { durable, written } of this.objects.values()) {
+    for (const { durable, written, kept } of this.objects.values()) {
       written.clear();
       for (const [block, bytes] of durable) {
-        if (!isDamaged()) continue;
+        if (kept.has(block) || !isDamaged()) continue;
         const damaged = bytes.slice();
         damaged[0] = (damaged[0] as number) ^ 1;
         durable.set(block, damaged);
@@ -159,7 +164,7 @@ export class MemoryStores implements ContentStores {
       contentSizeBytes: manifest.contentSizeBytes,
       durable: new Map(blocks),
       written: new Map(),
-      kept,
+      kept: new RangeSet(kept),
       extras,
     };
     this.objects.set(manifestDigest, object);
@@ -183,7 +188,7 @@ class MemoryStore implements ContentStore {
     // Copies, because a receiver may delete only the entries that it listed in this session.
     if (deletion !== 'none') object.extras = object.extras.map((extra) => ({ ...extra }));
     const extras = deletion === 'none' ? [] : object.extras;
-    const kept = deletion === 'list' ? [] : object.kept;
+    const kept = deletion === 'list' ? [] : [...object.kept.ranges()];
     const held = deletion === 'list' ? [] : this.held();
     handleFound({ held, kept, unchangedFiles: 0, extras });
   }
@@ -256,8 +261,7 @@ class MemoryStore implements ContentStore {
 
   /** Every block that is held and not kept. */
   private held(): HeldBlock[] {
-    const { durable, written } = this.object;
-    const kept = new RangeSet(this.object.kept);
+    const { durable, written, kept } = this.object;
     return [...new Map([...durable, ...written])]
       .filter(([index]) => !kept.has(index))
       .map(([index, bytes]) => ({ index, leaf: hashLeaf(this.options.hash, bytes) }));

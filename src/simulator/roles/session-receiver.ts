@@ -1,17 +1,15 @@
 /** Receives sessions on a simulated host, with a disk that loses non-durable data when its host is killed. */
 import type { Machine, TimeMs } from '../../base/machine.js';
 import { createRandom } from '../../base/random.js';
-import type { Range } from '../../base/range-set.js';
 import { RangeSet } from '../../base/range-set.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
-import type { DeletionResult } from '../../object/content-store.js';
-import { hashLeaf } from '../../object/hash-tree.js';
+import type { StoreRequest } from '../../object/content-store.js';
+import type { InitialContent } from '../../object/memory-store.js';
+import { MemoryStores } from '../../object/memory-store.js';
+import { StoreDriver } from '../../session/drivers/store-driver.js';
 import { SessionReceiver } from '../../session/receiver.js';
 import type { IncomingResult, SessionReceiverEvent } from '../../session/receiver-events.js';
 import { receiverLimits } from '../../session/receiver-limits.js';
-import type { Extra } from '../../wire/lists.js';
-import type { Deletion } from '../../wire/messages.js';
-import { SimulatedDisk } from '../disk.js';
 import type { Role, SimulatedHost } from '../host.js';
 import type { NonceLog } from '../session-crypto.js';
 import { createSimulatedCrypto } from '../session-crypto.js';
@@ -25,22 +23,14 @@ import { simulatedGroup } from './session-sender.js';
 /** A session receiver as a role of a simulated host. It checks the content that it receives. */
 export class SessionReceiverRole implements Role<SessionReceiverEvent> {
   private readonly results: IncomingResult[] = [];
-  /** Extra entries on the disk. */
-  private extras: readonly Extra[];
-  private readonly deletedNames: string[] = [];
   private machine: SessionReceiver | undefined;
-  /** Blocks that are durable and survive a crash, by block number. */
-  private readonly durable = new Map<number, Uint8Array>();
-  private readonly written = new Map<number, Uint8Array>();
-  private blockSizeBytes = 1;
+  private driver: StoreDriver | undefined;
+  private readonly stores: MemoryStores;
   private isFalse = false;
   private isIdentical = false;
   private endedAtMs: TimeMs | undefined;
   private maxBufferedBytes = 0;
-  private disk: SimulatedDisk | undefined;
   private lives = 0;
-  private isCheckpointDue = false;
-  private hasBegun = false;
   private readonly random: () => number;
 
   constructor(
@@ -52,17 +42,25 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
     private readonly nonces: NonceLog | undefined,
   ) {
     this.random = createRandom(options.seed, `disk ${index}`);
-    this.extras = options.extras ?? [];
+    const { writeTimeMs, storeTimeMs, checkpointMs } = options;
+    this.stores = new MemoryStores({
+      hash: createSimulatedCrypto('', '').hash,
+      timing: {
+        clock: simulation,
+        ...withoutUndefined({ writeTimeMs, storeTimeMs, checkpointMs }),
+      },
+      initialContent: (request) => this.initialContent(request),
+    });
   }
 
   toResult(): SimulatedSessionReceiver {
-    const { name, results, isIdentical, isFalse, deletedNames, maxBufferedBytes, endedAtMs } = this;
+    const { name, results, isIdentical, isFalse, maxBufferedBytes, endedAtMs } = this;
+    const { deletedNames } = this.stores;
     return { name, results, isIdentical, isFalse, deletedNames, maxBufferedBytes, endedAtMs };
   }
 
   boot(host: SimulatedHost): Machine<SessionReceiverEvent> {
     const { options } = this;
-    this.disk = new SimulatedDisk(this.simulation, host);
     const { seed, blockSizeBytes, bufferBytes = receiverLimits.bufferBytes } = options;
     this.lives++;
     this.machine = new SessionReceiver({
@@ -78,6 +76,13 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
       allowsDeletion: options.allowsDeletion ?? true,
       ...withoutUndefined({ blockSizeBytes }),
     });
+    const { simulation } = this;
+    this.driver = new StoreDriver(this.machine, this.stores, {
+      get nowMs() {
+        return simulation.nowMs;
+      },
+      drain: () => host.drain(),
+    });
     return options.wrapReceiver?.(this.machine) ?? this.machine;
   }
 
@@ -86,17 +91,9 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
   }
 
   handleEvent(event: SessionReceiverEvent): void {
-    const { simulation, machine, options } = this;
-    if (machine === undefined) return;
-    const { nowMs } = simulation;
+    const { simulation, options } = this;
+    this.driver?.handleEvent(event);
     switch (event.type) {
-      case 'prepare':
-        this.blockSizeBytes = event.blockSizeBytes;
-        this.holdAtFirst();
-        machine
-          .find(event.info.session)
-          ?.prepared(nowMs, this.held(), this.kept(), this.found(event.deletion));
-        break;
       case 'join':
         if (options.groupReaches?.(this.index) ?? true)
           simulation.joinGroup(simulatedGroup, this.name);
@@ -104,29 +101,11 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
       case 'leave':
         simulation.leaveGroup(simulatedGroup, this.name);
         break;
-      case 'write':
-        this.later(options.writeTimeMs ?? 0, () => {
-          this.written.set(event.offsetBytes / this.blockSizeBytes, event.bytes);
-          machine.handleWritten(simulation.nowMs, event.session, event.bytes.length);
-          this.planCheckpoint(machine);
-        });
-        break;
-      case 'forget':
-        this.durable.delete(event.block);
-        this.written.delete(event.block);
-        break;
-      case 'finish':
-        this.later(options.storeTimeMs ?? 0, () => {
-          this.checkpoint();
-          const deletion = this.delete([...event.doomed]);
-          machine.find(event.session)?.handleStored(simulation.nowMs, '', deletion);
-        });
-        break;
       case 'end':
         this.results.push(event.result);
-        this.endedAtMs = nowMs;
+        this.endedAtMs = simulation.nowMs;
         if (event.result.status !== 'complete') break;
-        if (this.hasAll()) this.isIdentical = true;
+        if (this.hasAll(event.result.objectId)) this.isIdentical = true;
         else this.isFalse = true;
         break;
     }
@@ -135,101 +114,36 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
   handleKill(): void {
     const { rot = 0 } = this.options;
     this.machine = undefined;
-    this.written.clear();
-    for (const [block, bytes] of this.durable) {
-      if (this.random() >= rot) continue;
-      const damaged = bytes.slice();
-      damaged[0] = (damaged[0] as number) ^ 1;
-      this.durable.set(block, damaged);
-    }
+    this.driver?.stop();
+    this.stores.crash(() => this.random() < rot);
   }
 
-  private later(timeMs: number, action: () => void): void {
-    const { disk } = this;
-    if (timeMs === 0 && disk?.isIdle === true) action();
-    else disk?.perform(timeMs, action);
-  }
-
-  private planCheckpoint(machine: SessionReceiver): void {
-    if (this.isCheckpointDue) return;
-    this.isCheckpointDue = true;
-    this.simulation.at(this.simulation.nowMs + (this.options.checkpointMs ?? 100), () => {
-      this.isCheckpointDue = false;
-      if (this.machine === machine) this.checkpoint();
-    });
-  }
-
-  private checkpoint(): void {
-    for (const [block, bytes] of this.written) this.durable.set(block, bytes);
-    this.written.clear();
-  }
-
-  private holdAtFirst(): void {
-    const { content, blockSizeBytes, options } = this;
-    if (options.missingBlocks === undefined || this.hasBegun) return;
-    this.hasBegun = true;
-    const missing = new Set(options.missingBlocks);
-    for (let block = 0; block * blockSizeBytes < content.length; block++) {
-      if (missing.has(block)) continue;
-      this.durable.set(block, content.slice(block * blockSizeBytes, (block + 1) * blockSizeBytes));
-    }
-  }
-
-  private held(): { index: number; leaf: Uint8Array }[] {
-    const { hash } = createSimulatedCrypto('', '');
-    const kept = new RangeSet(this.kept());
-    return [...this.durable]
-      .filter(([index]) => !kept.has(index))
-      .map(([index, bytes]) => ({ index, leaf: hashLeaf(hash, bytes) }));
-  }
-
-  /** Copies, because a receiver may delete only the objects that it listed in this session. */
-  private found(deletion: Deletion): { readonly extras: readonly Extra[] } {
-    if (deletion !== 'none') this.extras = this.extras.map((extra) => ({ ...extra }));
-    return { extras: deletion === 'none' ? [] : this.extras };
-  }
-
-  private delete(doomed: readonly Extra[]): DeletionResult {
-    const names = doomed.map(({ name }) => name);
-    this.deletedNames.push(...names);
-    this.extras = this.extras.filter((extra) => !doomed.includes(extra));
-    return {
-      deletedEntries: names.length,
-      undeletedEntries: 0,
-      deletedNames: names,
-      undeleted: [],
-    };
-  }
-
-  /** Those of `keptBlocks` that exist in the content. They are on the disk from the start, never damaged. */
-  private kept(): Range[] {
-    const { content, blockSizeBytes, options } = this;
+  /** The blocks that the receiver has from the start. Those of `keptBlocks` are never damaged. */
+  private initialContent({ blockSizeBytes }: StoreRequest): InitialContent {
+    const { content, options } = this;
+    const { missingBlocks, extras = [] } = options;
     const blockCount = Math.ceil(content.length / blockSizeBytes);
     const kept = new RangeSet(options.keptBlocks);
-    if (blockCount === 0) return [];
-    const gaps = [...kept.gaps(0, blockCount)];
-    const own = new RangeSet([{ start: 0, end: blockCount }]);
-    for (const { start, end } of gaps) own.remove(start, end);
-    for (const { start, end } of own.ranges()) {
-      for (let block = start; block < end; block++) {
-        this.durable.set(
-          block,
-          content.slice(block * blockSizeBytes, (block + 1) * blockSizeBytes),
-        );
-      }
+    // Only what exists in the content.
+    if (kept.nextFrom(blockCount) !== undefined) kept.remove(blockCount, Number.MAX_SAFE_INTEGER);
+    const missing = new Set(missingBlocks);
+    const blocks: [number, Uint8Array][] = [];
+    for (let block = 0; block < blockCount; block++) {
+      const isHeld = missingBlocks !== undefined && !missing.has(block);
+      if (!isHeld && !kept.has(block)) continue;
+      const start = block * blockSizeBytes;
+      blocks.push([block, content.slice(start, start + blockSizeBytes)]);
     }
-    return [...own.ranges()];
+    return { blocks, kept: [...kept.ranges()], extras };
   }
 
-  private hasAll(): boolean {
-    const { content, blockSizeBytes } = this;
-    const blockCount = Math.ceil(content.length / blockSizeBytes);
-    for (let block = 0; block < blockCount; block++) {
-      const bytes = this.durable.get(block);
-      const expected = content.subarray(block * blockSizeBytes, (block + 1) * blockSizeBytes);
-      if (bytes === undefined || bytes.length !== expected.length) return false;
-      if (!bytes.every((byte, i) => byte === expected[i])) return false;
+  /** Whether the disk durably holds exactly the content. */
+  private hasAll(manifestDigest: string): boolean {
+    let sizeBytes = 0;
+    const blocks = [...(this.stores.blocksOf(manifestDigest) ?? [])].sort(([a], [b]) => a - b);
+    for (const [, bytes] of blocks) {
+      for (const byte of bytes) if (byte !== this.content[sizeBytes++]) return false;
     }
-    return true;
+    return sizeBytes === this.content.length;
   }
 }

@@ -1,7 +1,10 @@
 /** Sends a session from a simulated host: provides the source's content and measures the sender's traffic. */
 import type { Machine, TimeMs } from '../../base/machine.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import type { Manifest } from '../../object/manifest.js';
 import { createManifest, encodeManifest } from '../../object/manifest.js';
+import { MemorySource } from '../../object/memory-source.js';
+import { SourceDriver } from '../../session/drivers/source-driver.js';
 import { SessionSender } from '../../session/sender.js';
 import type { SessionSenderEvent, SessionSenderResult } from '../../session/sender-events.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
@@ -44,6 +47,7 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
   private endedAtMs: TimeMs = Infinity;
   private lives = 0;
   private host: SimulatedHost | undefined;
+  private driver: SourceDriver | undefined;
   private machine: SessionSender | undefined;
   private reportsTaken = 0;
   /** Datagrams that arrived after the session's end and have not been answered yet. */
@@ -81,6 +85,15 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
         random: createSimulatedCrypto(seed, `sender ${this.lives}`).random,
       },
       ...(options.hasGroup === true ? { group: Simulation.address(simulatedGroup) } : {}),
+    });
+    const { simulation } = this;
+    const { sourceTimeMs: readTimeMs } = options;
+    const timing = { clock: simulation, ...withoutUndefined({ readTimeMs }) };
+    this.driver = new SourceDriver(MemorySource.of(content, timing), {
+      get nowMs() {
+        return simulation.nowMs;
+      },
+      drain: () => host.drain(),
     });
     const numbers = new Map(present.map((receiver, number) => [receiver, number]));
     for (const receiver of this.receivers) this.scheduleChanges(this.machine, receiver, numbers);
@@ -120,21 +133,13 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
   handleEvent(event: SessionSenderEvent): void {
     const { simulation, machine } = this;
     if (machine === undefined) return;
+    this.driver?.handleEvent(machine, event);
     switch (event.type) {
-      case 'need': {
-        const { block, offsetBytes, sizeBytes } = event;
-        const bytes = this.content.subarray(offsetBytes, offsetBytes + sizeBytes);
-        this.later(() => machine.provideBlock(simulation.nowMs, block, bytes));
-        break;
-      }
       case 'receiver':
         this.settled.push({ atMs: simulation.nowMs, outcome: event.outcome });
         break;
       case 'identify':
         machine.trust(simulation.nowMs, event.index);
-        break;
-      case 'check-source':
-        machine.confirmSource(simulation.nowMs);
         break;
       case 'done':
         this.results.push(event.result);
@@ -144,6 +149,7 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
   }
 
   handleKill(): void {
+    this.driver?.stop();
     this.machine = undefined;
     this.endedAtMs = Infinity;
   }
@@ -172,11 +178,5 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
     while ((reportTimes[this.firstOfSecond] as number) <= nowMs - 1000) this.firstOfSecond++;
     const count = reportTimes.length - this.firstOfSecond;
     this.maxReportsPerSec = Math.max(this.maxReportsPerSec, count);
-  }
-
-  private later(action: () => void): void {
-    const { sourceTimeMs = 0 } = this.options;
-    if (sourceTimeMs === 0) action();
-    else this.host?.at(this.simulation.nowMs + sourceTimeMs, action);
   }
 }
