@@ -113,6 +113,28 @@ export function runTwo(
   return { first, second, fairness: first / (first + second), queueFull: queueFull / sent };
 }
 
+/** The seeds with which two sessions that start at the same time are run. */
+export const alikeSeeds = [
+  'congestion',
+  ...Array.from({ length: 11 }, (_, i) => `congestion ${i + 1}`),
+];
+
+/**
+ * Runs two sessions that start at the same time, once with each seed.
+ * @returns means over the seeds, and the least share of the total that one of the two got with any seed
+ */
+export function runAlike(queueBdp: number) {
+  const runs = alikeSeeds.map((seed) => runTwo({ seed, queueBdp, runMs: 60_000 }, 0, 40_000));
+  const mean = (pick: (run: (typeof runs)[number]) => number) =>
+    runs.reduce((sum, run) => sum + pick(run), 0) / runs.length;
+  return {
+    first: mean(({ first }) => first),
+    second: mean(({ second }) => second),
+    queueFull: mean(({ queueFull }) => queueFull),
+    least: Math.min(...runs.map(({ fairness }) => Math.min(fairness, 1 - fairness))),
+  };
+}
+
 /** Runs a session against a NewReno flow. */
 export function runReno(path: Path, startAtMs = 0, measureMs = 40_000) {
   const { runMs = 60_000 } = path;

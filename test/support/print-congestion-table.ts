@@ -3,7 +3,16 @@
  *
  *   node --import tsx test/support/print-congestion-table.ts
  */
-import { runAlone, runAsymmetric, runLocal, runReno, runSlow, runTwo } from './congestion-runs.js';
+import {
+  alikeSeeds,
+  runAlike,
+  runAlone,
+  runAsymmetric,
+  runLocal,
+  runReno,
+  runSlow,
+  runTwo,
+} from './congestion-runs.js';
 
 const percent = (share: number) => (100 * share).toFixed(1);
 const seconds = (ms: number) => (ms / 1000).toFixed(1);
@@ -37,6 +46,15 @@ table(
       return [`${queueBdp}`, seconds(startAtMs), ...shares];
     }),
   ),
+);
+
+table(
+  `b2. Two sessions that start at the same time, ${alikeSeeds.length} seeds: mean shares of the last 40 s of 60, %; the least part of the total that one of the two got with any seed, %.`,
+  ['queue, BDP', 'first', 'second', 'least part', 'queue full'],
+  [0.25, 1, 4].map((queueBdp) => {
+    const run = runAlike(queueBdp);
+    return [`${queueBdp}`, ...[run.first, run.second, run.least, run.queueFull].map(percent)];
+  }),
 );
 
 table(

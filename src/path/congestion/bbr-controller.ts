@@ -27,8 +27,8 @@ const downGain = 0.75;
 const cruiseRounds = 6;
 
 /** If probing causes loss, the path is shared. Probes then become rarer, so that other flows can grow in between. */
-const sharedCruiseRounds = 80;
-const sharedCruiseMs = 3000;
+const sharedCruiseRounds = 72;
+const sharedCruiseMs = 2700;
 const sharedForMs = 10_000;
 
 /** After congestion on a short path, sending is paced for this long. */
@@ -314,13 +314,25 @@ export class BbrController implements CongestionController {
       return;
     }
     const isShared = nowMs - this.congestedAtMs < sharedForMs;
-    const waitsMs = sharedCruiseMs * (1 + this.randomPhase / 2);
-    const isLong = this.phaseRounds >= sharedCruiseRounds || nowMs - this.phaseBeganAtMs >= waitsMs;
-    if (this.phaseRounds < cruiseRounds || (isShared && !isLong)) return;
+    if (this.phaseRounds < cruiseRounds || (isShared && !this.hasWaited(nowMs))) return;
     this.share = 1;
     // The wait differs each time, so that no session is always the first to probe.
     this.randomPhase = (this.randomPhase + goldenRatio) % 1;
     this.enter('up', nowMs);
+  }
+
+  /**
+   * Whether a session that shares its path has waited long enough for its next probe. The first one to probe meets
+   * the others at their full rate, and so yields the most. Therefore no session may be the first one each time: the
+   * waits vary, and a session that has yielded more waits longer.
+   */
+  private hasWaited(nowMs: TimeMs): boolean {
+    const yielded = Math.max(0, yieldShare - this.share);
+    const factor = (1 + this.randomPhase / 2) * (1 + yielded);
+    return (
+      this.phaseRounds >= factor * sharedCruiseRounds ||
+      nowMs - this.phaseBeganAtMs >= factor * sharedCruiseMs
+    );
   }
 
   private enter(phase: ControlState, nowMs: TimeMs): void {

@@ -177,7 +177,7 @@ t.test('loss caused by probing is no reason to yield', (t) => {
   member.model.congestedAtMs = course.nowMs + 40;
   course.until('cruise');
   t.equal(controller.sendRate(1), 10);
-  t.ok(course.until('up') > 70, 'only to wait');
+  t.ok(course.until('up') > 65, 'only to wait');
   t.end();
 });
 
@@ -190,6 +190,20 @@ t.test('it never yields below its minimum share', (t) => {
     course.round();
   }
   t.ok(Math.abs(controller.sendRate(1) - 3) < 1e-9, `${controller.sendRate(1)}`);
+  t.end();
+});
+
+t.test('the more it has yielded, the longer it waits', (t) => {
+  const waitAfter = (latestRate: number): number => {
+    const { member, course } = cruising(10);
+    course.round();
+    member.model.congestedFromMs = course.nowMs;
+    member.model.congestedAtMs = course.nowMs + 40;
+    member.model.latestRate = latestRate;
+    course.round();
+    return course.until('up');
+  };
+  t.ok(waitAfter(4) > 1.2 * waitAfter(10), `${waitAfter(4)} and ${waitAfter(10)} rounds`);
   t.end();
 });
 
