@@ -35,6 +35,8 @@ export class NetworkLab {
         'netns',
         bridge,
       );
+      // Otherwise, link-local addresses cannot be used for a second or two, while the system looks for duplicates.
+      run('ip', 'netns', 'exec', host, 'sysctl', '-qw', 'net.ipv6.conf.eth0.accept_dad=0');
       run('ip', '-n', bridge, 'link', 'set', port, 'master', 'br0', 'up');
       run('ip', '-n', host, 'link', 'set', 'lo', 'up');
       run('ip', '-n', host, 'addr', 'add', `${this.address(i)}/24`, 'dev', 'eth0');
