@@ -1,6 +1,6 @@
 /**
  * The port through which a receiver keeps the content of an object: on disk or in memory. A store can be read while it
- * is filling, so whoever receives an object can pass it on at the same time.
+ * fills, so a receiver can forward an object that is still arriving.
  *
  * Each operation ends with a call of its callback, possibly before the operation returns, and never after `end`, except
  * that of `write`. If an operation fails, its callback is not called (except that of `write`), and the handler given to

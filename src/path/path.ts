@@ -198,7 +198,7 @@ export class Path implements ControlledPath {
     return true;
   }
 
-  /** The path is measured anew, because the way of sending to the receiver has changed. */
+  /** Restarts the measurements, because the sender now reaches the receiver in another way. */
   restartModel(): void {
     this.ownModel.restart();
   }

@@ -161,7 +161,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     return member;
   }
 
-  /** Ends the session for one receiver, which gets the outcome `aborted` and is told the reason. */
+  /** Ends the session for one receiver with the outcome `aborted`, and sends it the reason. */
   leave(nowMs: TimeMs, index: number, reason: string): void {
     this.outcomes.dismiss(nowMs, at(this.members, index), 'aborted', reason);
     this.advance(nowMs);

@@ -233,7 +233,7 @@ export function createHost<Event extends object>(
   });
 }
 
-/** Tells the role of each datagram that its machine has handled. */
+/** Calls the role's `handleTaken` after the machine has handled a datagram. */
 function watched<Event>(machine: Machine<Event>, role: AnyRole): Machine<Event> {
   if (role.handleTaken === undefined) return machine;
   return {

@@ -108,8 +108,8 @@ export class Simulation {
   }
 
   /**
-   * Adds a host that plays a role. Each start of the host boots the role anew, so the host can be killed and
-   * started again.
+   * Adds a host that plays a role. Each start of the host boots the role, so the host can be killed and
+   * restarted.
    * @throws P2mpError INVALID_ARGUMENT if the name or an address is taken
    */
   addRole<Event extends object>(

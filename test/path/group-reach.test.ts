@@ -34,7 +34,7 @@ t.test('multicast that brings nothing is given up until the receiver restarts', 
   t.ok(report(50));
   t.same([50, 50, 50, 50, 150].map(report), [true, true, true, false, false]);
   reach.restart();
-  t.same([0, 0, 0, 0].map(report), [true, true, true, false], 'the count starts anew');
+  t.same([0, 0, 0, 0].map(report), [true, true, true, false], 'the count restarts');
   reach.restart();
   t.same([0, 0, 100, 100, 100].map(report), [true, true, true, true, true], 'data resets it');
   t.end();

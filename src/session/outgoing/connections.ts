@@ -130,7 +130,7 @@ export class Connections {
     member.requests.scheduleAt(requestAtMs);
   }
 
-  /** Tells receivers to report more rarely if many have joined since they were last told. */
+  /** Announces a longer report interval to the receivers if many others have joined since the last announcement. */
   private announceInterval(nowMs: TimeMs): void {
     const { members, reportInterval } = this.options;
     const leastMs = sessionDefaults.turnShare * reportInterval.ms;

@@ -44,7 +44,7 @@ export class Liveness {
     this.receivedAtMs = nowMs;
   }
 
-  /** Begins to count silence anew. */
+  /** Restarts the measurement of silence. */
   restart(nowMs: TimeMs): void {
     this.receivedAtMs = nowMs;
   }
