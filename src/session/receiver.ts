@@ -8,25 +8,19 @@ import { stoppedTimeMs } from '../base/machine.js';
 import { readUint32 } from '../base/network-order.js';
 import { Queue } from '../base/queue.js';
 import { withoutUndefined } from '../base/without-undefined.js';
-import type { SessionCrypto } from '../security/crypto.js';
-import type { Proven } from '../security/incoming-handshakes.js';
 import { IncomingHandshakes } from '../security/incoming-handshakes.js';
 import type { InvitationTerms } from '../security/invitations.js';
-import { MemoryBudget } from '../transfer/partial-block.js';
-import { isEqualBytes } from '../wire/byte-codec.js';
 import { FaultLog } from '../wire/faults.js';
 import type { ChannelPacket, ProbePacket } from '../wire/header.js';
 import { decodeSession, describeSession, isBlockDatagram, sessionField } from '../wire/header.js';
 import { decodeMessage } from '../wire/messages.js';
-import { standardBlockSizeBytes } from '../wire/sizes.js';
-import { IncomingSession } from './incoming/incoming-session.js';
-import { commonAllocationBytes } from './object-limits.js';
+import type { IncomingSession } from './incoming/incoming-session.js';
+import { IncomingSessions } from './incoming/incoming-sessions.js';
 import type {
   IncomingStatus,
   SessionReceiverEvent,
   SessionReceiverResult,
 } from './receiver-events.js';
-import { receiverLimits } from './receiver-limits.js';
 import type { SessionReceiverOptions } from './receiver-options.js';
 import { SenderAdmission } from './sender-admission.js';
 import { WorkQueue } from './work-queue.js';
@@ -47,12 +41,9 @@ import { WorkQueue } from './work-queue.js';
  * ```
  */
 export class SessionReceiver implements Machine<SessionReceiverEvent> {
-  private readonly crypto: SessionCrypto;
   private readonly handshakes: IncomingHandshakes;
   private readonly admission: SenderAdmission;
-  private readonly budget: MemoryBudget;
-  private readonly maxSessions: number;
-  private readonly sessions = new Map<number, IncomingSession>();
+  private readonly sessions: IncomingSessions;
   private readonly transmits = new Queue<Transmit>();
   private readonly events = new Queue<SessionReceiverEvent>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
@@ -62,8 +53,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   /** The time of the input being handled. */
   private inputAtMs: TimeMs = 0;
 
-  constructor(private readonly options: SessionReceiverOptions) {
-    this.crypto = options.crypto;
+  constructor(options: SessionReceiverOptions) {
     this.handshakes = new IncomingHandshakes(options.crypto, {
       send: (to, bytes) => this.transmits.push({ to, bytes }),
       countFault: (kind, from, bytes) => this.faults.add(kind, from, bytes),
@@ -75,26 +65,28 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       countFault: (kind, from, bytes) => this.faults.add(kind, from, bytes),
       emit: (event) => this.events.push(event),
     });
-    this.budget = new MemoryBudget(options.bufferBytes ?? receiverLimits.bufferBytes);
-    this.maxSessions = options.maxSessions ?? receiverLimits.sessions;
+    this.sessions = new IncomingSessions(options, {
+      emit: (event) => this.handleEvent(event),
+      send: (to, bytes) => this.transmits.push({ to, bytes }),
+      stepLater: (atMs, session) => this.steps.add(atMs, session),
+      countFault: (kind, from, bytes, count) => this.faults.add(kind, from, bytes, count),
+      inputAtMs: () => this.inputAtMs,
+    });
   }
 
   /** The number of sessions without an outcome. */
   get activeCount(): number {
-    let count = 0;
-    for (const session of this.sessions.values()) if (!session.isSettled) count++;
-    return count;
+    return this.sessions.activeCount;
   }
 
   /** Whether every session is over, so that nothing is left to send. */
   get isIdle(): boolean {
-    for (const session of this.sessions.values()) if (!session.isOver) return false;
-    return true;
+    return this.sessions.isIdle;
   }
 
   /** Memory in use for partial blocks and unwritten content. */
   get bufferedBytes(): number {
-    return this.budget.usedBytes;
+    return this.sessions.budget.usedBytes;
   }
 
   /** Creates an invitation (SESSIONS 3.15). @returns its secret, which is kept only in memory */
@@ -110,7 +102,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   /** Fails every session. The received parts are kept, so that later sessions can resume. */
   abort(nowMs: TimeMs, reason: string): void {
     this.drain();
-    for (const [id, session] of this.sessions) {
+    for (const session of this.sessions.values()) {
+      const { session: id } = session;
       this.contain(nowMs, id, () => session.fail(nowMs, reason));
     }
   }
@@ -121,7 +114,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
    */
   leave(nowMs: TimeMs, reason: string): void {
     this.drain();
-    for (const [id, session] of this.sessions) {
+    for (const session of this.sessions.values()) {
+      const { session: id } = session;
       if (session.isSettled) continue;
       this.contain(nowMs, id, () => session.fail(nowMs, reason));
       this.sessions.delete(id);
@@ -133,29 +127,25 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   /** Reason to refuse a new session; undefined if this receiver would accept one. */
   get refusal(): string | undefined {
     if (this.isDraining) return 'this receiver is shutting down and accepts no new sessions';
-    if (this.activeCount < this.maxSessions) return undefined;
-    return `busy with ${this.maxSessions} sessions; try again later`;
+    const { maxSessions } = this.sessions;
+    if (this.activeCount < maxSessions) return undefined;
+    return `busy with ${maxSessions} sessions; try again later`;
   }
 
   /** The session with this number; undefined once it has ended. */
   find(session: number): IncomingSession | undefined {
-    return this.sessions.get(session);
+    return this.sessions.find(session);
   }
 
   /** Call this when the shell has written the bytes of a `write` event or no longer needs them. */
   handleWritten(nowMs: TimeMs, session: number, sizeBytes: number): void {
-    this.budget.usedBytes -= sizeBytes;
-    this.sessions.get(session)?.handleWritten(nowMs, sizeBytes);
+    this.sessions.budget.usedBytes -= sizeBytes;
+    this.sessions.find(session)?.handleWritten(nowMs, sizeBytes);
   }
 
   /** The sessions in progress. */
   statuses(nowMs: TimeMs): IncomingStatus[] {
-    const statuses: IncomingStatus[] = [];
-    for (const session of this.sessions.values()) {
-      const status = session.isSettled ? undefined : session.status(nowMs);
-      if (status !== undefined) statuses.push(status);
-    }
-    return statuses;
+    return this.sessions.statuses(nowMs);
   }
 
   /** Counts since the start. */
@@ -187,7 +177,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   /** Reports a bug that occurred in one session's work, and ends that session. */
   handleInternalError(nowMs: TimeMs, id: number | undefined, error: unknown): void {
     this.counts.internalErrors++;
-    const session = id === undefined ? undefined : this.sessions.get(id);
+    const session = id === undefined ? undefined : this.sessions.find(id);
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
     const label = session?.info?.label;
     this.events.push({
@@ -233,7 +223,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
 
   handleTimeout(nowMs: TimeMs): void {
     const stoppedMs = stoppedTimeMs(nowMs, this.pollTimeout() ?? nowMs);
-    for (const [id, session] of this.sessions) {
+    for (const session of this.sessions.values()) {
+      const { session: id } = session;
       this.contain(nowMs, id, () => session.handleTimeout(nowMs, stoppedMs));
       if (session.isOver) this.sessions.delete(id);
     }
@@ -268,79 +259,17 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     const proven = this.handshakes.handleProof(nowMs, packet, from, bytes);
     if (proven === undefined) return;
     const proof = { ...proven, packet, from, bytes };
-    const known = this.sessions.get(packet.session);
+    const known = this.sessions.find(packet.session);
     if (known !== undefined) {
       this.admission.reconnect(nowMs, proof, known);
     } else if (this.admission.admits(nowMs, proof)) {
-      if (this.sessions.size >= 2 * this.maxSessions) this.forgetOldestSettled();
-      this.sessions.set(packet.session, this.createSession(nowMs, proven, from));
+      this.sessions.create(nowMs, proof);
     }
   }
 
-  /**
-   * Deletes the oldest session that has an outcome. Such sessions are kept for a while, in case the outcome
-   * was lost and the sender asks for it again.
-   */
-  private forgetOldestSettled(): void {
-    for (const [id, { isSettled }] of this.sessions) {
-      if (!isSettled) continue;
-      this.sessions.delete(id);
-      return;
-    }
-  }
-
-  private createSession(
-    nowMs: TimeMs,
-    { channel, senderKey, rttMs }: Proven,
-    from: Address,
-  ): IncomingSession {
-    const { name, platform, maxObjectBytes = Infinity, maxEntries = Infinity } = this.options;
-    const { allocationBytes = commonAllocationBytes } = this.options;
-    const session = new IncomingSession(
-      {
-        crypto: this.crypto,
-        platform,
-        name,
-        blockSizeBytes: this.options.blockSizeBytes ?? standardBlockSizeBytes,
-        limits: { maxBytes: maxObjectBytes, maxEntries, allocationBytes },
-        idleMs: this.options.idleMs ?? receiverLimits.idleMs,
-        allowsDeletion: this.options.allowsDeletion ?? false,
-        budget: this.budget,
-        shareBytes: () => this.budget.limitBytes / Math.max(1, this.activeCount),
-        emit: (event) => this.handleEvent(session, event),
-        send: (to, bytes) => this.transmits.push({ to, bytes }),
-        stepLater: (atMs) => this.steps.add(atMs, session),
-        countFault: (kind, address, bytes, count) => this.faults.add(kind, address, bytes, count),
-      },
-      channel,
-      senderKey,
-      from,
-      nowMs,
-      rttMs,
-    );
-    return session;
-  }
-
-  private handleEvent(session: IncomingSession, event: SessionReceiverEvent): void {
-    if (event.type === 'offer' && !event.info.isListing) this.replaceOlder(session);
+  private handleEvent(event: SessionReceiverEvent): void {
     if (event.type === 'end') this.counts[event.result.status]++;
     this.events.push(event);
-  }
-
-  /**
-   * Makes sure that only one session at a time receives a given object. A new session of the same sender
-   * replaces the old session at once. A new session of another sender has to wait, and the old session gets a
-   * shorter idle timeout.
-   */
-  private replaceOlder(session: IncomingSession): void {
-    for (const other of this.sessions.values()) {
-      if (other === session || other.info?.objectId !== session.info?.objectId) continue;
-      if (isEqualBytes(other.senderKey, session.senderKey)) {
-        other.fail(this.inputAtMs, 'replaced by a new session of the same sender');
-      } else {
-        other.limitSilence(receiverLimits.awaitedIdleMs);
-      }
-    }
   }
 
   // --- Sessions
@@ -351,7 +280,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
    */
   handleBlocks(nowMs: TimeMs, from: Address, bytes: Uint8Array, offset: number): number {
     const id = readUint32(bytes, offset + sessionField.session);
-    const session = this.sessions.get(id);
+    const session = this.sessions.find(id);
     if (session === undefined) {
       this.faults.add('no-session', from, bytes.subarray(offset));
       return bytes.length;
@@ -373,7 +302,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   private handleProbe(nowMs: TimeMs, packet: ProbePacket, from: Address, bytes: Uint8Array): void {
-    const session = this.sessions.get(packet.session);
+    const session = this.sessions.find(packet.session);
     if (session === undefined) this.faults.add('no-session', from, bytes);
     else if (!session.handleProbe(nowMs, packet.header, packet.body)) {
       this.faults.add('forged', from, bytes);
@@ -389,7 +318,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     from: Address,
     bytes: Uint8Array,
   ): void {
-    const session = this.sessions.get(packet.session);
+    const session = this.sessions.find(packet.session);
     if (session === undefined) {
       this.faults.add('no-session', from, bytes);
       return;

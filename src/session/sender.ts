@@ -12,11 +12,8 @@ import { Queue } from '../base/queue.js';
 import type { RefusalCode } from '../base/refusal.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import type { SessionGeometry } from '../object/geometry.js';
-import { otherAddressEvent } from '../path/candidate-addresses.js';
 import { BlockSeal } from '../security/block-seal.js';
-import { secretFor } from '../security/invitations.js';
 import { retryTiming } from '../transfer/config.js';
-import type { DeliveryAction } from '../transfer/delivery.js';
 import { Delivery } from '../transfer/delivery.js';
 import type { ReceiverSpec } from '../transfer/receiver-spec.js';
 import { toHex } from '../wire/byte-codec.js';
@@ -26,7 +23,7 @@ import type { ChannelPacket } from '../wire/header.js';
 import { decodeSession, describeSession } from '../wire/header.js';
 import type { Offer } from '../wire/messages.js';
 import { keySizeBytes } from '../wire/sizes.js';
-import type { ConnectionAction } from './outgoing/connections.js';
+import { SessionActions } from './outgoing/actions.js';
 import { Connections } from './outgoing/connections.js';
 import { ControlOutbox } from './outgoing/control-outbox.js';
 import { GroupProbe } from './outgoing/group-probe.js';
@@ -88,12 +85,13 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   private readonly connections: Connections;
   private readonly messages: ReceiverMessages;
   private readonly startBarrier: StartBarrier;
+  private readonly actions: SessionActions;
 
   private phase: Phase = 'open';
   private startedAtMs: TimeMs | undefined;
 
   /** @throws P2mpError INVALID_ARGUMENT */
-  constructor(private readonly options: SessionSenderOptions) {
+  constructor(options: SessionSenderOptions) {
     const { receivers, crypto, group } = options;
     const terms = agreeTerms(options);
     const { geometry, reportInterval } = terms;
@@ -125,6 +123,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       ...shared,
       ...{ geometry, outcomes, connections, probe, isSpared },
     });
+    const { invitations = [] } = options;
+    this.actions = new SessionActions({ ...shared, outcomes, connections, invitations });
     for (const receiver of receivers) this.add(receiver);
   }
 
@@ -180,7 +180,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (member.status !== 'identifying' || member.handshake === undefined) return;
     if (refusal === undefined) {
       member.trust(nowMs);
-      this.prove(nowMs, member);
+      this.actions.prove(nowMs, member);
     } else {
       this.outcomes.settle(nowMs, member, 'failed', refusal);
     }
@@ -283,7 +283,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (this.phase !== 'done' && this.startedAtMs === undefined) {
       this.startedAtMs = nowMs;
       this.connections.start(nowMs);
-      this.executeActions(nowMs);
+      this.actions.execute(nowMs);
     }
     const control = this.outbox.shift();
     if (control !== undefined) return control;
@@ -301,77 +301,6 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   pollEvent(): SessionSenderEvent | undefined {
     return this.events.shift();
-  }
-
-  // --- Actions
-
-  /** Executes what delivery and connections have asked for. */
-  private executeActions(nowMs: TimeMs): void {
-    for (;;) {
-      const wanted = this.delivery.pollAction();
-      if (wanted !== undefined) {
-        this.serveDelivery(nowMs, wanted);
-        continue;
-      }
-      const due = this.connections.pollAction();
-      if (due === undefined) return;
-      this.serveConnections(nowMs, due);
-    }
-  }
-
-  private serveDelivery(nowMs: TimeMs, action: DeliveryAction): void {
-    switch (action.type) {
-      case 'poll':
-        this.connections.poll(nowMs, at(this.members, action.demand.index));
-        break;
-      case 'overdue':
-        this.connections.pollOverdue(nowMs, at(this.members, action.demand.index), action.sentAtMs);
-        break;
-      default:
-        this.events.push(action);
-    }
-  }
-
-  private serveConnections(nowMs: TimeMs, action: ConnectionAction): void {
-    const { member } = action;
-    const { name, index } = member;
-    switch (action.type) {
-      case 'identify':
-        this.identify(nowMs, member);
-        break;
-      case 'other-address':
-        this.events.push(otherAddressEvent(name, member.addresses));
-        break;
-      case 'narrow-path':
-        this.events.push({ type: 'narrow-path', receiver: name, index });
-        break;
-      case 'silent':
-        this.events.push({ type: 'silent', receiver: name });
-        this.delivery.suspend(member.demand);
-        break;
-      case 'fail':
-        if (action.isReachable) this.outcomes.dismiss(nowMs, member, 'failed', action.reason);
-        else this.outcomes.settle(nowMs, member, 'failed', action.reason);
-        break;
-    }
-  }
-
-  // --- Trust
-
-  private identify(nowMs: TimeMs, member: SessionMember): void {
-    // If the key is known, an attacker on the path might corrupt every confirmation, so the liveness timeout
-    // keeps running.
-    if (member.identify()) {
-      this.prove(nowMs, member);
-    } else {
-      const { index, name, shownKey: receiverKey } = member;
-      this.events.push({ type: 'identify', index, receiver: name, receiverKey });
-    }
-  }
-
-  private prove(nowMs: TimeMs, member: SessionMember): void {
-    member.prove(secretFor(this.options.invitations ?? [], member.shownKey));
-    this.connections.sendRequest(nowMs, member);
   }
 
   /**
@@ -394,7 +323,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   private advance(nowMs: TimeMs): void {
     if (this.phase === 'done') return;
-    this.executeActions(nowMs);
+    this.actions.execute(nowMs);
     if (this.outcomes.areSettled) {
       this.phase = 'done';
       this.delivery.end();
@@ -413,7 +342,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const againAtMs = this.startBarrier.tryOpen(nowMs, this.probe?.answersUntilMs ?? -Infinity);
     if (this.startBarrier.isOpen) {
       this.delivery.openContent();
-      this.executeActions(nowMs);
+      this.actions.execute(nowMs);
     }
     if (againAtMs !== undefined) this.connections.lookBy(againAtMs);
   }

@@ -20,7 +20,12 @@ import { dataFramingBytes } from '../../wire/segment-size.js';
 import type { ControlOutbox } from './control-outbox.js';
 import type { SessionMember } from './member.js';
 import { MemberMessages } from './member-messages.js';
-import { narrowPathReason, unreachedReason } from './path-failures.js';
+import {
+  narrowPathReason,
+  receiverProgram,
+  silenceReason,
+  unreachedReason,
+} from './path-failures.js';
 import type { RootDigest } from './root-digest.js';
 
 export interface ConnectionsOptions {
@@ -56,9 +61,6 @@ export type ConnectionAction =
       readonly reason: string;
       readonly isReachable: boolean;
     };
-
-/** Command that should be running on a receiver's host. */
-const receiverProgram = 'p2mp receive';
 
 /** Minimum interval between two checks of all timers, divided by the number of receivers. */
 const checkGrainMs = 0.01;
@@ -303,7 +305,7 @@ export class Connections {
     const { status, liveness, deferral } = member;
     const waitsSinceMs = Math.min(liveness.lastReceivedAtMs, deferral?.sinceMs ?? Infinity);
     if (status !== 'identifying' && nowMs - waitsSinceMs >= livenessTimeoutMs) {
-      const reason = this.silenceReason(member);
+      const reason = silenceReason(member, livenessTimeoutMs, this.options.mssBytes);
       this.actions.push({ type: 'fail', member, reason, isReachable: false });
       return true;
     }
@@ -424,27 +426,5 @@ export class Connections {
       const reason = narrowPathReason(member.name, this.options.mssBytes);
       this.actions.push({ type: 'fail', member, reason, isReachable: true });
     }
-  }
-
-  private silenceReason(member: SessionMember): string {
-    const seconds = this.livenessTimeoutMs / 1000;
-    const refusal = member.addresses.describeRefusal(receiverProgram);
-    if (member.deferral !== undefined) {
-      return refusal === undefined
-        ? member.deferral.reason
-        : `${member.deferral.reason}; now ${refusal}`;
-    }
-    if (member.otherVersion !== undefined) {
-      return `uses protocol version ${member.otherVersion}; install the same release on both sides`;
-    }
-    const smallAnswers = member.handshake?.smallAnswers ?? 0;
-    if (smallAnswers >= narrowPathAnswers.suspected)
-      return narrowPathReason(member.name, this.options.mssBytes);
-    if (refusal !== undefined) {
-      return member.hasAnswered ? `has not responded for ${seconds} s; now ${refusal}` : refusal;
-    }
-    if (member.hasAnswered) return `has not responded for ${seconds} s; send again once it is back`;
-    const { port } = member.address;
-    return `no answer${member.addresses.describe()} for ${seconds} s; is ${receiverProgram} running there, and does a firewall let UDP port ${port} through?`;
   }
 }

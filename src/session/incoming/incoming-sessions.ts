@@ -1,0 +1,154 @@
+/** The sessions of a receiver by their numbers, the memory that they share, and which of them replaces another. */
+import type { Address } from '../../base/address.js';
+import type { TimeMs } from '../../base/machine.js';
+import type { SecureChannel } from '../../security/secure-channel.js';
+import { MemoryBudget } from '../../transfer/partial-block.js';
+import { isEqualBytes } from '../../wire/byte-codec.js';
+import type { FaultKind } from '../../wire/faults.js';
+import { standardBlockSizeBytes } from '../../wire/sizes.js';
+import { commonAllocationBytes } from '../object-limits.js';
+import type { IncomingStatus, SessionReceiverEvent } from '../receiver-events.js';
+import { receiverLimits } from '../receiver-limits.js';
+import type { SessionReceiverOptions } from '../receiver-options.js';
+import { IncomingSession } from './incoming-session.js';
+
+/** Functions that the receiver provides to its `IncomingSessions`. */
+export interface IncomingSessionsOwner {
+  emit(event: SessionReceiverEvent): void;
+  send(to: Address, bytes: Uint8Array): void;
+  /** Schedules calls of the session's `step`, interleaved with other work. */
+  stepLater(atMs: TimeMs, session: IncomingSession): void;
+  countFault(kind: FaultKind, from: Address, bytes: Uint8Array, count?: number): void;
+  /** The time of the input being handled. */
+  inputAtMs(): TimeMs;
+}
+
+/** How the sender of a session was reached. */
+export interface SessionOrigin {
+  readonly channel: SecureChannel;
+  readonly senderKey: Uint8Array;
+  readonly from: Address;
+  /** Round-trip time of the handshake; undefined if it could not be measured. */
+  readonly rttMs: number | undefined;
+}
+
+export class IncomingSessions {
+  readonly budget: MemoryBudget;
+  readonly maxSessions: number;
+  private readonly byNumber = new Map<number, IncomingSession>();
+
+  constructor(
+    private readonly options: SessionReceiverOptions,
+    private readonly owner: IncomingSessionsOwner,
+  ) {
+    this.budget = new MemoryBudget(options.bufferBytes ?? receiverLimits.bufferBytes);
+    this.maxSessions = options.maxSessions ?? receiverLimits.sessions;
+  }
+
+  /** Number of sessions, with and without an outcome. */
+  get size(): number {
+    return this.byNumber.size;
+  }
+
+  /** The number of sessions without an outcome. */
+  get activeCount(): number {
+    let count = 0;
+    for (const session of this.byNumber.values()) if (!session.isSettled) count++;
+    return count;
+  }
+
+  /** Whether every session is over, so that nothing is left to send. */
+  get isIdle(): boolean {
+    for (const session of this.byNumber.values()) if (!session.isOver) return false;
+    return true;
+  }
+
+  values(): Iterable<IncomingSession> {
+    return this.byNumber.values();
+  }
+
+  find(number: number): IncomingSession | undefined {
+    return this.byNumber.get(number);
+  }
+
+  delete(number: number): void {
+    this.byNumber.delete(number);
+  }
+
+  create(nowMs: TimeMs, origin: SessionOrigin): IncomingSession {
+    if (this.byNumber.size >= 2 * this.maxSessions) this.forgetOldestSettled();
+    const session = this.build(nowMs, origin);
+    this.byNumber.set(session.session, session);
+    return session;
+  }
+
+  /** The sessions in progress. */
+  statuses(nowMs: TimeMs): IncomingStatus[] {
+    const statuses: IncomingStatus[] = [];
+    for (const session of this.byNumber.values()) {
+      const status = session.isSettled ? undefined : session.status(nowMs);
+      if (status !== undefined) statuses.push(status);
+    }
+    return statuses;
+  }
+
+  /**
+   * Deletes the oldest session that has an outcome. Such sessions are kept for a while, in case the outcome
+   * was lost and the sender asks for it again.
+   */
+  private forgetOldestSettled(): void {
+    for (const [number, { isSettled }] of this.byNumber) {
+      if (!isSettled) continue;
+      this.byNumber.delete(number);
+      return;
+    }
+  }
+
+  private build(
+    nowMs: TimeMs,
+    { channel, senderKey, from, rttMs }: SessionOrigin,
+  ): IncomingSession {
+    const { owner, budget, options } = this;
+    const { crypto, name, platform, maxObjectBytes = Infinity, maxEntries = Infinity } = options;
+    const { allocationBytes = commonAllocationBytes } = options;
+    const session = new IncomingSession(
+      {
+        ...{ crypto, platform, name, budget },
+        blockSizeBytes: options.blockSizeBytes ?? standardBlockSizeBytes,
+        limits: { maxBytes: maxObjectBytes, maxEntries, allocationBytes },
+        idleMs: options.idleMs ?? receiverLimits.idleMs,
+        allowsDeletion: options.allowsDeletion ?? false,
+        shareBytes: () => budget.limitBytes / Math.max(1, this.activeCount),
+        emit: (event) => {
+          if (event.type === 'offer' && !event.info.isListing) this.replaceOlder(session);
+          owner.emit(event);
+        },
+        send: (to, bytes) => owner.send(to, bytes),
+        stepLater: (atMs) => owner.stepLater(atMs, session),
+        countFault: (kind, address, bytes, count) => owner.countFault(kind, address, bytes, count),
+      },
+      channel,
+      senderKey,
+      from,
+      nowMs,
+      rttMs,
+    );
+    return session;
+  }
+
+  /**
+   * Makes sure that only one session at a time receives a given object. A new session of the same sender
+   * replaces the old session at once. A new session of another sender has to wait, and the old session gets a
+   * shorter idle timeout.
+   */
+  private replaceOlder(session: IncomingSession): void {
+    for (const other of this.byNumber.values()) {
+      if (other === session || other.info?.objectId !== session.info?.objectId) continue;
+      if (isEqualBytes(other.senderKey, session.senderKey)) {
+        other.fail(this.owner.inputAtMs(), 'replaced by a new session of the same sender');
+      } else {
+        other.limitSilence(receiverLimits.awaitedIdleMs);
+      }
+    }
+  }
+}
