@@ -6,7 +6,7 @@ export const optionValues = {
   dir: 'folder',
   out: 'folder',
   key: 'file',
-  'authorized-senders': 'file',
+  'authorized-keys': 'file',
   'known-receivers': 'file',
   classic: 'file',
   'exclude-from': 'file',

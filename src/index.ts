@@ -18,8 +18,8 @@ export type { FileSenderEvent, SendFileOptions, SendFileResult } from './node/fi
 export { sendFile } from './node/file-sender.js';
 export type { FindReceiversOptions, FoundReceivers } from './node/find-receivers.js';
 export { findReceivers } from './node/find-receivers.js';
-export type { AuthorizedSender } from './node/keys/authorized-senders.js';
-export { AuthorizedSenders } from './node/keys/authorized-senders.js';
+export type { AuthorizedKey, Right } from './node/keys/authorized-keys.js';
+export { AuthorizedKeys, formatAuthorizedKey, rights } from './node/keys/authorized-keys.js';
 export { parseInvitation } from './node/keys/invitation-code.js';
 export type { KeyPair, PublicKeyLine, SaveOptions } from './node/keys/key-files.js';
 export {

@@ -36,7 +36,7 @@ function plan({ lab, outputs, file, keys }, env) {
     receivers: outputs.map((output, i) => ({
       words: [
         ...[...node(i + 1), 'receive', '--json', '--dir', output, '--key', trust.receiverKeys[i]],
-        ...['--authorized-senders', trust.authorizedSenders],
+        ...['--authorized-keys', trust.authorizedKeys],
       ],
       env,
       isReady: ({ stdout }) => stdout.includes('"listening"'),
@@ -52,20 +52,20 @@ function plan({ lab, outputs, file, keys }, env) {
 /** Keys and lists of trust as they are after the first meeting; made once for all runs. */
 function makeKeys(folder, lab, receiverCount) {
   const key = join(folder, 'sender');
-  const authorizedSenders = join(folder, 'authorized_senders');
+  const authorizedKeys = join(folder, 'authorized_keys');
   const knownReceivers = join(folder, `known_receivers_${receiverCount}`);
   const receiverKeys = Array.from({ length: receiverCount }, (_, i) => join(folder, `key${i + 1}`));
   for (const path of [key, ...receiverKeys]) {
     if (!existsSync(path)) run('keygen', '--key', path);
   }
   const publicLine = (path) => readFileSync(`${path}.pub`, 'utf8').trim();
-  writeFileSync(authorizedSenders, `${publicLine(key)}\n`);
+  writeFileSync(authorizedKeys, `send ${publicLine(key)}\n`);
   const known = receiverKeys.map((path, i) => {
     const [type, base64] = publicLine(path).split(' ');
     return `${lab.address(i + 1)}:${port} ${type} ${base64}\n`;
   });
   writeFileSync(knownReceivers, known.join(''));
-  return { key, authorizedSenders, knownReceivers, receiverKeys };
+  return { key, authorizedKeys, knownReceivers, receiverKeys };
 }
 
 function run(...args) {

@@ -50,10 +50,10 @@ export interface ReceiveOptions {
    */
   readonly updatesModes?: boolean;
   /**
-   * Whether senders may delete what they do not send, in the folders that they send; false by default. A sender with
-   * this right can delete everything below each folder in `dir` that it names, and learns the names of it.
+   * Decides whether a sender with this key may delete what it does not send, in the folders that it sends; by default,
+   * none may. Such a sender can delete everything below each folder in `dir` that it names, and learns the names of it.
    */
-  readonly allowsDeletion?: boolean;
+  readonly mayDelete?: (senderKey: Uint8Array) => boolean;
   /** Files and folders below `dir` that no sender may delete; `placedPath` is always one of them. */
   readonly protectedPaths?: readonly string[];
   /** Maximum number of concurrent sessions; 256 by default. */
@@ -153,7 +153,7 @@ const receiveChecks: Checks<ReceiveOptions> = {
   trustSender: required(callback),
   existing: oneOf(...existingFiles),
   updatesModes: flag,
-  allowsDeletion: flag,
+  mayDelete: callback,
   protectedPaths: listOf(text),
   maxSessions: amount,
   maxObjectBytes: amount,
@@ -174,9 +174,9 @@ const receiveChecks: Checks<ReceiveOptions> = {
 /** @throws P2mpError INVALID_ARGUMENT */
 export function checkReceiveOptions(options: ReceiveOptions): void {
   checkOptions(options, receiveChecks);
-  if (options.allowsDeletion !== true || options.existing !== 'keep') return;
+  if (options.mayDelete === undefined || options.existing !== 'keep') return;
   throw new P2mpError(
     'INVALID_ARGUMENT',
-    'allowsDeletion and existing: "keep" contradict each other; give only one',
+    'mayDelete and existing: "keep" contradict each other; give only one',
   );
 }

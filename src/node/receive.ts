@@ -159,8 +159,7 @@ export class Receiving {
   static async open(options: ReceiveOptions): Promise<Receiving> {
     checkReceiveOptions(options);
     const { dir, port, bind, keyPair, trustSender, name = hostname() } = options;
-    const { maxSessions, maxObjectBytes, maxEntries, idleMs, allowsDeletion, keepPartsMs } =
-      options;
+    const { maxSessions, maxObjectBytes, maxEntries, idleMs, mayDelete, keepPartsMs } = options;
     await (await TargetFolder.open(dir)).checkTakesFiles();
     await removeStaleParts(dir, keepPartsMs);
     const machine = new SessionReceiver({
@@ -169,7 +168,7 @@ export class Receiving {
       platform: process.platform === 'win32' ? 'windows' : 'posix',
       refuseSender: (senderKey) => refusalOf(trustSender(senderKey), untrusted),
       allocationBytes: await allocationBytesAt(dir),
-      ...withoutUndefined({ maxSessions, maxObjectBytes, maxEntries, idleMs, allowsDeletion }),
+      ...withoutUndefined({ maxSessions, maxObjectBytes, maxEntries, idleMs, mayDelete }),
     });
     const wantedCount = options.maxOpenFiles ?? defaultMaxOpenFiles;
     const fileBudget = new FileBudget(await affordableFileCount(wantedCount));

@@ -29,6 +29,6 @@ export interface SessionReceiverOptions {
   readonly bufferBytes?: number;
   /** A session fails if its sender is silent for this long. */
   readonly idleMs?: number;
-  /** Whether a sender may delete, in the folders that it sends, what it does not send; false by default. */
-  readonly allowsDeletion?: boolean;
+  /** Whether a sender may delete, in the folders that it sends, what it does not send. By default, none may. */
+  readonly mayDelete?: (senderKey: Uint8Array) => boolean;
 }

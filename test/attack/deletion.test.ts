@@ -69,7 +69,7 @@ t.test('a sender that names what is not its own', async (t) => {
   const root = t.testdir({ outside: { kept: 'x' } });
   const dir = join(root, 'in');
   const key = join(dir, 'keys');
-  const host = await SessionHost.open(t, dir, { allowsDeletion: true, protectedPaths: [key] });
+  const host = await SessionHost.open(t, dir, { mayDelete: () => true, protectedPaths: [key] });
   const kept = [
     'top',
     'other/x',
@@ -114,10 +114,10 @@ t.test('a sender that names what is not its own', async (t) => {
 });
 
 /** A receiver that awaits the answers to its list of 100 entries. */
-function openListing(deletion: Deletion, allowsDeletion = true) {
+function openListing(deletion: Deletion, mayDelete = true) {
   const machine = new SessionReceiver({
     ...{ crypto: createSimulatedCrypto('lies', 'receiver'), name: 'r', platform: 'posix' },
-    ...{ refuseSender: () => undefined, allowsDeletion },
+    ...{ refuseSender: () => undefined, mayDelete: () => mayDelete },
   });
   const caller = new Caller(machine, 1);
   const { manifest, digest } = manifestOf(caller);
@@ -218,7 +218,7 @@ t.test('a receiver that lies about what it would delete', (t) => {
         return false;
       },
     },
-    receiver: { allowsDeletion: true },
+    receiver: { mayDelete: () => true },
     attack: ({ from, to, bytes }, on) => {
       const channel = on.receivers[0]?.machine.find(on.sender.session)?.secureChannel;
       if (to === 'sender' && channel !== undefined && liesLeft > 0) {

@@ -2,7 +2,7 @@
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
-import { AuthorizedSenders } from '../../src/node/keys/authorized-senders.js';
+import { AuthorizedKeys } from '../../src/node/keys/authorized-keys.js';
 import {
   formatPublicKey,
   generateKeyPair,
@@ -23,15 +23,15 @@ async function createPlace(t: Test) {
   const root = t.testdir({ files: {}, links: {} });
   const [files, links] = [join(root, 'files'), join(root, 'links')];
   await saveKeyPair(join(files, 'key'), pair, '');
-  writeFileSync(join(files, 'senders'), `${line}\n`);
+  writeFileSync(join(files, 'authorized'), `send ${line}\n`);
   writeFileSync(join(files, 'receivers'), `localhost:1 ${line}\n`);
   mkdirSync(links, { recursive: true });
-  for (const name of ['key', 'senders', 'receivers']) {
+  for (const name of ['key', 'authorized', 'receivers']) {
     symlinkSync(join(files, name), join(links, name));
   }
   const load = {
     key: (folder: string) => loadKeyPair(join(folder, 'key')),
-    senders: (folder: string) => AuthorizedSenders.load(join(folder, 'senders')),
+    authorized: (folder: string) => AuthorizedKeys.load(join(folder, 'authorized')),
     receivers: (folder: string) => KnownReceivers.load(join(folder, 'receivers')),
   };
   return { files, links, load: Object.entries<Load>(load) };

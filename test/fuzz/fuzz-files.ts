@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { P2mpError } from '../../src/base/errors.js';
 import { readJournal } from '../../src/node/disk/parts/part-journal.js';
-import { AuthorizedSenders } from '../../src/node/keys/authorized-senders.js';
+import { AuthorizedKeys } from '../../src/node/keys/authorized-keys.js';
 import { formatPublicKey, loadKeyPair } from '../../src/node/keys/key-files.js';
 import { KnownReceivers } from '../../src/node/keys/known-receivers.js';
 import { demandRefusal } from './fuzz-decoders.js';
@@ -75,12 +75,14 @@ const hosts = [
   'a:99999',
   '#x:1',
 ];
+const rightsTexts = ['send', 'fetch', 'send,delete', 'delete', 'send,', ',', 'SEND', ''];
 const lineEnds = ['\n', '\r\n', '\r', '', '\n\n', '\0', '\u2028'];
 
-function hostileList(tape: Tape, hasNames: boolean): Uint8Array {
+/** @param starts what precedes the key in a line */
+function hostileList(tape: Tape, starts: readonly string[]): Uint8Array {
   let text = tape.isOneIn(8) ? '\ufeff' : '';
   for (let i = tape.below(6); i > 0; i--) {
-    const name = hasNames ? `${tape.pick(hosts)} ` : '';
+    const name = `${tape.pick(starts)} `;
     const line = formatPublicKey(tape.fill(tape.isOneIn(8) ? tape.byte() : 32), 'somebody');
     text += `${tape.isOneIn(4) ? '# ' : ''}${name}${line}${tape.pick(lineEnds)}`;
   }
@@ -88,11 +90,11 @@ function hostileList(tape: Tape, hasNames: boolean): Uint8Array {
   return tape.isOneIn(2) ? hostileBytes(tape, bytes) : bytes;
 }
 
-export async function fuzzAuthorizedSenders(tape: Tape): Promise<number> {
-  const path = pathFor('authorized_senders');
-  writeFileSync(path, hostileList(tape, false));
+export async function fuzzAuthorizedKeys(tape: Tape): Promise<number> {
+  const path = pathFor('authorized_keys');
+  writeFileSync(path, hostileList(tape, rightsTexts));
   try {
-    (await AuthorizedSenders.load(path)).find(new Uint8Array(32));
+    (await AuthorizedKeys.load(path)).find(new Uint8Array(32));
   } catch (error) {
     demandRefusal(error, 'TRUST_FILE_BAD');
   }
@@ -101,7 +103,7 @@ export async function fuzzAuthorizedSenders(tape: Tape): Promise<number> {
 
 export async function fuzzKnownReceivers(tape: Tape): Promise<number> {
   const path = pathFor('known_receivers');
-  writeFileSync(path, hostileList(tape, true));
+  writeFileSync(path, hostileList(tape, hosts));
   try {
     (await KnownReceivers.load(path)).check('host:7735', new Uint8Array(32));
   } catch (error) {

@@ -23,7 +23,7 @@ const budget: Readonly<Record<string, readonly [seeded: number, drawn: number]>>
   handshake: [150, 20],
   plan: [300, 50],
   journal: [150, 20],
-  'authorized-senders': [100, 20],
+  'authorized-keys': [100, 20],
   'known-receivers': [100, 20],
   'private-key': [100, 20],
 };

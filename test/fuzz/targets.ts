@@ -13,7 +13,7 @@ import {
 } from './fuzz-decoders.js';
 import { fuzzDiscovery } from './fuzz-discovery.js';
 import {
-  fuzzAuthorizedSenders,
+  fuzzAuthorizedKeys,
   fuzzJournal,
   fuzzKnownReceivers,
   fuzzPrivateKey,
@@ -51,7 +51,7 @@ export const targets: readonly Target[] = [
   { name: 'handshake', run: fuzzHandshake, share: 0.002 },
   { name: 'plan', run: fuzzPlan, share: 0.001 },
   { name: 'journal', run: fuzzJournal, share: 0.001 },
-  { name: 'authorized-senders', run: fuzzAuthorizedSenders, share: 0.001 },
+  { name: 'authorized-keys', run: fuzzAuthorizedKeys, share: 0.001 },
   { name: 'known-receivers', run: fuzzKnownReceivers, share: 0.001 },
   { name: 'private-key', run: fuzzPrivateKey, share: 0.001 },
 ];

@@ -113,8 +113,8 @@ const wrong: readonly [name: string, change: Readonly<Record<string, unknown>>, 
     ],
     [
       'receive',
-      { allowDeletion: true },
-      /^allowDeletion: there is no such option; did you mean allowsDeletion\?$/,
+      { mayDelet: () => true },
+      /^mayDelet: there is no such option; did you mean mayDelete\?$/,
     ],
     ['receive', { bind: '127.0.0.1' }, /^bind: must be a list, not '127.0.0.1'$/],
     [

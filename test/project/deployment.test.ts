@@ -34,14 +34,14 @@ function optionOf(words: readonly string[], name: string): string | undefined {
  */
 async function startsAndEnds(t: Test, words: readonly string[], places: Record<string, string>) {
   const place = new SessionPlace(t);
-  const list = join(place.folder, 'senders');
-  writeFileSync(list, await place.keygen(place.senderHome));
+  const list = join(place.folder, 'authorized');
+  writeFileSync(list, `send ${await place.keygen(place.senderHome)}`);
   const own: Record<string, string> = { ...places, '127.0.0.1:9735': '127.0.0.1:0' };
   const moved = words.map((word) => {
     for (const [name, other] of Object.entries(own)) {
       if (word.endsWith(name)) return word.slice(0, -name.length) + other;
     }
-    return word.endsWith('/authorized_senders') ? word.replace(/[^=]*$/, list) : word;
+    return word.endsWith('/authorized_keys') ? word.replace(/[^=]*$/, list) : word;
   });
   const { program } = await place.receive([...moved, '--port', '0']);
   program.kill('SIGTERM');

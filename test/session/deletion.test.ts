@@ -153,7 +153,9 @@ t.test('a receiver that allows no deletion refuses, and deletes nothing', (t) =>
       ...{ seed: 'refuses', deletion, receivers: [{ extras: listOf('a', 3) }] },
       ...{ receiverCount: 1, allowsDeletion: false },
     });
-    t.match(result.settled, [{ outcome: { status: 'refused', reason: /allows no deletion/ } }]);
+    t.match(result.settled, [
+      { outcome: { status: 'refused', reason: /allows this sender no deletion/ } },
+    ]);
     t.strictSame(result.receivers[0]?.deletedNames, []);
   }
   t.end();

@@ -78,11 +78,11 @@ const commandOptions = {
 
 /** Options that say which senders to accept and how this receiver identifies itself. */
 const trustOptions = {
-  'authorized-senders': {
+  'authorized-keys': {
     ...textOption,
     value: 'FILE',
-    describe: 'File with the public keys of trusted senders, one key per line',
-    defaultDescription: join(defaultKeyFolder(), 'authorized_senders'),
+    describe: 'File with the public keys of those who may send, one key per line, with its rights',
+    defaultDescription: join(defaultKeyFolder(), 'authorized_keys'),
   },
   invite: {
     type: 'string',
@@ -127,7 +127,7 @@ const fileOptions = {
   'allow-delete': {
     ...flagOption,
     describe:
-      'Let senders with --delete delete what they no longer have, in the folders that they send',
+      'Let all senders with --delete delete what they no longer have, not only keys with that right',
   },
   'update-modes': {
     ...flagOption,
@@ -236,7 +236,7 @@ export function createReceiveParser() {
     },
     examples: [
       ['$0 --dir /srv/images --invite', 'the first time: print the command for a sender'],
-      ['$0 --dir /srv/images', 'from the senders in authorized_senders'],
+      ['$0 --dir /srv/images', 'from the senders in authorized_keys'],
       ['$0 --open --once --dir . && ls -l', 'one session from any sender, in a script'],
     ],
     exitCodes: receiverExitCodeHelp,
@@ -264,17 +264,17 @@ export function chooseLevel(argv: ReceiveArguments): LogLevel {
   return parseChoice('log-level', single('log-level', given), logLevels);
 }
 
-export function authorizedPathOf({ 'authorized-senders': given }: ReceiveArguments): string {
+export function authorizedPathOf({ 'authorized-keys': given }: ReceiveArguments): string {
   return given === undefined
-    ? join(defaultKeyFolder(), 'authorized_senders')
-    : single('authorized-senders', given);
+    ? join(defaultKeyFolder(), 'authorized_keys')
+    : single('authorized-keys', given);
 }
 
 /** Files and folders that no sender may delete: keys and lists of keys, in case they are below the target folder. */
 export function protectedPathsOf(argv: ReceiveArguments): string[] {
   const { key, classic } = argv;
   const keys = [key ?? []].flat();
-  const lists = [argv['authorized-senders'] ?? [], classic ?? []].flat();
+  const lists = [argv['authorized-keys'] ?? [], classic ?? []].flat();
   return [defaultKeyFolder(), ...keys, ...keys.map(publicPathOf), ...lists];
 }
 

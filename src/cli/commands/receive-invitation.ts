@@ -2,7 +2,7 @@
 import type { Address } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 import { defaultPort } from '../../classic/config.js';
-import type { AuthorizedSenders } from '../../node/keys/authorized-senders.js';
+import type { AuthorizedKeys } from '../../node/keys/authorized-keys.js';
 import { checkInvitationTerms } from '../../node/keys/invitation-code.js';
 import { findReachableHosts } from '../../node/net/reachable-hosts.js';
 import type { Receiving } from '../../node/receive.js';
@@ -65,13 +65,13 @@ export async function invite(
 
 /** Records the key of an invited sender. It is trusted from this call on. */
 export function admitInvited(
-  authorized: AuthorizedSenders,
+  authorized: AuthorizedKeys,
   event: InvitedEvent,
   output: Output,
 ): void {
   const { from, senderKey } = event;
   const day = new Date().toISOString().slice(0, 10);
-  const saved = authorized.add(senderKey, `invited ${day}, came from ${from.host}`);
+  const saved = authorized.add(['send'], senderKey, `invited ${day}, came from ${from.host}`);
   saved.then(
     () => printInvited(output, event, authorized.path),
     (error: unknown) => {

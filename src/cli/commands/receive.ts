@@ -5,7 +5,7 @@ import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { Announcement } from '../../node/announce-receiver.js';
 import { formatAddresses } from '../../node/file-receiver.js';
-import { AuthorizedSenders } from '../../node/keys/authorized-senders.js';
+import { AuthorizedKeys } from '../../node/keys/authorized-keys.js';
 import { defaultKeyFolder } from '../../node/keys/key-files.js';
 import { trustAuthorizedSenders } from '../../node/keys/trust.js';
 import type { Receiving } from '../../node/receive.js';
@@ -65,7 +65,7 @@ export async function receive(args: readonly string[]): Promise<ExitCode> {
 }
 
 /** Options for this receiver's key and for the senders to accept. */
-type TrustOptions = Pick<ReceiveOptions, 'keyPair' | 'trustSender' | 'sharesParts'>;
+type TrustOptions = Pick<ReceiveOptions, 'keyPair' | 'trustSender' | 'sharesParts' | 'mayDelete'>;
 
 /** One run of the command, until it is stopped. */
 class ReceiveCommand {
@@ -77,7 +77,7 @@ class ReceiveCommand {
   private readonly drainTimeoutMs: number;
   private readonly onComplete: OnComplete | undefined;
   private readonly invitation: InvitationTerms | undefined;
-  private authorized: AuthorizedSenders | undefined;
+  private authorized: AuthorizedKeys | undefined;
   private announcement: Announcement | undefined;
   /** Resolves when draining ends: true if all sessions finished, false if some were suspended. */
   private drained: Promise<boolean> | undefined;
@@ -169,7 +169,6 @@ class ReceiveCommand {
       verifiesDisk: argv['verify-disk'],
       comparesAll: argv['compare-all'],
       updatesModes: argv['update-modes'],
-      allowsDeletion: argv['allow-delete'],
       protectedPaths: protectedPathsOf(argv),
       placedPath: join(defaultKeyFolder(), 'placed'),
       maxOpenFiles: parseCount('max-open-files', single('max-open-files', argv['max-open-files'])),
@@ -207,21 +206,26 @@ class ReceiveCommand {
       output.warn(
         `--open: senders are not authenticated; any host that reaches this port can send${argv['allow-delete'] ? ' and delete' : ''}`,
       );
-      return { keyPair, trustSender: () => true, sharesParts: true };
+      const deletion = argv['allow-delete'] ? { mayDelete: () => true } : {};
+      return { keyPair, trustSender: () => true, sharesParts: true, ...deletion };
     }
     const mayBeMissing = this.invitation !== undefined;
-    const authorized = await AuthorizedSenders.load(authorizedPathOf(argv), mayBeMissing);
+    const authorized = await AuthorizedKeys.load(authorizedPathOf(argv), mayBeMissing);
     this.authorized = authorized;
     let lastMessage: string | undefined;
     const timer = setInterval(async () => {
       const message = (await authorized.refresh())?.message;
       if (message !== undefined && message !== lastMessage) {
-        output.warn(`p2mp receive: ${message}; still using the previous list of senders`);
+        output.warn(`p2mp receive: ${message}; still using the previous list`);
       }
       lastMessage = message;
     }, 1000);
     timer.unref();
-    return { keyPair, trustSender: trustAuthorizedSenders(authorized) };
+    const trust = { keyPair, trustSender: trustAuthorizedSenders(authorized) };
+    // With --no-clobber, no existing file is replaced, and so none is deleted.
+    if (!argv.clobber) return trust;
+    const isForAll = argv['allow-delete'];
+    return { ...trust, mayDelete: (key) => isForAll || authorized.may(key, 'delete') };
   }
 
   private async serveStatus(receiving: Receiving): Promise<StatusServer | undefined> {

@@ -1,7 +1,8 @@
 /** Prints an invitation, and the senders that it admits. */
 import { formatAddress } from '../../base/address.js';
 import { formatPlural } from '../../base/format.js';
-import { fingerprint, formatPublicKey } from '../../node/keys/key-files.js';
+import { formatAuthorizedKey } from '../../node/keys/authorized-keys.js';
+import { fingerprint } from '../../node/keys/key-files.js';
 import type { InvitationTerms } from '../../security/invitations.js';
 import type { InvitedEvent } from '../../session/receiver-events.js';
 import type { Output } from './output.js';
@@ -40,7 +41,7 @@ export function printInvited(
 ): void {
   const sender = formatAddress(from);
   const key = fingerprint(senderKey);
-  const line = formatPublicKey(senderKey, from.host);
+  const line = formatAuthorizedKey(['send'], senderKey, from.host);
   output.json({
     ...{ event: 'invited', sender, fingerprint: key, listFile: path, usesLeft },
     ...(failure === undefined ? {} : { reason: failure, line }),

@@ -271,7 +271,7 @@ const receiveEvents = [
   event('invited', {
     sender: text,
     fingerprint: text,
-    listFile: text.describe("The list of trusted senders, which has the sender's key now."),
+    listFile: text.describe("The file of authorized keys, which has the sender's key now."),
     usesLeft: count,
     reason: text.optional().describe('Why the key could not be saved.'),
     line: text.optional().describe('The line to add to the list then.'),
@@ -282,7 +282,7 @@ const receiveEvents = [
     fingerprint: text,
     reason: text,
     unreported: count.describe('Refusals since the last report.'),
-    listFile: text.optional().describe('The list of trusted senders.'),
+    listFile: text.optional().describe('The file of authorized keys.'),
     line: text.optional().describe('The line to add to it.'),
   }),
   event('session-result', {

@@ -11,7 +11,8 @@ import {
 import { RecentRates } from '../../base/recent-rate.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { FileReceiverEvent } from '../../node/file-receiver.js';
-import { fingerprint, formatPublicKey } from '../../node/keys/key-files.js';
+import { formatAuthorizedKey } from '../../node/keys/authorized-keys.js';
+import { fingerprint } from '../../node/keys/key-files.js';
 import type { ReceiveEvent } from '../../node/receive-options.js';
 import type {
   IncomingResult,
@@ -39,7 +40,7 @@ export function progressIntervalMsOf(output: Output): number | undefined {
 export interface ReceiveOutputOptions {
   readonly isVerbose: boolean;
   readonly dir: string;
-  /** Path of the file with the keys of trusted senders; undefined with --open. */
+  /** Path of the file of authorized keys; undefined with --open. */
   readonly authorizedPath?: string;
   /** Queue that runs a command for each complete session; undefined without --on-complete. */
   readonly onComplete?: OnComplete;
@@ -126,7 +127,7 @@ export class ReceiveOutput {
     const { authorizedPath } = this.options;
     const sender = formatAddress(from);
     const key = fingerprint(senderKey);
-    const line = formatPublicKey(senderKey, from.host);
+    const line = formatAuthorizedKey(['send'], senderKey, from.host);
     const isUntrusted = cause === 'untrusted' && authorizedPath !== undefined;
     output.json({
       ...{ event: 'turned-away', sender, cause, fingerprint: key, reason, unreported },
@@ -139,7 +140,7 @@ export class ReceiveOutput {
         : `(${formatPlural(unreported, 'more refusal')} since the last report) `;
     output.warn(
       isUntrusted
-        ? `${sender}: refused: its key ${key} is not in ${authorizedPath}. ${others}To let it send, compare the key with the output of "p2mp keygen --show" on that host, then add this line: ${line}`
+        ? `${sender}: refused: its key ${key} may not send according to ${authorizedPath}. ${others}To let it send, compare the key with the output of "p2mp keygen --show" on that host, then add this line: ${line}`
         : `${sender}: refused: ${reason} ${others}`.trimEnd(),
     );
   }

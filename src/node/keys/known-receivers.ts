@@ -7,8 +7,8 @@ import { assert } from '../../base/assert.js';
 import { P2mpError } from '../../base/errors.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
 import { appendLine } from './append-line.js';
-import { badLine, readTrustLines, type TrustLine } from './authorized-senders.js';
 import { formatPublicKey, parsePublicKey } from './key-files.js';
+import { badLine, readTrustLines, type TrustLine } from './trust-file.js';
 
 /**
  * Whether the file lists a receiver with this key (`known`), with another key (`changed`), or not at all

@@ -3,8 +3,8 @@ import { P2mpError } from '../../base/errors.js';
 import type { ReceivedInvitation } from '../../security/invitations.js';
 import { secretFor } from '../../security/invitations.js';
 import type { TrustReceiver } from '../send-options.js';
-import type { AuthorizedSenders } from './authorized-senders.js';
-import { fingerprint, formatPublicKey } from './key-files.js';
+import { type AuthorizedKeys, formatAuthorizedKey } from './authorized-keys.js';
+import { fingerprint } from './key-files.js';
 import type { KnownReceivers, ReceiverCheck } from './known-receivers.js';
 import { knownReceiverLine } from './known-receivers.js';
 import type { TrustAnswer } from './trust-answer.js';
@@ -174,23 +174,22 @@ class FirstUseTrust {
 }
 
 /**
- * Accepts only senders whose keys are in the file.
+ * Accepts only senders whose keys have the right `send`.
  * @example
  * ```ts
  * import { writeFileSync } from 'node:fs';
- * import { AuthorizedSenders, generateKeyPair, trustAuthorizedSenders } from 'p2mp';
+ * import { AuthorizedKeys, generateKeyPair, trustAuthorizedSenders } from 'p2mp';
  *
- * writeFileSync('authorized_senders', '');
- * const trustSender = trustAuthorizedSenders(await AuthorizedSenders.load('authorized_senders'));
+ * writeFileSync('authorized_keys', '');
+ * const trustSender = trustAuthorizedSenders(await AuthorizedKeys.load('authorized_keys'));
  * const { publicKey } = await generateKeyPair();
  * console.log(String(trustSender(publicKey)).startsWith('the receiver does not trust')); // true
  * ```
  */
 export function trustAuthorizedSenders(
-  authorized: AuthorizedSenders,
+  authorized: AuthorizedKeys,
 ): (senderKey: Uint8Array) => TrustAnswer {
   return (senderKey) =>
-    authorized.find(senderKey) === undefined
-      ? `the receiver does not trust this sender's key ${fingerprint(senderKey)}; add this line to its authorized_senders: ${formatPublicKey(senderKey, '')}`
-      : true;
+    authorized.may(senderKey, 'send') ||
+    `the receiver does not trust this sender's key ${fingerprint(senderKey)}; add this line to its authorized_keys: ${formatAuthorizedKey(['send'], senderKey, '')}`;
 }

@@ -420,4 +420,4 @@ export class IncomingSession {
 const nothing = new Uint8Array(0);
 
 const refusesDeletion =
-  'allows no deletion: send without --delete, or start p2mp receive there with --allow-delete';
+  'allows this sender no deletion: send without --delete, or there, give its key the right "delete" in authorized_keys (with --open: start p2mp receive with --allow-delete)';

@@ -117,7 +117,7 @@ export class IncomingSessions {
         blockSizeBytes: options.blockSizeBytes ?? standardBlockSizeBytes,
         limits: { maxBytes: maxObjectBytes, maxEntries, allocationBytes },
         idleMs: options.idleMs ?? receiverLimits.idleMs,
-        allowsDeletion: options.allowsDeletion ?? false,
+        allowsDeletion: options.mayDelete?.(senderKey) ?? false,
         shareBytes: () => budget.limitBytes / Math.max(1, this.activeCount),
         emit: (event) => {
           if (event.type === 'offer' && !event.info.isListing) this.replaceOlder(session);

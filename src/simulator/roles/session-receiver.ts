@@ -73,7 +73,7 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
       platform: 'posix',
       refuseSender: () => undefined,
       bufferBytes,
-      allowsDeletion: options.allowsDeletion ?? true,
+      mayDelete: () => options.allowsDeletion ?? true,
       ...withoutUndefined({ blockSizeBytes }),
     });
     const { simulation } = this;

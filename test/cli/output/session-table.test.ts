@@ -305,7 +305,7 @@ for (const [answer, keys, code] of [
   t.test(`the user is asked about a new receiver: ${answer}`, { skip, buffered }, async (t) => {
     const place = new SessionPlace(t);
     const line = await place.keygen(place.senderHome);
-    writeFileSync(join(place.receiverHome, 'authorized_senders'), line);
+    writeFileSync(join(place.receiverHome, 'authorized_keys'), `send ${line}`);
     const { name, dir } = await place.receive([]);
     const sent = writeRandomFile(place.sent, 1000);
     const { program, type } = sendOnTerminal(t, place, [sent, '--to', name]);

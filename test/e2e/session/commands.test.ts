@@ -29,7 +29,7 @@ t.test(
   async (t) => {
     const place = new SessionPlace(t);
     const line = await place.keygen(place.senderHome);
-    writeFileSync(join(place.receiverHome, 'authorized_senders'), `# those who may\n${line}`);
+    writeFileSync(join(place.receiverHome, 'authorized_keys'), `# those who may\nsend ${line}`);
     const { program, name, dir } = await place.receive([]);
     t.match(program.stderr, /^Created this receiver's key, .*key: SHA256:\S{43}\n$/);
     const sent = writeRandomFile(place.sent, 200_000);
@@ -64,7 +64,7 @@ t.test(
 t.test('a receiver with a changed key gets nothing', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const line = await place.keygen(place.senderHome);
-  writeFileSync(join(place.receiverHome, 'authorized_senders'), line);
+  writeFileSync(join(place.receiverHome, 'authorized_keys'), `send ${line}`);
   const { name, dir } = await place.receive([]);
   const other = line.split(' ').slice(0, 2).join(' ');
   writeFileSync(join(place.senderHome, 'known_receivers'), `# hosts\n${name} ${other}\n`);
@@ -87,8 +87,8 @@ t.test(
     const place = new SessionPlace(t);
     const line = await place.keygen(place.receiverHome);
     const list = join(place.folder, 'those who may');
-    writeFileSync(list, line);
-    const options = ['--once', '--json', '--authorized-senders', list];
+    writeFileSync(list, `send ${line}`);
+    const options = ['--once', '--json', '--authorized-keys', list];
     const { program, name, dir } = await place.receive(options);
     const sent = writeRandomFile(place.sent, 1000);
     await place.keygen(place.senderHome);
@@ -125,10 +125,14 @@ t.test('a named key must exist, and the usual one is created', { buffered }, asy
   const second = await place.send([sent, '--to', to, '--give-up-after', '0.1']).exited;
   t.match(second, { code: 1, stderr: /^Created this sender's key, .*key: SHA256:\S{43}\n/ });
   t.same(readdirSync(place.senderHome).toSorted(), ['key', 'key.pub']);
-  const list = join(place.receiverHome, 'authorized_senders');
+  const list = join(place.receiverHome, 'authorized_keys');
   const args = ['receive', '--port', '0', '--dir', join(place.folder, 'in')];
   const receiver = await place.start(place.receiverHome, args).exited;
-  t.match(receiver, { code: 4, stdout: '' }, 'nothing is received without a list of senders');
+  t.match(
+    receiver,
+    { code: 4, stdout: '' },
+    'nothing is received without a list of authorized keys',
+  );
   t.ok(receiver.stderr.includes(`p2mp receive: ${list}: `), receiver.stderr);
 });
 

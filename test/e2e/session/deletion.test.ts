@@ -121,12 +121,16 @@ t.test(
         toDelete: 3,
         toDeleteNames: ['sent/dir/x', 'sent/dir/', 'sent/old\u001b[31m'],
       },
-      { status: 'refused', reason: /allows no deletion: .*--allow-delete/, toDelete: undefined },
+      {
+        status: 'refused',
+        reason: /allows this sender no deletion: .*--allow-delete/,
+        toDelete: undefined,
+      },
     ]);
     t.strictSame(list(once.dir), before);
     const both = [once.name, refusing.name].join();
     const shown = await place.send([place.sent, '--to', both, '--open', '--delete', '-n']).exited;
-    t.match(shown, { code: 3, stderr: /: refused: allows no deletion: / });
+    t.match(shown, { code: 3, stderr: /: refused: allows this sender no deletion: / });
     t.match(shown.stdout, /would be sent to 1 of 2 receivers:\n.*port \d+\n.*port \d+: refused\n/);
     const args = [place.sent, '--to', once.name, '--open', '--delete', '-n'];
     const { code, stdout } = await place.send(args).exited;
@@ -154,9 +158,37 @@ t.test('a receiver without --allow-delete refuses before data is sent', { buffer
   });
   t.match(await send(place, [receiver], place.sent), {
     code: 1,
-    receivers: [{ status: 'refused', receivedBytes: 0, reason: /^allows no deletion/ }],
+    receivers: [{ status: 'refused', receivedBytes: 0, reason: /^allows this sender no deletion/ }],
   });
   t.strictSame(list(receiver.dir), ['sent', 'sent/old']);
+});
+
+t.test('only keys with the right "delete" can delete, unless all may', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const line = await place.keygen(place.senderHome);
+  const keys = join(place.receiverHome, 'authorized_keys');
+  make(place.sent, 'a');
+  const cases: [string, string[], boolean][] = [
+    ['send', [], false],
+    ['send,delete', [], true],
+    ['send', ['--allow-delete'], true],
+    ['send,delete', ['--no-clobber'], false],
+  ];
+  for (const [rights, options, isAllowed] of cases) {
+    writeFileSync(keys, `${rights} ${line}`);
+    const { program, dir, name } = await place.receive(options, `${rights}${options.join('')}`);
+    make(dir, 'sent/old');
+    const args = [place.sent, '--to', name, '--accept-new', '--delete', '--json'];
+    const exit = await place.send(args).exited;
+    t.match(parseResult(exit)['receivers'], [
+      isAllowed
+        ? { status: 'complete', deleted: 1 }
+        : { status: 'refused', reason: /give its key the right "delete" in authorized_keys/ },
+    ]);
+    t.equal(existsSync(join(dir, 'sent/old')), !isAllowed, `${rights} ${options.join()}`);
+    program.kill('SIGTERM');
+    t.equal((await program.exited).code, 0);
+  }
 });
 
 t.test('what the sender excludes or cannot read is not deleted', { buffered }, async (t) => {

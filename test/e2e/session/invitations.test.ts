@@ -32,7 +32,7 @@ t.test('two commands make both sides known to each other', { buffered }, async (
   t.match(first.stderr, /^Created this sender's key, .*: SHA256:\S{43}$/m);
   t.ok(isSameContent(sent, join(dir, 'sent')));
   await program.waitFor(
-    /invited: its key SHA256:\S{43} is now in .*authorized_senders\. The invitation is used up\./,
+    /invited: its key SHA256:\S{43} is now in .*authorized_keys\. The invitation is used up\./,
   );
 
   // From now on without an option, in both directions of a restart.
@@ -45,11 +45,11 @@ t.test('two commands make both sides known to each other', { buffered }, async (
   t.equal(third.stderr, '');
   const [key = ''] =
     /p2mp-x25519 \S+/.exec(readFileSync(join(place.senderHome, 'key.pub'), 'utf8')) ?? [];
-  const line = readFileSync(join(place.receiverHome, 'authorized_senders'), 'utf8');
+  const line = readFileSync(join(place.receiverHome, 'authorized_keys'), 'utf8');
   t.match(
     line,
     new RegExp(
-      `^${key.replace(/[+/]/g, '\\$&')} invited \\d{4}-\\d\\d-\\d\\d, came from 127\\.0\\.0\\.1\n$`,
+      `^send ${key.replace(/[+/]/g, '\\$&')} invited \\d{4}-\\d\\d-\\d\\d, came from 127\\.0\\.0\\.1\n$`,
     ),
   );
   t.match(
@@ -83,7 +83,7 @@ t.test(
     program.kill('SIGINT');
     const { stdout } = await program.exited;
     t.equal(stdout.match(/: refused: /g)?.length, 1);
-    t.notOk(existsSync(join(place.folder, 'cleo', 'authorized_senders')));
+    t.notOk(existsSync(join(place.folder, 'cleo', 'authorized_keys')));
   },
 );
 
@@ -109,7 +109,7 @@ t.test(
   async (t) => {
     const place = new SessionPlace(t);
     const receivings = [await place.receive(['--invite', '--key', join(place.folder, 'one')], 'a')];
-    const authorized = ['--authorized-senders', join(place.folder, 'list')];
+    const authorized = ['--authorized-keys', join(place.folder, 'list')];
     receivings.push(
       await place.receive(['--invite', '--key', join(place.folder, 'two'), ...authorized], 'b'),
     );
@@ -191,7 +191,7 @@ t.test(
     const place = new SessionPlace(t);
     const folder = join(place.folder, 'lists');
     const list = join(folder, 'senders');
-    const receiving = await place.receive(['--invite', '--authorized-senders', list]);
+    const receiving = await place.receive(['--invite', '--authorized-keys', list]);
     const { program, name } = receiving;
     const code = await codeOf(receiving);
     // No list can be created in a folder that is a file.
@@ -199,7 +199,7 @@ t.test(
     const sent = writeRandomFile(place.sent, 1000);
     t.equal((await place.send([sent, '--to', name, '--invite', code]).exited).code, 0);
     await program.waitFor(
-      /is trusted until this receiver ends, but could not be saved: .*lists.*; add this line to .*senders yourself: p2mp-x25519 \S{44} 127\.0\.0\.1\. The invitation is used up\./,
+      /is trusted until this receiver ends, but could not be saved: .*lists.*; add this line to .*senders yourself: send p2mp-x25519 \S{44} 127\.0\.0\.1\. The invitation is used up\./,
       'stderr',
     );
     t.equal((await place.send([sent, '--to', name]).exited).code, 0);

@@ -20,7 +20,7 @@ t.test('--open at the sender does not make a receiver trust it', { buffered }, a
   const place = new SessionPlace(t);
   // A list that trusts another sender.
   const line = await place.keygen(place.receiverHome);
-  writeFileSync(join(place.receiverHome, 'authorized_senders'), line);
+  writeFileSync(join(place.receiverHome, 'authorized_keys'), `send ${line}`);
   const { name, dir } = await place.receive([]);
   const sent = writeRandomFile(place.sent, 1000);
   const exit = await place.send([sent, '--to', name, '--open', '--json']).exited;
@@ -50,7 +50,7 @@ for (const format of ['people', 'json', 'log text', 'log json'] as const) {
   t.test(`adding the lines that both sides print establishes trust: ${format}`, async (t) => {
     const place = new SessionPlace(t);
     await place.keygen(place.senderHome);
-    const authorized = join(place.receiverHome, 'authorized_senders');
+    const authorized = join(place.receiverHome, 'authorized_keys');
     const known = join(place.senderHome, 'known_receivers');
     writeFileSync(authorized, '# nobody yet\n');
     const [kind, logFormat] = format.split(' ');
@@ -68,10 +68,9 @@ for (const format of ['people', 'json', 'log text', 'log json'] as const) {
 
     const refused = parseResult(await send())['receivers'][0];
     t.equal(refused.status, 'refused');
-    const [, hint = ''] =
-      /add this line to its authorized_senders: (.*)$/.exec(refused.reason) ?? [];
+    const [, hint = ''] = /add this line to its authorized_keys: (.*)$/.exec(refused.reason) ?? [];
     const [, line = ''] = await program.waitFor(
-      /(p2mp-x25519 \S{44} 127\.0\.0\.1)/,
+      /(send p2mp-x25519 \S{44} 127\.0\.0\.1)/,
       format === 'people' ? 'stderr' : 'stdout',
     );
     t.equal(`${hint} 127.0.0.1`, line, 'the sender reports the same line');
@@ -102,7 +101,7 @@ for (const format of ['people', 'json', 'log text', 'log json'] as const) {
 t.test('a key known under another name is reported', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const line = await place.keygen(place.senderHome);
-  writeFileSync(join(place.receiverHome, 'authorized_senders'), line);
+  writeFileSync(join(place.receiverHome, 'authorized_keys'), `send ${line}`);
   const { name, port } = await place.receive([]);
   const sent = writeRandomFile(place.sent, 1000);
   t.equal((await place.send([sent, '--to', name, '--accept-new']).exited).code, 0);
@@ -118,7 +117,7 @@ t.test('a key known under another name is reported', { buffered }, async (t) => 
 t.test('a changed key is reported with the line to replace', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const line = await place.keygen(place.senderHome);
-  writeFileSync(join(place.receiverHome, 'authorized_senders'), line);
+  writeFileSync(join(place.receiverHome, 'authorized_keys'), `send ${line}`);
   const { name } = await place.receive([]);
   const known = join(place.senderHome, 'known_receivers');
   writeFileSync(known, `${name} ${line.split(' ').slice(0, 2).join(' ')}\n`);
@@ -147,7 +146,7 @@ t.test('a busy receiver reports whom it turned away', { buffered }, async (t) =>
 t.test('private keys appear only in their files', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const line = await place.keygen(place.senderHome);
-  writeFileSync(join(place.receiverHome, 'authorized_senders'), line);
+  writeFileSync(join(place.receiverHome, 'authorized_keys'), `send ${line}`);
   const said: string[] = [];
   for (const format of [['--json'], []]) {
     const options = ['--verbose', '--once', ...format];

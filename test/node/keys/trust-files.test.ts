@@ -1,4 +1,4 @@
-/** Trusted senders and known receivers: lists that people edit while programs read them. */
+/** Authorized keys and known receivers: lists that people edit while programs read them. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -19,13 +19,19 @@ import { pathToFileURL } from 'node:url';
 import * as fc from 'fast-check';
 import t from 'tap';
 import { P2mpError } from '../../../src/base/errors.js';
-import { AuthorizedSenders } from '../../../src/node/keys/authorized-senders.js';
+import {
+  AuthorizedKeys,
+  formatAuthorizedKey,
+  rights,
+} from '../../../src/node/keys/authorized-keys.js';
 import { formatPublicKey } from '../../../src/node/keys/key-files.js';
 import { KnownReceivers } from '../../../src/node/keys/known-receivers.js';
 import { distFolder } from '../../support/processes.js';
 
 const keyOf = (n: number) => new Uint8Array(32).fill(n);
 const lineOf = (n: number, comment = '') => formatPublicKey(keyOf(n), comment);
+const sendLineOf = (n: number, comment = '') => formatAuthorizedKey(['send'], keyOf(n), comment);
+const sends = new Set(['send']);
 const isWindows = process.platform === 'win32';
 const isRoot = process.getuid?.() === 0 && 'root may read and write all';
 
@@ -35,39 +41,63 @@ function age(path: string): void {
   utimesSync(path, old, old);
 }
 
-t.test('senders are found by their keys; blank lines and comments are ignored', async (t) => {
-  const path = join(t.testdir(), 'authorized_senders');
+t.test('keys are found with their rights; blank lines and comments are ignored', async (t) => {
+  const path = join(t.testdir(), 'authorized_keys');
   const content = [
     '# who',
     '',
-    lineOf(1, 'alice@desk'),
-    `  ${lineOf(2)}\r`,
+    sendLineOf(1, 'alice@desk'),
+    `  send,delete\t${lineOf(2)}\r`,
     '   ',
-    lineOf(1, 'again'),
+    `fetch ${lineOf(1, 'again')}`,
+    `delete,fetch,send,send ${lineOf(4)}`,
   ];
   for (const end of ['', '\n', '\r\n\n']) {
     writeFileSync(path, `\ufeff${content.join('\n')}${end}`);
-    const senders = await AuthorizedSenders.load(path);
-    t.same(senders.find(keyOf(1)), { comment: 'alice@desk' }, 'the first line of a key counts');
-    t.same(senders.find(Buffer.from(keyOf(2))), { comment: '' });
-    t.equal(senders.find(keyOf(3)), undefined);
+    const keys = await AuthorizedKeys.load(path);
+    t.same(keys.find(keyOf(1)), { rights: new Set(['send', 'fetch']), comment: 'alice@desk' });
+    t.same(keys.find(Buffer.from(keyOf(2))), { rights: new Set(['send', 'delete']), comment: '' });
+    t.equal(keys.find(keyOf(3)), undefined);
+    const may = (n: number) => rights.filter((right) => keys.may(keyOf(n), right)).join();
+    t.same([1, 2, 3, 4].map(may), ['send,fetch', 'send,delete', '', 'send,fetch,delete']);
   }
   writeFileSync(path, '');
-  t.equal((await AuthorizedSenders.load(path)).find(keyOf(1)), undefined);
+  t.equal((await AuthorizedKeys.load(path)).find(keyOf(1)), undefined);
+});
+
+t.test('rights that are added count at once, beside those of the file', async (t) => {
+  const path = join(t.testdir(), 'authorized_keys');
+  writeFileSync(path, `fetch ${lineOf(1, 'alice')}`);
+  const keys = await AuthorizedKeys.load(path);
+  const saved = keys.add(['send'], keyOf(1), 'invited');
+  for (const time of ['at once', 'from the file']) {
+    t.same(keys.find(keyOf(1)), { rights: new Set(['fetch', 'send']), comment: 'alice' }, time);
+    await saved;
+  }
+  t.equal(readFileSync(path, 'utf8'), `fetch ${lineOf(1, 'alice')}\n${sendLineOf(1, 'invited')}\n`);
+  writeFileSync(path, `fetch ${lineOf(1)}`);
+  t.equal(await keys.refresh(), undefined);
+  t.notOk(keys.may(keyOf(1), 'send'), 'removing the line ends the right');
 });
 
 t.test('a bad line is reported, with what to do', async (t) => {
   const path = join(t.testdir(), 'list');
   const bad: [Buffer | string, RegExp][] = [
-    ['ssh-ed25519 AAAA me', /not a p2mp public key: "ssh-ed25519"; expected "p2mp-/],
-    [lineOf(1).slice(0, -3), /truncated or altered key: "AQEB/],
-    [`${lineOf(1)} \u001b[2J`, /the comment contains control characters/],
+    ['send ssh-ed25519 AAAA me', /not a p2mp public key: "ssh-ed25519"; expected "p2mp-/],
+    [sendLineOf(1).slice(0, -3), /truncated or altered key: "AQEB/],
+    [`${sendLineOf(1)} \u001b[2J`, /the comment contains control characters/],
     [Buffer.from([0x66, 0xff]), /is not valid UTF-8/],
-    [Buffer.from([0x66, 0x00]), /not a p2mp public key: "f\\u0000"/],
+    ['send f\u0000', /not a p2mp public key: "f\\u0000"/],
+    [lineOf(1), /names no rights; begin the line with what the key may do, such as "send"/],
+    [`sends ${lineOf(1)}`, /does not begin with rights \(send, fetch, delete\)/],
+    [`send, fetch ${lineOf(1)}`, /separated by commas without blanks/],
+    [`\u001b[2J ${lineOf(1)}`, /does not begin with rights/],
+    ['send', /not a p2mp public key: ""/],
+    [`fetch,delete ${lineOf(1)}`, /"delete" has no effect without "send"; write "send,delete"/],
   ];
   for (const [line, reason] of bad) {
-    writeFileSync(path, Buffer.concat([Buffer.from(`#\n${lineOf(1)}\n\n`), Buffer.from(line)]));
-    const error = await AuthorizedSenders.load(path).then(
+    writeFileSync(path, Buffer.concat([Buffer.from(`#\n${sendLineOf(1)}\n\n`), Buffer.from(line)]));
+    const error = await AuthorizedKeys.load(path).then(
       () => undefined,
       (error: unknown) => error,
     );
@@ -85,13 +115,13 @@ t.test('a file that is no list at all is refused', async (t) => {
   const refused: [string, RegExp][] = [
     [
       'missing',
-      /missing: the list of trusted senders does not exist; create it with one public key per line/,
+      /missing: the list of authorized keys does not exist; create it with one line per key, such as "send p2mp-/,
     ],
     ['folder', /folder: is a folder; name a file/],
     ['large', /large: is too large for a list of keys \(5242880 bytes\)/],
   ];
   for (const [name, message] of refused) {
-    const loaded = AuthorizedSenders.load(join(folder, name));
+    const loaded = AuthorizedKeys.load(join(folder, name));
     await t.rejects(loaded, { code: 'TRUST_FILE_BAD', message }, name);
     if (name === 'missing') continue;
     const known = KnownReceivers.load(join(folder, name));
@@ -100,11 +130,11 @@ t.test('a file that is no list at all is refused', async (t) => {
 });
 
 t.test('a list that anybody can change is not trusted', { skip: isWindows }, async (t) => {
-  const path = join(t.testdir({ list: `${lineOf(1)}\n` }), 'list');
+  const path = join(t.testdir({ list: `${sendLineOf(1)}\n` }), 'list');
   for (const mode of [0o666, 0o602, 0o777]) {
     chmodSync(path, mode);
     const message = `${path}: any user on this host can change it (mode 0${mode.toString(8)}); run chmod o-w ${path}`;
-    await t.rejects(AuthorizedSenders.load(path), { code: 'TRUST_FILE_BAD', message });
+    await t.rejects(AuthorizedKeys.load(path), { code: 'TRUST_FILE_BAD', message });
   }
   writeFileSync(path, `localhost:1 ${lineOf(1)}\n`);
   await t.rejects(KnownReceivers.load(path), { message: /any user on this host can change it/ });
@@ -117,78 +147,82 @@ t.test('a list without permission is refused', { skip: isRoot || isWindows }, as
   const path = join(t.testdir({ list: '' }), 'list');
   chmodSync(path, 0);
   const error = { code: 'TRUST_FILE_BAD', message: /list: permission denied; / };
-  await t.rejects(AuthorizedSenders.load(path), error);
+  await t.rejects(AuthorizedKeys.load(path), error);
   await t.rejects(KnownReceivers.load(path), error);
 });
 
 t.test('a changed list is read again; a broken one is not used', async (t) => {
   const path = join(t.testdir(), 'list');
-  writeFileSync(path, lineOf(1, 'one'));
+  writeFileSync(path, sendLineOf(1, 'one'));
   age(path);
-  const senders = await AuthorizedSenders.load(path);
-  t.equal(await senders.refresh(), undefined);
+  const keys = await AuthorizedKeys.load(path);
+  t.equal(await keys.refresh(), undefined);
 
-  writeFileSync(path, lineOf(2, 'two'));
-  t.equal(senders.find(keyOf(2)), undefined, 'not before it is asked for');
-  t.equal(await senders.refresh(), undefined);
-  t.same(senders.find(keyOf(2)), { comment: 'two' });
-  t.equal(senders.find(keyOf(1)), undefined, 'a removed sender is no longer trusted');
+  writeFileSync(path, sendLineOf(2, 'two'));
+  t.equal(keys.find(keyOf(2)), undefined, 'not before it is asked for');
+  t.equal(await keys.refresh(), undefined);
+  t.same(keys.find(keyOf(2)), { rights: sends, comment: 'two' });
+  t.equal(keys.find(keyOf(1)), undefined, 'a removed key has no rights');
 
   writeFileSync(path, 'nonsense');
   for (const time of ['at first', 'again']) {
-    const error = await senders.refresh();
+    const error = await keys.refresh();
     t.match(error, { code: 'TRUST_FILE_BAD', message: `${path}:1: ` }, time);
-    t.same(senders.find(keyOf(2)), { comment: 'two' }, 'the previous list remains in use');
+    t.same(
+      keys.find(keyOf(2)),
+      { rights: sends, comment: 'two' },
+      'the previous list remains in use',
+    );
   }
   rmSync(path);
-  t.match(await senders.refresh(), {
+  t.match(await keys.refresh(), {
     code: 'TRUST_FILE_BAD',
-    message: /the list of trusted senders does not exist/,
+    message: /the list of authorized keys does not exist/,
   });
-  t.same(senders.find(keyOf(2)), { comment: 'two' });
+  t.same(keys.find(keyOf(2)), { rights: sends, comment: 'two' });
 
   // As editors do: another file takes the name.
-  writeFileSync(`${path}.new`, lineOf(3, 'three'));
+  writeFileSync(`${path}.new`, sendLineOf(3, 'three'));
   renameSync(`${path}.new`, path);
-  t.equal(await senders.refresh(), undefined);
-  t.same(senders.find(keyOf(3)), { comment: 'three' });
+  t.equal(await keys.refresh(), undefined);
+  t.same(keys.find(keyOf(3)), { rights: sends, comment: 'three' });
 });
 
 t.test('an immediate change of the same size is noticed', async (t) => {
   const path = join(t.testdir(), 'list');
-  writeFileSync(path, lineOf(1));
-  const senders = await AuthorizedSenders.load(path);
+  writeFileSync(path, sendLineOf(1));
+  const keys = await AuthorizedKeys.load(path);
   const { mtime } = statSync(path);
   for (let n = 2; n < 20; n++) {
-    writeFileSync(path, lineOf(n));
+    writeFileSync(path, sendLineOf(n));
     // As on a disk that stores whole seconds.
     utimesSync(path, mtime, mtime);
-    t.equal(await senders.refresh(), undefined);
-    t.ok(senders.find(keyOf(n)), `change ${n}`);
+    t.equal(await keys.refresh(), undefined);
+    t.ok(keys.find(keyOf(n)), `change ${n}`);
   }
 });
 
 t.test('an unchanged list is not read again', { skip: isRoot || isWindows }, async (t) => {
   const path = join(t.testdir(), 'list');
-  writeFileSync(path, lineOf(1));
+  writeFileSync(path, sendLineOf(1));
   age(path);
-  const senders = await AuthorizedSenders.load(path);
+  const keys = await AuthorizedKeys.load(path);
   chmodSync(path, 0);
-  t.equal(await senders.refresh(), undefined);
+  t.equal(await keys.refresh(), undefined);
 });
 
 t.test('concurrent refreshes all end with the newest content', async (t) => {
   const path = join(t.testdir(), 'list');
-  writeFileSync(path, lineOf(1));
-  const senders = await AuthorizedSenders.load(path);
+  writeFileSync(path, sendLineOf(1));
+  const keys = await AuthorizedKeys.load(path);
   const refreshes: Promise<unknown>[] = [];
   for (let n = 2; n < 30; n++) {
-    writeFileSync(`${path}.new`, `${lineOf(n)}\n${'# filling\n'.repeat(1000 * (n % 2))}`);
+    writeFileSync(`${path}.new`, `${sendLineOf(n)}\n${'# filling\n'.repeat(1000 * (n % 2))}`);
     renameSync(`${path}.new`, path);
-    refreshes.push(senders.refresh());
+    refreshes.push(keys.refresh());
   }
   t.same(await Promise.all(refreshes), new Array(28).fill(undefined));
-  t.ok(senders.find(keyOf(29)));
+  t.ok(keys.find(keyOf(29)));
 });
 
 const known = { status: 'known' } as const;
@@ -351,13 +385,13 @@ const content = fc.oneof(
 t.test('any bytes give a list or a coded error', async (t) => {
   const path = join(t.testdir(), 'list');
   const seen = new Map<string, number>();
-  for (const kind of [AuthorizedSenders, KnownReceivers]) {
+  for (const kind of [AuthorizedKeys, KnownReceivers]) {
     const property = fc.asyncProperty(content, async (bytes) => {
       writeFileSync(path, bytes);
       let end = 'a list';
       try {
         const list = await kind.load(path);
-        if (list instanceof AuthorizedSenders) list.find(keyOf(1));
+        if (list instanceof AuthorizedKeys) list.find(keyOf(1));
         else list.check('host:1', keyOf(1));
       } catch (error) {
         if (!(error instanceof P2mpError) || error.code !== 'TRUST_FILE_BAD') throw error;
