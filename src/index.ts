@@ -42,7 +42,7 @@ export type { Offload } from './node/net/offload/offload-socket.js';
 export type { FoundReceiver, ServerSpec } from './node/net/resolve-receivers.js';
 export { Receiving, receive } from './node/receive.js';
 export type { ReceiveEvent, ReceiveOptions } from './node/receive-options.js';
-export type { ReceivingTotals } from './node/receiving-totals.js';
+export type { CompleteSession, ReceivingTotals } from './node/receiving-totals.js';
 export { planSend, send } from './node/send.js';
 export type {
   PlanOptions,

@@ -1,5 +1,6 @@
 /** `--on-complete`: runs the user's command for each complete session and prints how the command ended. */
 import { resolve } from 'node:path';
+import { withoutUndefined } from '../base/without-undefined.js';
 import { fingerprint } from '../node/keys/key-files.js';
 import { CommandQueue } from '../node/service/command-queue.js';
 import type { IncomingResult } from '../session/receiver-events.js';
@@ -27,11 +28,15 @@ export function createOnComplete(output: Output, options: OnCompleteOptions): On
       P2MP_LABEL: nameOfLabel(result.label),
       P2MP_SENDER: result.from,
       P2MP_SENDER_KEY: fingerprint(result.senderKey),
-      P2MP_OBJECT: result.objectId,
+      P2MP_MANIFEST_DIGEST: result.manifestDigest,
+      P2MP_CONTENT_ROOT: result.contentRoot ?? '',
       P2MP_BYTES: String(result.contentSizeBytes),
     }),
-    onEnd: ({ label, from, objectId }, { status, reason }) => {
-      const facts = { sender: from, label, object: objectId, status, ...(reason && { reason }) };
+    onEnd: ({ label, from, manifestDigest, contentRoot }, { status, reason }) => {
+      const facts = {
+        ...{ sender: from, label, manifestDigest, status },
+        ...withoutUndefined({ contentRoot, reason }),
+      };
       output.json({ event: 'on-complete', ...facts });
       if (reason !== undefined && !output.isJson) {
         output.warn(`${label} from ${from}: --on-complete: ${reason}`);

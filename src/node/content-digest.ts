@@ -1,4 +1,4 @@
-/** Digests of files and folders on disk: the root over the content of an object, and the SHA-256 of each file. */
+/** Digests of files and folders on disk: the content root of an object, and the SHA-256 of each file. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { DigestTree } from '../object/digest-tree.js';

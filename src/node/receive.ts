@@ -34,7 +34,7 @@ import { SendErrorLog } from './net/send-error-log.js';
 import { SocketRunner } from './net/socket-runner.js';
 import type { ReceiveOptions } from './receive-options.js';
 import { checkReceiveOptions } from './receive-options.js';
-import type { ReceivingTotals, Sums } from './receiving-totals.js';
+import type { CompleteSession, ReceivingTotals, Sums } from './receiving-totals.js';
 import { addTo } from './receiving-totals.js';
 
 type PortEvent = EndpointEvent<ReceiverEvent>;
@@ -121,6 +121,7 @@ export class Receiving {
     duplicates: 0,
     badBlocks: 0,
   };
+  private latest: CompleteSession | undefined;
   private resolveClosed: () => void = () => undefined;
   private isClosing = false;
   private staleParts: StalePartsRemoval | undefined;
@@ -235,6 +236,11 @@ export class Receiving {
     const sums = { ...this.ended };
     for (const status of this.statuses()) addTo(sums, status);
     return { ...sums, ...this.machine.result() };
+  }
+
+  /** The complete session that ended last. */
+  get lastComplete(): CompleteSession | undefined {
+    return this.latest;
   }
 
   /** Memory, in bytes, of blocks that are incomplete or not yet written to disk. */
@@ -353,6 +359,7 @@ export class Receiving {
 
   private endSession(result: IncomingResult): void {
     addTo(this.ended, result);
+    if (result.status === 'complete') this.latest = { result, endedAtMs: Date.now() };
     this.leaveGroup(result.session);
   }
 

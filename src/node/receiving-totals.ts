@@ -1,5 +1,9 @@
-/** Sums over the sessions of a receiver, ended and active. */
-import type { IncomingStatus, SessionReceiverResult } from '../session/receiver-events.js';
+/** Sums over the sessions of a receiver, ended and active, and what ended last. */
+import type {
+  IncomingResult,
+  IncomingStatus,
+  SessionReceiverResult,
+} from '../session/receiver-events.js';
 
 export interface Sums {
   receivedBytes: number;
@@ -10,6 +14,13 @@ export interface Sums {
 
 /** Counts of a session receiver since it started. */
 export interface ReceivingTotals extends Readonly<Sums>, SessionReceiverResult {}
+
+/** A session whose object is on disk. */
+export interface CompleteSession {
+  readonly result: IncomingResult;
+  /** The time of day when it ended, in milliseconds since 1970. */
+  readonly endedAtMs: number;
+}
 
 export function addTo(sums: Sums, status: IncomingStatus): void {
   sums.receivedBytes += status.receivedBytes;

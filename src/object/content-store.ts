@@ -50,7 +50,7 @@ export interface Completion {
 
 /** Which object a store is for, and who sends it. */
 export interface StoredObject {
-  /** Digest of the manifest in hexadecimal. */
+  /** The SHA-256 of the manifest in hexadecimal. */
   readonly manifestDigest: string;
   /** The name that the sender shows to users. */
   readonly label: string;

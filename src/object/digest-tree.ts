@@ -32,6 +32,7 @@ export class DigestTree {
   private readonly levels: Level[] = [];
   /** The node of a run of kept blocks. */
   private keptRun: Uint8Array | undefined;
+  private keptCount = 0;
 
   constructor(
     private readonly hash: Hash,
@@ -71,6 +72,7 @@ export class DigestTree {
 
   /** Sets the digests of the blocks from `start` to before `end`, none of them known yet, to `keptLeaf`. */
   keep(start: number, end: number): void {
+    this.keptCount += end - start;
     for (let block = start; block < end; ) {
       const run = Math.floor(block / runBlocks);
       const isWholeRun = block % runBlocks === 0 && block + runBlocks <= end;
@@ -87,6 +89,11 @@ export class DigestTree {
       this.raise(run, this.keptRun);
       block = next;
     }
+  }
+
+  /** Whether the digests of some blocks stand for content that nobody reads. */
+  get keepsBlocks(): boolean {
+    return this.keptCount > 0;
   }
 
   /** The number of blocks whose digest is known. */
@@ -114,7 +121,7 @@ export class DigestTree {
   }
 
   /**
-   * The root digest. Every block's digest must be known. The root of an empty tree is the hash of the empty
+   * The root. Every block's digest must be known. The root of an empty tree is the hash of the empty
    * string.
    */
   root(): Uint8Array {

@@ -34,7 +34,7 @@ export class MaskedTree {
     }
   }
 
-  /** The root digest that this receiver computes if all its blocks are right. */
+  /** The root that this receiver computes if all its blocks are right. */
   root(): Uint8Array {
     return (this.levels.at(-1) as Uint8Array).slice();
   }

@@ -23,6 +23,7 @@ export class Verification {
   private root: Uint8Array | undefined;
   private search: TreeSearch | undefined;
   private searches = 0;
+  private isVerified = false;
 
   /** @param tree has `keptLeaf` as the digest of each block that is kept without being read */
   constructor(readonly tree: DigestTree) {}
@@ -43,6 +44,11 @@ export class Verification {
     return this.advance(search, root);
   }
 
+  /** The root of the whole content. Undefined before the verdict `same`, and if the tree does not cover kept blocks. */
+  get contentRoot(): Uint8Array | undefined {
+    return this.isVerified && !this.tree.keepsBlocks ? this.root : undefined;
+  }
+
   /** The requests to send or repeat now. */
   get requests(): readonly NodesRequest[] {
     return this.search?.pending() ?? [];
@@ -50,7 +56,10 @@ export class Verification {
 
   private compare(root: Uint8Array): Verdict {
     const { tree } = this;
-    if (isEqualBytes(tree.root(), root)) return { kind: 'same' };
+    if (isEqualBytes(tree.root(), root)) {
+      this.isVerified = true;
+      return { kind: 'same' };
+    }
     this.searches++;
     if (this.searches > maxSearches) return { kind: 'hopeless' };
     this.search = new TreeSearch(tree);

@@ -9,8 +9,8 @@ import type { Deletion, ExistingFiles } from '../wire/messages.js';
 /** What the offer says about a session. */
 export interface IncomingInfo {
   readonly session: number;
-  /** The digest of the manifest in hexadecimal. It identifies the object. */
-  readonly objectId: string;
+  /** The SHA-256 of the manifest in hexadecimal. It identifies the object. */
+  readonly manifestDigest: string;
   readonly label: string;
   readonly from: string;
   readonly senderKey: Uint8Array;
@@ -121,6 +121,11 @@ export interface IncomingStatus extends IncomingInfo {
   /** Content bytes received in this session. */
   readonly receivedBytes: number;
   readonly elapsedMs: number;
+  /**
+   * The content root in hexadecimal. Undefined until the content is verified, and if blocks are kept: the verification
+   * does not cover them.
+   */
+  readonly contentRoot?: string;
   readonly datagramsReceived: number;
   readonly duplicates: number;
   readonly datagramsLost: number;

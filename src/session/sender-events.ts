@@ -96,10 +96,10 @@ export interface SessionReceiverOutcome extends SessionReceiverStatus {
 export interface SessionSenderResult {
   readonly contentSizeBytes: number;
   readonly elapsedMs: number;
-  /** Digest of the manifest in hexadecimal. */
-  readonly objectId: string;
-  /** The root of the digest tree in hexadecimal; undefined if not all of the content was read. */
-  readonly rootDigest?: string;
+  /** The SHA-256 of the manifest in hexadecimal. It identifies the object. */
+  readonly manifestDigest: string;
+  /** The content root in hexadecimal; undefined if not all of the content was read. */
+  readonly contentRoot?: string;
   /** Number of data datagrams sent. A multicast datagram counts once. */
   readonly datagramsSent: number;
   readonly groupDatagramsSent: number;

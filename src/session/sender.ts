@@ -25,13 +25,13 @@ import type { Offer } from '../wire/messages.js';
 import { keySizeBytes } from '../wire/sizes.js';
 import { SessionActions } from './outgoing/actions.js';
 import { Connections } from './outgoing/connections.js';
+import { ContentRoot } from './outgoing/content-root.js';
 import { ControlOutbox } from './outgoing/control-outbox.js';
 import { GroupProbe } from './outgoing/group-probe.js';
 import { SessionMember } from './outgoing/member.js';
 import { ReceiverMessages } from './outgoing/receiver-messages.js';
 import { ReceiverOutcomes } from './outgoing/receiver-outcomes.js';
 import { statusOf } from './outgoing/receiver-status.js';
-import { RootDigest } from './outgoing/root-digest.js';
 import { StartBarrier } from './outgoing/start-barrier.js';
 import type {
   SessionReceiverStatus,
@@ -80,7 +80,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   private readonly offer: Offer;
   /** Undefined without a multicast group. */
   private readonly probe: GroupProbe | undefined;
-  private readonly rootDigest: RootDigest;
+  private readonly contentRoot: ContentRoot;
   private readonly outcomes: ReceiverOutcomes;
   private readonly connections: Connections;
   private readonly messages: ReceiverMessages;
@@ -109,10 +109,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       // Keeps concurrent sessions from probing their paths at the same moments.
       randomPhase: session / 2 ** 32,
     });
-    this.rootDigest = new RootDigest(this.delivery);
-    const { members, outbox, delivery, rootDigest, probe, offer, events } = this;
+    this.contentRoot = new ContentRoot(this.delivery);
+    const { members, outbox, delivery, contentRoot, probe, offer, events } = this;
     this.startBarrier = new StartBarrier(members, reportInterval);
-    const shared = { members, outbox, delivery, rootDigest, events, reportInterval };
+    const shared = { members, outbox, delivery, contentRoot, events, reportInterval };
     const { contentSizeBytes, mssBytes } = geometry;
     const isObjectFinal = options.isUnrepeatable ?? false;
     this.outcomes = new ReceiverOutcomes({ ...shared, contentSizeBytes, isObjectFinal });
@@ -191,9 +191,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   confirmSource(nowMs: TimeMs): void {
     if (this.phase !== 'checking') return;
     this.phase = 'open';
-    this.rootDigest.handleConfirmed();
+    this.contentRoot.handleConfirmed();
     // Receivers answer the digest immediately. It is sent to one receiver after another, to spread answers.
-    const due = this.members.filter((peer) => this.rootDigest.isConfirmedFor(peer));
+    const due = this.members.filter((peer) => this.contentRoot.isConfirmedFor(peer));
     this.connections.scheduleEachFrom(due, nowMs);
     this.connections.handleTimeout(nowMs);
     this.advance(nowMs);
@@ -331,9 +331,9 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       return;
     }
     if (!this.startBarrier.isOpen) this.tryOpenContent(nowMs);
-    if (this.phase === 'open' && this.startBarrier.isOpen && this.rootDigest.isCheckDue) {
+    if (this.phase === 'open' && this.startBarrier.isOpen && this.contentRoot.isCheckDue) {
       this.phase = 'checking';
-      this.rootDigest.handleCheck();
+      this.contentRoot.handleCheck();
       this.events.push({ type: 'check-source' });
     }
   }
@@ -350,7 +350,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /** The current status of one receiver. */
   status(nowMs: TimeMs, peer: SessionMember): SessionReceiverStatus {
     const { contentSizeBytes } = this.geometry;
-    return statusOf(nowMs, peer, contentSizeBytes, this.rootDigest.isConfirmedFor(peer));
+    return statusOf(nowMs, peer, contentSizeBytes, this.contentRoot.isConfirmedFor(peer));
   }
 
   get reportCount(): number {
@@ -360,13 +360,13 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /** Outcomes and counts so far. */
   result(nowMs: TimeMs): SessionSenderResult {
     const { delivery, outcomes } = this;
-    const root = this.rootDigest.value;
+    const root = this.contentRoot.value;
     const endedAtMs = outcomes.settledAtMs;
     return {
       contentSizeBytes: this.geometry.contentSizeBytes,
       elapsedMs: Math.max(0, endedAtMs - (this.startedAtMs ?? endedAtMs)),
-      objectId: toHex(this.offer.manifestDigest),
-      ...withoutUndefined({ rootDigest: root && toHex(root) }),
+      manifestDigest: toHex(this.offer.manifestDigest),
+      ...withoutUndefined({ contentRoot: root && toHex(root) }),
       ...delivery.figures,
       reportsReceived: this.messages.reportCount,
       receivers: outcomes.list(nowMs),

@@ -212,7 +212,7 @@ export class Demand {
     return this.hasReportedGaps;
   }
 
-  /** Whether the receiver has all blocks that it needs and only waits for the sender's root digest. */
+  /** Whether the receiver has all blocks that it needs and only waits for its root. */
   get awaitsDigest(): boolean {
     return this.isServed && this.state === 'whole';
   }

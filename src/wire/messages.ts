@@ -94,7 +94,7 @@ export interface Poll {
   readonly reportGapMs: number;
 }
 
-/** The root digest of the content. */
+/** The root of the receiver: the content root, with the blocks that it keeps left out. */
 export interface Root {
   readonly kind: 'root';
   readonly digest: Uint8Array;

@@ -107,7 +107,7 @@ function createFailing(content: Buffer) {
   return async (dir: string, index: PlacedIndex, key: string) =>
     PartStore.open({
       ...{ dir, manifest, blockSizeBytes: 1000, existing: 'update' },
-      objectId: key.repeat(32),
+      partId: key.repeat(32),
       placed: index.ofSender(key, key),
     });
 }

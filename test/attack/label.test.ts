@@ -45,7 +45,12 @@ t.test(
       command: 'printf %s "$P2MP_LABEL" > "$P2MP_DIR/label"',
       ...{ maxRunning: 1, timeoutMs: 60_000, dir },
     });
-    const result = { label: '../../etc', from: 'r', senderKey: new Uint8Array(32), objectId: '' };
+    const result = {
+      label: '../../etc',
+      from: 'r',
+      senderKey: new Uint8Array(32),
+      manifestDigest: '',
+    };
     commands.add({ ...result, contentSizeBytes: 0 } as unknown as IncomingResult);
     await commands.idle();
     t.equal(readFileSync(join(dir, 'label'), 'utf8'), '.._.._etc');

@@ -11,7 +11,7 @@ import { createManifest } from '../../src/object/manifest.js';
 import { SessionHost, sendTo } from '../support/session-host.js';
 
 const skip = process.platform === 'win32';
-const objectId = '5e'.repeat(32);
+const partId = '5e'.repeat(32);
 const sizeBytes = 30;
 const content = randomBytes(sizeBytes);
 
@@ -36,7 +36,7 @@ async function place(
 ): Promise<void> {
   const manifest = createManifest(entries);
   const store = await PartStore.open({
-    ...{ dir, objectId, manifest, blockSizeBytes: 10, existing: 'update', ...options },
+    ...{ dir, partId, manifest, blockSizeBytes: 10, existing: 'update', ...options },
   });
   for (let start = 0; start < manifest.contentSizeBytes; start += sizeBytes) {
     await store.write(start, content);

@@ -27,7 +27,7 @@ import { createManifest } from '../../src/object/manifest.js';
 
 const skip = process.platform === 'win32' && 'Windows requires privileges for links';
 const noRoot = process.getuid?.() !== 0 && 'only root can change the owner of files';
-const objectId = '7a'.repeat(32);
+const partId = '7a'.repeat(32);
 const content = randomBytes(25);
 
 function file(name: string): Entry {
@@ -45,7 +45,7 @@ function link(name: string, target: string): Entry {
 /** Opens a store for these entries, all files with the same content. */
 function open(dir: string, entries: readonly Entry[], existing: ExistingFiles = 'update') {
   const manifest = createManifest(entries);
-  const what = { dir, objectId, manifest, blockSizeBytes: content.length, existing };
+  const what = { dir, partId, manifest, blockSizeBytes: content.length, existing };
   return PartStore.open({ ...what, gatherMs: 0 });
 }
 
@@ -234,7 +234,7 @@ t.test('names inside the folder of parts are refused', async (t) => {
 });
 
 t.test('a link in the place of the part is refused', { skip }, async (t) => {
-  for (const trap of ['.p2mp-part', `.p2mp-part/${objectId}`]) {
+  for (const trap of ['.p2mp-part', `.p2mp-part/${partId}`]) {
     const { dir, outside } = createPlace(t);
     mkdirSync(join(dir, trap, '..'), { recursive: true });
     symlinkSync(outside, join(dir, trap));
@@ -254,7 +254,7 @@ t.test('a folder of parts that others could enter is closed to them', { skip }, 
   chmodSync(join(dir, '.p2mp-part'), 0o777);
   const store = await open(dir, [file('f')]);
   t.equal(lstatSync(join(dir, '.p2mp-part')).mode & 0o777, 0o700);
-  t.equal(lstatSync(join(dir, '.p2mp-part', objectId)).mode & 0o777, 0o700);
+  t.equal(lstatSync(join(dir, '.p2mp-part', partId)).mode & 0o777, 0o700);
   await store.discard();
 });
 
@@ -277,7 +277,7 @@ t.test(
     await t.rejects(open(dir, [file('f')]), refused);
 
     const inner = createPlace(t);
-    const part = join(inner.dir, '.p2mp-part', objectId);
+    const part = join(inner.dir, '.p2mp-part', partId);
     mkdirSync(part, { recursive: true });
     chownSync(part, stranger, stranger);
     const store = await open(inner.dir, [file('f')]);
@@ -292,7 +292,7 @@ t.test('links in the place of files of the part are refused', { skip }, async (t
     const first = await open(dir, [file('f'), file('g')]);
     await first.write(content.length, content);
     await first.suspend();
-    const path = join(dir, '.p2mp-part', objectId, name);
+    const path = join(dir, '.p2mp-part', partId, name);
     rmSync(path, { force: true });
     symlinkSync(join(outside, 'f'), path);
     const write = async () => {
@@ -311,7 +311,7 @@ t.test('a file of the part that grew is truncated to its size', async (t) => {
     await first.suspend();
     // As left by a copy that was interrupted because its source grew.
     for (const name of ['0', '1']) {
-      writeFileSync(join(dir, '.p2mp-part', objectId, name), Buffer.alloc(sizeBytes, 'x'));
+      writeFileSync(join(dir, '.p2mp-part', partId, name), Buffer.alloc(sizeBytes, 'x'));
     }
     const store = await open(dir, [file('f'), { ...file('empty'), sizeBytes: 0 } as Entry]);
     await writeAll(store, 1);
@@ -326,7 +326,7 @@ t.test('a truncated file of the part is not renamed into place', async (t) => {
   const store = await open(dir, [file('f')]);
   await writeAll(store, 1);
   await store.checkpoint();
-  truncateSync(join(dir, '.p2mp-part', objectId, '0'), 3);
+  truncateSync(join(dir, '.p2mp-part', partId, '0'), 3);
   await t.rejects(store.finish(), {
     code: 'TARGET_FAILED',
     message: `${join(dir, 'f')}: was truncated before it was renamed into place; send it again`,

@@ -57,9 +57,9 @@ async function receive(
   entries: readonly Entry[],
   isTime: () => boolean,
 ): Promise<string> {
-  const objectId = '7a'.repeat(32);
+  const partId = '7a'.repeat(32);
   const store = await PartStore.open({
-    ...{ dir, objectId, manifest: createManifest(entries), blockSizeBytes: 1 },
+    ...{ dir, partId, manifest: createManifest(entries), blockSizeBytes: 1 },
     ...{ existing: 'update', gatherMs: 0 },
   });
   const fileCount = entries.filter(({ kind }) => kind === 'file').length;

@@ -154,7 +154,7 @@ t.test(
   async (t) => {
     const path = join(t.testdir(), 'journal');
     const header = `70326d70207061727420310a ${'ab'.repeat(32)} 40f86a0000000000 `;
-    const key = { objectId: 'ab'.repeat(32), contentSizeBytes: 100_000 };
+    const key = { partId: 'ab'.repeat(32), contentSizeBytes: 100_000 };
     // Held from 0 to 100; held from 0.5 to 100,000.
     const records =
       '00000001 0000000000000000 4059000000000000 @1 00000001 3fe0000000000000 40f86a0000000000 @2';

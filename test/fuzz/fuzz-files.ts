@@ -25,13 +25,13 @@ function pathFor(name: string): string {
   return join(folder, name);
 }
 
-const key = { objectId: 'ab'.repeat(32), contentSizeBytes: 100_000 };
+const key = { partId: 'ab'.repeat(32), contentSizeBytes: 100_000 };
 
 /** With valid checksums: disks do not produce these, but users with access to the folder can. */
 export async function fuzzJournal(tape: Tape): Promise<number> {
   const header = Buffer.alloc(56);
   let at = header.write('p2mp part 1\n', 0, 'latin1');
-  at += header.write(key.objectId, at, 'hex');
+  at += header.write(key.partId, at, 'hex');
   at = header.writeDoubleBE(key.contentSizeBytes, at);
   header.writeUInt32BE(crc32(header.subarray(0, at)), at);
   const records = Array.from({ length: tape.below(8) }, () => {

@@ -117,7 +117,7 @@ t.test('a part of very many files is opened and finished over many turns', async
   const folder: Entry = { kind: 'folder', name: 'f', mode: 0o755, modifiedMs: 0 };
   const options = {
     dir: join(t.testdir(), 'in'),
-    objectId: 'ab'.repeat(32),
+    partId: 'ab'.repeat(32),
     manifest: createManifest([folder, ...entries]),
     blockSizeBytes: 1000,
     existing: 'update' as const,

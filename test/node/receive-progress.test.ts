@@ -32,7 +32,9 @@ t.test('progress is reported while sessions are active, then once without any', 
   const active = reports.slice(0, -1);
   t.ok(active.length > 0);
   for (const { sessions } of active) {
-    t.match(sessions, [{ label: 'sent', contentSizeBytes: sizeBytes, objectId: /^[0-9a-f]{64}$/ }]);
+    t.match(sessions, [
+      { label: 'sent', contentSizeBytes: sizeBytes, manifestDigest: /^[0-9a-f]{64}$/ },
+    ]);
   }
   const heldSizes = active.map(({ sessions }) => sessions[0]?.heldBytes ?? 0);
   t.same(

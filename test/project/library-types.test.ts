@@ -70,7 +70,7 @@ function describeSent(event: SendEvent): string {
     case 'send-error':
       return event.message;
     case 'end':
-      return event.result.objectId;
+      return event.result.manifestDigest;
     default:
       return never(event);
   }
@@ -127,7 +127,7 @@ t.test('events are narrowed by their type', async (t) => {
   for (const [type, text] of [
     ['start', 'sent of 1001 undefined'],
     ['receiver', '127.0.0.1 complete undefined'],
-    ['end', result.objectId],
+    ['end', result.manifestDigest],
   ]) {
     t.same(events.filter((event) => event.type === type).map(describeSent), [text]);
   }

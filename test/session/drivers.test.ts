@@ -116,7 +116,7 @@ t.test(
         return { source, stores: stores[0] as MemoryStores };
       });
       t.equal(result?.status, 'complete');
-      t.ok(contentOf(stores[0] as MemoryStores, result?.objectId).equals(content));
+      t.ok(contentOf(stores[0] as MemoryStores, result?.manifestDigest).equals(content));
     }
     t.end();
   },

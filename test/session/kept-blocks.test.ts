@@ -48,7 +48,8 @@ t.test('what all receivers keep is neither read nor sent', (t) => {
   t.ok(isComplete(result));
   t.strictSame(result.read, []);
   t.equal(result.sender[0]?.datagramsSent, 0);
-  t.equal(result.sender[0]?.rootDigest, undefined, 'there is no digest of all of the content');
+  t.equal(result.sender[0]?.contentRoot, undefined, 'not all of the content was read');
+  for (const receiver of result.receivers) t.equal(receiver.results[0]?.contentRoot, undefined);
   t.equal(result.nonceReuses, 0);
   t.end();
 });
@@ -105,6 +106,8 @@ t.test('a receiver that starts late and keeps nothing gets everything', (t) => {
   });
   t.ok(isComplete(result));
   t.equal(result.read.length, 40);
+  const roots = result.receivers.map(({ results }) => results[0]?.contentRoot);
+  t.strictSame(roots, [undefined, result.sender[0]?.contentRoot]);
   const [first, second] = result.settled;
   t.match([first?.outcome.receiver, second?.outcome.receiver], ['r1', 'r2']);
   t.ok((first?.atMs ?? Infinity) < 5000, 'the other one does not wait for it');

@@ -23,7 +23,7 @@ t.test('a successful session: what the sender reports', (t) => {
     ['identify', 'identify', 'connect', 'connect', 'check-source', 'receiver', 'receiver', 'done'],
   );
   t.match(result, { contentSizeBytes: 4000, groupDatagramsSent: 0, repairs: 0, faults: {} });
-  t.match(result?.rootDigest, /^[0-9a-f]{64}$/);
+  t.match(result?.contentRoot, /^[0-9a-f]{64}$/);
   t.equal(result?.reportsReceived, sender.reportCount);
   t.ok((result?.reportsReceived ?? 0) >= 4, 'at least two per receiver');
   t.ok((result?.elapsedMs ?? 0) > 0 && (result?.elapsedMs ?? 0) <= wire.nowMs);
@@ -112,7 +112,7 @@ t.test('a sender that stops notifies every receiver three times, with the reason
     { status: 'aborted', reason: 'no more time' },
     { status: 'aborted', reason: 'no more time' },
   ]);
-  t.equal(wire.result?.rootDigest, undefined, 'the source was not read completely');
+  t.equal(wire.result?.contentRoot, undefined, 'the source was not read completely');
   for (const { results } of wire.receivers) {
     t.match(results, [{ status: 'failed', reason: 'no more time' }]);
   }

@@ -71,7 +71,7 @@ function heldBy({ name, stores, role }: Run['hosts'][number]): string[] {
     .filter(({ to, label, content }) => {
       const result = role.received.find((one) => one.label === label && one.status === 'complete');
       if (!to.includes(name) || result === undefined) return false;
-      const blocks = [...(stores.blocksOf(result.objectId) ?? [])].sort(([i], [j]) => i - j);
+      const blocks = [...(stores.blocksOf(result.manifestDigest) ?? [])].sort(([i], [j]) => i - j);
       return Buffer.concat(blocks.map(([, bytes]) => bytes)).equals(content);
     })
     .map(({ label }) => label);

@@ -67,8 +67,8 @@ for (const address of ['127.0.0.1', '::1']) {
       label: 'sent',
       entryCount: 1,
       contentSizeBytes: 500_000,
-      objectId: /^[0-9a-f]{64}$/,
-      rootDigest: /^[0-9a-f]{64}$/,
+      manifestDigest: /^[0-9a-f]{64}$/,
+      contentRoot: /^[0-9a-f]{64}$/,
       groupDatagramsSent: 0,
     });
     t.equal(result.error, undefined);
@@ -88,7 +88,8 @@ for (const address of ['127.0.0.1', '::1']) {
       {
         status: 'complete',
         label: 'sent',
-        objectId: result.objectId,
+        manifestDigest: result.manifestDigest,
+        contentRoot: result.contentRoot,
         contentSizeBytes: 500_000,
         heldBytes: 500_000,
         receivedBytes: 500_000,

@@ -5,7 +5,7 @@ import { hashNode } from '../../src/object/hash-tree.js';
 
 /**
  * @param digests of all blocks, or of all nodes of one level, in order
- * @returns the root digest; for no digests, the hash of nothing
+ * @returns the root; for no digests, the hash of nothing
  */
 export function hashRoot(hash: Hash, digests: readonly Uint8Array[]): Uint8Array {
   let level = digests;

@@ -17,8 +17,8 @@ const usage = [
   '$0 PATH... [options]',
   '$0 --check FILE [options]',
   '',
-  'Prints the digest of files and folders: the same digest that p2mp send prints when it sends them. It',
-  'depends on the bytes of the files and their order, not on names, modes or times.',
+  'Prints the content root of files and folders, as p2mp send and p2mp receive print it. It depends on',
+  'the bytes of the files and their order, not on names, modes or times.',
 ].join('\n');
 
 const digestOptions = {
@@ -41,7 +41,7 @@ export function createDigestParser() {
     usage,
     groups: { Digest: digestOptions },
     examples: [
-      ['$0 photos', 'the digest that p2mp send photos prints'],
+      ['$0 photos', 'the content root that p2mp send photos prints'],
       ['$0 --sha256 photos > photos.sha256', 'a list for --check and for sha256sum --check'],
       ['$0 --check photos.sha256', 'on another host, in the folder that contains photos'],
     ],
@@ -100,7 +100,7 @@ async function printDigests(
     output.json({
       event: 'result',
       status: skipped.length === 0 ? 'complete' : 'incomplete',
-      digest: root,
+      contentRoot: root,
       bytes: contentSizeBytes,
       entries: entries.length,
       ...withoutUndefined({ skipped: skipped.length === 0 ? undefined : skipped }),

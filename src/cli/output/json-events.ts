@@ -71,11 +71,15 @@ const announcedFields = {
     .describe('Fingerprint of the key that the receiver announced, if @lan found the receiver.'),
 };
 
+const manifestDigest = text.describe('SHA-256 of the manifest.');
+const contentRoot = text.describe("Root of the tree over the content's blocks.");
+
 /** A session of `p2mp receive`. */
 const sessionFields = {
   sender: text.describe('IP and port.'),
   label: text.describe("The sender's name for the object."),
-  object: text.describe('SHA-256 of the manifest.'),
+  manifestDigest,
+  contentRoot: contentRoot.optional(),
   bytes: count.describe('Size of the content.'),
   activity,
   ...arrivalFields,
@@ -216,8 +220,8 @@ const sendEvents = [
     entries: count,
     bytes: count,
     seconds,
-    object: text.describe('SHA-256 of the manifest.'),
-    digest: text.optional().describe("Root of the tree over the content's blocks."),
+    manifestDigest,
+    contentRoot: contentRoot.optional(),
     mssBytes: count,
     datagrams: count,
     multicastDatagrams: count,
@@ -298,7 +302,8 @@ const receiveEvents = [
   event('on-complete', {
     sender: text,
     label: text,
-    object: text,
+    manifestDigest,
+    contentRoot: contentRoot.optional(),
     status: z.enum(['done', 'failed', 'killed', 'stopped', 'refused']),
     reason: text.optional(),
   }),
@@ -330,7 +335,7 @@ const digestEvents = [
   }),
   event('result', {
     status: z.enum(['complete', 'incomplete']),
-    digest: text.describe("Root of the tree over the content's blocks."),
+    contentRoot,
     bytes: count,
     entries: count,
     skipped: skipped.optional(),

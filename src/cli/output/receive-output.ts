@@ -193,6 +193,7 @@ export class ReceiveOutput {
         ...(result.badBlocks === 0
           ? []
           : [`${formatPlural(result.badBlocks, 'bad block')} repaired`]),
+        ...(result.contentRoot === undefined ? [] : [`content root ${result.contentRoot}`]),
       ];
       const rest = `, ${facts.join(', ')}${why}`;
       output.line(join([`${label} from ${from}: `, toned('good', 'complete'), rest]));
@@ -263,7 +264,7 @@ function statusJson(status: IncomingStatus) {
   return {
     sender: status.from,
     label: status.label,
-    object: status.objectId,
+    manifestDigest: status.manifestDigest,
     bytes: status.contentSizeBytes,
     activity: status.activity,
     heldBytes: status.heldBytes,
@@ -278,7 +279,7 @@ function statusJson(status: IncomingStatus) {
     unchanged: status.unchangedFiles,
     deleted: status.deletedEntries,
     undeleted: status.undeletedEntries,
-    ...withoutUndefined({ rttMs: status.rttMs }),
+    ...withoutUndefined({ contentRoot: status.contentRoot, rttMs: status.rttMs }),
     multicast: status.usesGroup,
   };
 }

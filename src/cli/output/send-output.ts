@@ -226,8 +226,8 @@ export function sendResultJson(
     entries: result.entryCount,
     bytes: result.contentSizeBytes,
     seconds: result.elapsedMs / 1000,
-    object: result.objectId,
-    ...withoutUndefined({ digest: result.rootDigest }),
+    manifestDigest: result.manifestDigest,
+    ...withoutUndefined({ contentRoot: result.contentRoot }),
     mssBytes: result.mssBytes,
     datagrams: result.datagramsSent,
     multicastDatagrams: result.groupDatagramsSent,
@@ -301,7 +301,7 @@ export function printSendSummary(output: Output, result: SendResult): void {
   }
   const faults = formatCounts(result.faults);
   if (faults !== '') output.line(`  unexpected datagrams: ${faults}`);
-  if (result.rootDigest !== undefined) output.line(`  digest ${result.rootDigest}`);
+  if (result.contentRoot !== undefined) output.line(`  content root ${result.contentRoot}`);
   const wasHeld = receivers.some(({ heldBeforeBytes }) => heldBeforeBytes > 0);
   const held = wasHeld ? ['already there'] : [];
   // For failed receivers, the reason was already printed at the time of the failure.

@@ -64,6 +64,7 @@ export class ReceiverMetrics {
       registers,
     });
     this.addGauges();
+    addLastComplete(this.registry, receiving);
     if (commands !== undefined) addCommands(this.registry, commands);
   }
 
@@ -157,6 +158,24 @@ export class ReceiverMetrics {
     }
     this.counted = now;
   }
+}
+
+/** What arrived last, so that others can compare it. */
+function addLastComplete(registry: Registry, receiving: Receiving): void {
+  new Gauge({
+    name: 'p2mp_last_complete_timestamp_seconds',
+    help: 'When the latest complete session ended, and what it brought',
+    labelNames: ['sender', 'label', 'manifest_digest', 'content_root'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      const { lastComplete } = receiving;
+      if (lastComplete === undefined) return;
+      const { from, label, manifestDigest, contentRoot = '' } = lastComplete.result;
+      const labels = { manifest_digest: manifestDigest, content_root: contentRoot };
+      this.set({ sender: from, label, ...labels }, lastComplete.endedAtMs / 1000);
+    },
+  });
 }
 
 /** Metrics of --on-complete. */

@@ -133,6 +133,6 @@ export class StoreDriver {
   }
 }
 
-function objectOf({ objectId, label, senderKey }: IncomingInfo): StoredObject {
-  return { manifestDigest: objectId, label, senderKey };
+function objectOf({ manifestDigest, label, senderKey }: IncomingInfo): StoredObject {
+  return { manifestDigest, label, senderKey };
 }

@@ -107,6 +107,11 @@ export class IncomingObject {
     return this.unchangedCount;
   }
 
+  /** The verified content root; undefined if it is not known, or blocks are kept. */
+  get contentRoot(): Uint8Array | undefined {
+    return this.verification?.contentRoot;
+  }
+
   // --- Work in steps
 
   /** Whether work remains to be done in steps. */

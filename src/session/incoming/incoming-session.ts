@@ -198,7 +198,7 @@ export class IncomingSession {
   }: Offer): IncomingInfo {
     return {
       session: this.session,
-      objectId: toHex(manifestDigest),
+      manifestDigest: toHex(manifestDigest),
       label,
       from: formatAddress(this.from),
       senderKey: this.senderKey,
@@ -335,7 +335,7 @@ export class IncomingSession {
     this.object?.close();
     const info: IncomingInfo = this.info ?? {
       session: this.session,
-      objectId: '',
+      manifestDigest: '',
       label: '',
       from: formatAddress(this.from),
       senderKey: this.senderKey,
@@ -409,6 +409,7 @@ export class IncomingSession {
     const elapsedMs = (this.endedAtMs ?? nowMs) - this.startedAtMs;
     const course = {
       ...{ activity, elapsedMs, rttMs: this.rttMs },
+      contentRoot: this.object?.contentRoot,
       unchangedFiles: this.object?.unchangedFiles ?? 0,
       deletedEntries: this.object?.deletion?.deletedEntries ?? 0,
       undeletedEntries: this.object?.deletion?.undeletedEntries ?? 0,

@@ -143,7 +143,8 @@ export class IncomingSessions {
    */
   private replaceOlder(session: IncomingSession): void {
     for (const other of this.byNumber.values()) {
-      if (other === session || other.info?.objectId !== session.info?.objectId) continue;
+      if (other === session || other.info?.manifestDigest !== session.info?.manifestDigest)
+        continue;
       if (isEqualBytes(other.senderKey, session.senderKey)) {
         other.fail(this.owner.inputAtMs(), 'replaced by a new session of the same sender');
       } else {

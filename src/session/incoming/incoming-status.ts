@@ -1,5 +1,6 @@
 /** Creates the status of an incoming session, and the message that reports its outcome. */
 import { withoutUndefined } from '../../base/without-undefined.js';
+import { toHex } from '../../wire/byte-codec.js';
 import type { Message } from '../../wire/messages.js';
 import { heldBefore, lossRatioOf } from '../figures.js';
 import type { IncomingInfo, IncomingResult, IncomingStatus } from '../receiver-events.js';
@@ -26,6 +27,7 @@ export interface SessionCourse {
   readonly elapsedMs: number;
   /** Undefined if the round-trip time could not be measured. */
   readonly rttMs: number | undefined;
+  readonly contentRoot: Uint8Array | undefined;
   readonly unchangedFiles: number;
   readonly deletedEntries: number;
   readonly undeletedEntries: number;
@@ -34,7 +36,7 @@ export interface SessionCourse {
 /** @param figures undefined until the session can receive data */
 export function describeIncoming(
   info: IncomingInfo,
-  { activity, elapsedMs, rttMs, ...counts }: SessionCourse,
+  { activity, elapsedMs, rttMs, contentRoot, ...counts }: SessionCourse,
   figures: ReceptionFigures = nothingReceived(info),
 ): IncomingStatus {
   const { contentSizeBytes } = info;
@@ -51,7 +53,7 @@ export function describeIncoming(
     duplicates: figures.duplicates,
     datagramsLost,
     lossRatio: lossRatioOf(datagramsLost, datagramsReceived),
-    ...withoutUndefined({ rttMs }),
+    ...withoutUndefined({ rttMs, contentRoot: contentRoot && toHex(contentRoot) }),
     usesGroup: figures.usesGroup,
     badBlocks: figures.badBlocks,
     ...counts,

@@ -11,9 +11,9 @@ export type ObjectStage =
   /** Sending the sender the lists of what this receiver keeps and what it would delete. */
   | 'announcing'
   | 'receiving'
-  /** All blocks have arrived; waiting for the sender's root digest. */
+  /** All blocks have arrived; waiting for its root. */
   | 'whole'
-  /** The root digests differ; searching for the wrong blocks. */
+  /** The roots differ; searching for the wrong blocks. */
   | 'searching'
   | 'storing'
   /** The session has its outcome. */

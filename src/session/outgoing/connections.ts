@@ -17,6 +17,7 @@ import type { FaultKind } from '../../wire/faults.js';
 import type { ChannelPacket } from '../../wire/header.js';
 import type { Offer } from '../../wire/messages.js';
 import { dataFramingBytes } from '../../wire/segment-size.js';
+import type { ContentRoot } from './content-root.js';
 import type { ControlOutbox } from './control-outbox.js';
 import type { SessionMember } from './member.js';
 import { MemberMessages } from './member-messages.js';
@@ -26,7 +27,6 @@ import {
   silenceReason,
   unreachedReason,
 } from './path-failures.js';
-import type { RootDigest } from './root-digest.js';
 
 export interface ConnectionsOptions {
   readonly session: number;
@@ -34,7 +34,7 @@ export interface ConnectionsOptions {
   readonly members: readonly SessionMember[];
   readonly outbox: ControlOutbox;
   readonly delivery: Delivery;
-  readonly rootDigest: RootDigest;
+  readonly contentRoot: ContentRoot;
   readonly crypto: SessionCrypto;
   readonly mssBytes: number;
   readonly livenessTimeoutMs: number;
@@ -342,7 +342,7 @@ export class Connections {
   private isAsked(member: SessionMember): boolean {
     const { demand, liveness } = member;
     return demand.state === 'whole'
-      ? this.options.rootDigest.dueTo(member) !== undefined
+      ? this.options.contentRoot.dueTo(member) !== undefined
       : demand.neededDatagramsSent > liveness.neededSentAtProgress;
   }
 
@@ -395,7 +395,7 @@ export class Connections {
       // After too many unanswered polls, `poll` starts a new handshake.
       if (member.status !== 'active') return;
     }
-    const digest = this.options.rootDigest.dueTo(member);
+    const digest = this.options.contentRoot.dueTo(member);
     if (digest !== undefined) this.options.outbox.sendMessage(member, { kind: 'root', digest });
   }
 

@@ -15,18 +15,18 @@ import { decodeMessage, maxNodesPerMessage } from '../../wire/messages.js';
 import type { Report } from '../../wire/report.js';
 import type { SessionSenderEvent } from '../sender-events.js';
 import type { Connections } from './connections.js';
+import type { ContentRoot } from './content-root.js';
 import type { ControlOutbox } from './control-outbox.js';
 import type { GroupProbe } from './group-probe.js';
 import type { SessionMember } from './member.js';
 import type { ReceiverOutcomes } from './receiver-outcomes.js';
-import type { RootDigest } from './root-digest.js';
 
 export interface ReceiverMessagesOptions {
   readonly geometry: SessionGeometry;
   readonly members: readonly SessionMember[];
   readonly outbox: ControlOutbox;
   readonly delivery: Delivery;
-  readonly rootDigest: RootDigest;
+  readonly contentRoot: ContentRoot;
   readonly outcomes: ReceiverOutcomes;
   readonly connections: Connections;
   /** Undefined without a multicast group. */
@@ -160,21 +160,21 @@ export class ReceiverMessages {
   ): void {
     // Ignores a report that arrives before the receiver's `accept` message or after a newer report.
     if (member.status !== 'active' || !member.takeReportNumber(counter)) return;
-    const { connections, delivery, rootDigest } = this.options;
+    const { connections, delivery, contentRoot } = this.options;
     const { demand, path } = member;
     this.reports++;
     const hasCome = report.missingBytes < (demand.missingBytes ?? Infinity);
     if (hasCome || report.state === 'preparing' || report.state === 'storing') {
       connections.noteProgress(nowMs, member);
     }
-    const wasWaiting = rootDigest.isAwaitedBy(member);
+    const wasWaiting = contentRoot.isAwaitedBy(member);
     const hasNewGap = path.handleStamp(nowMs, report.stampMs);
     delivery.handleReport(nowMs, demand, report);
     if (hasNewGap) connections.poll(nowMs, member);
     // Multicast data fills the path of a slow receiver until that receiver has left the group.
     if (report.isMulticastReachable && delivery.isSlowReceiver(demand))
       this.askToLeave(nowMs, member);
-    if (!wasWaiting && rootDigest.isAwaitedBy(member)) connections.sendRequest(nowMs, member);
+    if (!wasWaiting && contentRoot.isAwaitedBy(member)) connections.sendRequest(nowMs, member);
   }
 
   private askToLeave(nowMs: TimeMs, member: SessionMember): void {

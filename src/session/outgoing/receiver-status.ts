@@ -8,7 +8,7 @@ import { heldBefore, lossRatioOf } from '../figures.js';
 import type { SessionReceiverOutcome, SessionReceiverStatus } from '../sender-events.js';
 import type { SessionMember } from './member.js';
 
-/** @param isConfirmed whether the root digest for this receiver is known, so that it can verify */
+/** @param isConfirmed whether the root for this receiver is known, so that it can verify */
 export function statusOf(
   nowMs: TimeMs,
   member: SessionMember,
@@ -76,7 +76,7 @@ function activityOf(member: SessionMember, isConfirmed: boolean): string {
       return 'waiting for key approval';
     case 'active':
       if (member.demand.state === 'whole')
-        return isConfirmed ? 'verifying' : 'waiting for the digest';
+        return isConfirmed ? 'verifying' : 'waiting for its root';
       return member.demand.state;
     default:
       return member.status;

@@ -105,7 +105,7 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
         this.results.push(event.result);
         this.endedAtMs = simulation.nowMs;
         if (event.result.status !== 'complete') break;
-        if (this.hasAll(event.result.objectId)) this.isIdentical = true;
+        if (this.hasAll(event.result.manifestDigest)) this.isIdentical = true;
         else this.isFalse = true;
         break;
     }

@@ -47,7 +47,7 @@ t.test(
     const first = await place.send([sent, '--to', name, '--accept-new']).exited;
     t.match(first, { code: 0, stderr: '' });
     t.match(first.stdout, /^sent: 1 entry, 200 kB, complete at 1 of 1 receiver\n/);
-    t.match(first.stdout, /^ {2}digest [0-9a-f]{64}$/m);
+    t.match(first.stdout, /^ {2}content root [0-9a-f]{64}$/m);
     t.match(first.stdout, new RegExp(`^ {2}${name} +complete +200 kB `, 'm'));
     t.ok(isSameContent(sent, join(dir, 'sent')));
     const known = readFileSync(join(place.senderHome, 'known_receivers'), 'utf8');
@@ -173,8 +173,8 @@ t.test('--json reports a session from start to result, on both sides', { buffere
     label: 'sent',
     entries: 1,
     bytes: 400_000,
-    object: /^[0-9a-f]{64}$/,
-    digest: /^[0-9a-f]{64}$/,
+    manifestDigest: /^[0-9a-f]{64}$/,
+    contentRoot: /^[0-9a-f]{64}$/,
     multicastDatagrams: 0,
   });
   t.match(result['receivers'], [
@@ -197,7 +197,8 @@ t.test('--json reports a session from start to result, on both sides', { buffere
     event: 'session-result',
     sender: printed[1]?.['sender'],
     status: 'complete',
-    object: result['object'],
+    manifestDigest: result['manifestDigest'],
+    contentRoot: result['contentRoot'],
     heldBytes: 400_000,
     receivedBytes: 400_000,
   });
@@ -314,7 +315,7 @@ t.test('standard input is sent under a given name', { buffered, skip: noShell },
 t.test('--on-complete runs for each complete session', { buffered, skip: noShell }, async (t) => {
   const place = new SessionPlace(t);
   const out = join(place.folder, 'environment');
-  const names = ['DIR', 'LABEL', 'SENDER', 'SENDER_KEY', 'OBJECT', 'BYTES'];
+  const names = 'DIR LABEL SENDER SENDER_KEY BYTES CONTENT_ROOT MANIFEST_DIGEST'.split(' ');
   const lines = names.map((name) => `"$P2MP_${name}"`).join(' ');
   const command = `printf '%s\\n' ${lines} > '${out}'; exit 7`;
   const { program, name, dir } = await place.receive([
@@ -333,7 +334,9 @@ t.test('--on-complete runs for each complete session', { buffered, skip: noShell
   const values = readFileSync(out, 'utf8').split('\n');
   t.same(values.slice(0, 3), [dir, "it's $HOME `id`", from]);
   t.match(values[3], fingerprint);
-  t.same(values.slice(4), [parseResult(exit)['object'], '20000', '']);
+  const { contentRoot, manifestDigest } = parseResult(exit);
+  t.same(values.slice(4), ['20000', contentRoot, manifestDigest, '']);
+  t.match(received.stdout, `, content root ${contentRoot}\n`);
 });
 
 t.test('--metrics counts received data', { buffered }, async (t) => {
@@ -366,7 +369,7 @@ t.test('--metrics counts received data', { buffered }, async (t) => {
   const sent = writeRandomFile(place.sent, 300_000);
   const args = [sent, '--to', name, '--open', '--mss', '1400'];
   t.equal((await place.send(args).exited).code, 0);
-  await program.waitForEvent('session-result');
+  const { manifestDigest, contentRoot } = await program.waitForEvent('session-result');
   const between = await read();
   t.match(between, {
     'p2mp_sessions_total{status="complete"}': 1,
@@ -374,6 +377,8 @@ t.test('--metrics counts received data', { buffered }, async (t) => {
     p2mp_active_sessions: 0,
   });
   t.ok((between['p2mp_data_datagrams_total'] ?? 0) >= 215);
+  const latest = `p2mp_last_complete_timestamp_seconds{label="sent",manifest_digest="${manifestDigest}",content_root="${contentRoot}"}`;
+  t.ok(latest in between, latest);
 
   // It would take ten minutes.
   const slow = writeRandomFile(place.sent, 6_000_000, 'slow');

@@ -21,7 +21,7 @@ async function rootOf(t: Test, path: string, options: Partial<SendOptions> = {})
   const host = await SessionHost.open(t, join(t.testdirName, `in ${hostCount++}`));
   const result = await sendTo([host], [path], options);
   t.equal(result.receivers[0]?.status, 'complete');
-  return result.rootDigest;
+  return result.contentRoot;
 }
 
 t.test('the root is the same for every MSS, by multicast and unicast', { buffered }, async (t) => {
@@ -65,7 +65,7 @@ t.test('the root is the same after a resume with another MSS', { buffered }, asy
   const [receiver] = resumed.receivers;
   t.equal(receiver?.status, 'complete');
   t.ok((receiver?.heldBeforeBytes ?? 0) > 0, 'blocks of the first attempt are kept');
-  t.equal(resumed.rootDigest, await rootOf(t, path));
+  t.equal(resumed.contentRoot, await rootOf(t, path));
 });
 
 t.test('p2mp digest prints what p2mp send prints', { buffered }, async (t) => {
@@ -75,11 +75,11 @@ t.test('p2mp digest prints what p2mp send prints', { buffered }, async (t) => {
   await place.keygen(place.senderHome);
   const { name } = await place.receive();
   const sent = await place.send([place.sent, '--to', name, '--accept-new', '--json']).exited;
-  const { digest, bytes } = parseResult(sent);
+  const { contentRoot, bytes } = parseResult(sent);
   const printed = await place.start(place.senderHome, ['digest', place.sent]).exited;
-  t.same([printed.code, printed.stdout], [0, `${digest}\n`], printed.stderr);
+  t.same([printed.code, printed.stdout], [0, `${contentRoot}\n`], printed.stderr);
   const asJson = await place.start(place.senderHome, ['digest', place.sent, '--json']).exited;
-  t.match(parseResult(asJson), { status: 'complete', digest, bytes, entries: 4 });
+  t.match(parseResult(asJson), { status: 'complete', contentRoot, bytes, entries: 4 });
 });
 
 t.test('a list of SHA-256 digests is printed and checked', { buffered }, async (t) => {

@@ -39,9 +39,9 @@ function createImage(content: Buffer) {
   const manifest = createManifest([
     { kind: 'file', name: 'image', mode: 0o644, modifiedMs: 1e12, sizeBytes: content.length },
   ]);
-  const objectId = '5e'.repeat(32);
+  const partId = '5e'.repeat(32);
   const openStore = (dir: string, options: Partial<PartStoreOptions> = {}) =>
-    PartStore.open({ dir, objectId, manifest, blockSizeBytes, existing: 'update', ...options });
+    PartStore.open({ dir, partId, manifest, blockSizeBytes, existing: 'update', ...options });
   const blockCount = Math.ceil(content.length / blockSizeBytes);
   const write = async (store: PartStore, from: number, to: number) => {
     const blocks = Array.from({ length: to - from }, (_, i) => (from + i) * blockSizeBytes);

@@ -65,13 +65,13 @@ interface OldPart {
 
 /** @throws P2mpError TARGET_UNWRITABLE, TARGET_FAILED; the signal's reason */
 export async function openPart(options: PartStoreOptions): Promise<OpenedPart> {
-  const { dir, objectId, blockSizeBytes, signal } = options;
-  assert(/^[0-9a-f]{64}$/.test(objectId), 'an object is named by 64 hexadecimal digits');
+  const { dir, partId, blockSizeBytes, signal } = options;
+  assert(/^[0-9a-f]{64}$/.test(partId), 'a part is named by 64 hexadecimal digits');
   assert(Number.isSafeInteger(blockSizeBytes) && blockSizeBytes > 0, 'a block has a size');
   signal?.throwIfAborted();
   const target = await TargetFolder.open(dir);
-  const paths = partPaths(target.root, objectId);
-  const shown = partPaths(target.name, objectId).part;
+  const paths = partPaths(target.root, partId);
+  const shown = partPaths(target.name, partId).part;
   const makeParts = () => makePrivateFolder(paths.parts);
   const lock = await PartLock.acquire(paths.lock, makeParts, shown).catch((error: unknown) => {
     throw fileError('TARGET_UNWRITABLE', shown, error);
@@ -107,7 +107,7 @@ async function openLocked(
   const extras = listsExtras
     ? await listExtras({ target, manifest, protectedPaths, signal })
     : undefined;
-  const key = { objectId: options.objectId, contentSizeBytes: layout.sizeBytes };
+  const key = { partId: options.partId, contentSizeBytes: layout.sizeBytes };
   const old = await readOldPart(paths, key);
   const judged = await judge(layout, found, old, signal);
   const { places, durable, present, kept, keptCount, unchangedCount } = judged;

@@ -23,9 +23,9 @@ export interface PartPaths {
 }
 
 /** @param folder the target folder */
-export function partPaths(folder: string, objectId: string): PartPaths {
+export function partPaths(folder: string, partId: string): PartPaths {
   const parts = join(folder, partsFolderName);
-  const part = join(parts, objectId);
+  const part = join(parts, partId);
   return { parts, part, lock: `${part}.lock`, journal: join(part, 'journal') };
 }
 

@@ -29,7 +29,7 @@ const spareRecordCount = 100_000;
 
 export interface JournalKey {
   /** 64 hexadecimal digits. */
-  readonly objectId: string;
+  readonly partId: string;
   readonly contentSizeBytes: number;
 }
 
@@ -162,10 +162,10 @@ async function writeJournal(path: string, key: JournalKey, held: RangeSet): Prom
   }
 }
 
-function encodeHeader({ objectId, contentSizeBytes }: JournalKey): Buffer {
+function encodeHeader({ partId, contentSizeBytes }: JournalKey): Buffer {
   const header = Buffer.alloc(headerSizeBytes);
   let at = magic.copy(header);
-  at += header.write(objectId, at, 'hex');
+  at += header.write(partId, at, 'hex');
   at = header.writeDoubleBE(contentSizeBytes, at);
   header.writeUInt32BE(crc32(header.subarray(0, at)), at);
   return header;

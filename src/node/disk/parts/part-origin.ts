@@ -16,8 +16,8 @@ export interface PartOrigin {
 }
 
 /** @returns the name of the part: 64 hexadecimal digits */
-export function partIdOf(objectId: string, senderKey: Uint8Array): string {
-  return createHash('sha256').update(objectId, 'hex').update(senderKey).digest('hex');
+export function partIdOf(manifestDigest: string, senderKey: Uint8Array): string {
+  return createHash('sha256').update(manifestDigest, 'hex').update(senderKey).digest('hex');
 }
 
 /** A crash can leave a part without a valid origin. Such a part is removed only because of its age. */

@@ -8,8 +8,8 @@ import type { PartOrigin } from './part-origin.js';
 export interface PartStoreOptions {
   /** The target folder; created if missing. */
   readonly dir: string;
-  /** Name of the part, 64 lower-case hex digits: the object's ID, or a digest of it and the sender's key. */
-  readonly objectId: string;
+  /** Name of the part, 64 lower-case hex digits: the manifest digest, or a digest of it and the sender's key. */
+  readonly partId: string;
   /** Recorded in the part, if known. */
   readonly origin?: PartOrigin;
   readonly manifest: Manifest;

@@ -102,18 +102,18 @@ export class SessionParts implements ContentStores {
     const { manifest, blockSizeBytes, existing, deletion, listedAtMs } = request;
     const { dir, fileBudget, verifiesDisk, comparesAll, existing: own } = this.options;
     const { updatesModes, protectedPaths } = this.options;
-    const objectId = this.idOf(request);
+    const partId = this.idOf(request);
     const origin = this.originOf(request);
     const placed = this.options.placed.ofSender(
       toHex(request.senderKey),
       origin.senderKey,
       listedAtMs,
     );
-    await this.work.get(objectId);
+    await this.work.get(partId);
     try {
       await this.trim(origin.senderKey);
       return await PartStore.open({
-        ...{ dir, objectId, origin, manifest, blockSizeBytes, signal, verifiesDisk },
+        ...{ dir, partId, origin, manifest, blockSizeBytes, signal, verifiesDisk },
         existing: own ?? existing,
         ...{ updatesModes, protectedPaths, listsExtras: deletion === 'delete' },
         fileBudget,

@@ -49,7 +49,7 @@ async function run(
   options: Partial<PartStoreOptions> = {},
 ) {
   const store = await PartStore.open({
-    ...{ dir, objectId: '5e'.repeat(32), blockSizeBytes: 10, existing: 'update' },
+    ...{ dir, partId: '5e'.repeat(32), blockSizeBytes: 10, existing: 'update' },
     ...{ manifest: createManifest([folder('sent')]), listsExtras: true },
     ...options,
   });
@@ -217,7 +217,7 @@ t.test(
     const place = createPlace(t);
     make(place.dir, 'sent/old');
     const store = await PartStore.open({
-      ...{ dir: place.dir, objectId: '5e'.repeat(32), blockSizeBytes: 10, existing: 'update' },
+      ...{ dir: place.dir, partId: '5e'.repeat(32), blockSizeBytes: 10, existing: 'update' },
       ...{ manifest: createManifest([folder('sent')]), listsExtras: true },
     });
     const deletion = await store.finish([

@@ -19,7 +19,7 @@ import { hashLeaf } from '../../../../src/object/hash-tree.js';
 import type { Manifest } from '../../../../src/object/manifest.js';
 import { createManifest } from '../../../../src/object/manifest.js';
 
-const objectId = 'cd'.repeat(32);
+const partId = 'cd'.repeat(32);
 const projectFolder = fileURLToPath(new URL('../../../../', import.meta.url));
 const storeUrl = pathToFileURL(join(projectFolder, 'src/node/disk/parts/part-store.ts')).href;
 
@@ -93,7 +93,7 @@ t.test(
     const dir = t.testdir();
     const options: PartStoreOptions = {
       dir,
-      objectId,
+      partId,
       manifest,
       blockSizeBytes,
       existing: 'update',
@@ -164,7 +164,7 @@ t.test(
       const dir = t.testdir();
       const options: PartStoreOptions = {
         dir,
-        objectId,
+        partId,
         manifest,
         blockSizeBytes,
         existing: 'update',
@@ -302,7 +302,7 @@ t.test(
         const open = async () => {
           // Each write is awaited; gathering them would take too long.
           const pace = { fileBudget: new FileBudget(maxOpenFiles), gatherMs: 0 };
-          const options = { dir, objectId, manifest, blockSizeBytes, existing, ...pace };
+          const options = { dir, partId, manifest, blockSizeBytes, existing, ...pace };
           const store = await PartStore.open(options);
           const held = leavesOf(store.held);
           const expected = model.held(blockSizeBytes);

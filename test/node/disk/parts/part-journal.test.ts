@@ -22,7 +22,7 @@ import { FileBudget } from '../../../../src/node/disk/store/file-budget.js';
 import type { Entry } from '../../../../src/object/manifest.js';
 import { createManifest } from '../../../../src/object/manifest.js';
 
-const key = { objectId: '0b'.repeat(32), contentSizeBytes: 1000 };
+const key = { partId: '0b'.repeat(32), contentSizeBytes: 1000 };
 
 async function read(path: string): Promise<Range[] | undefined> {
   const held = await readJournal(path, key);
@@ -90,7 +90,7 @@ t.test('a corrupt byte ends it before its record', async (t) => {
 t.test('zeros, noise or records of another object at its end are ignored', async (t) => {
   const { path } = await writeJournal(t);
   const other = join(t.testdirName, 'other');
-  const otherKey = { ...key, objectId: '0c'.repeat(32) };
+  const otherKey = { ...key, partId: '0c'.repeat(32) };
   const full = new RangeSet([{ start: 0, end: 1000 }]);
   await (await PartJournal.create(other, otherKey, full)).close();
   const expected = await read(path);
@@ -122,7 +122,7 @@ t.test('it is rewritten when most of it is obsolete', async (t) => {
   ]);
 });
 
-const objectId = 'a1'.repeat(32);
+const partId = 'a1'.repeat(32);
 const blockSizeBytes = 100;
 
 function createObject(sizesBytes: readonly number[]) {
@@ -138,7 +138,7 @@ function createObject(sizesBytes: readonly number[]) {
   const manifest = createManifest(entries);
   const openStore = (dir: string, maxOpenFiles = 16) =>
     PartStore.open({
-      ...{ dir, objectId, manifest, blockSizeBytes, existing: 'update' },
+      ...{ dir, partId, manifest, blockSizeBytes, existing: 'update' },
       fileBudget: new FileBudget(maxOpenFiles),
     });
   return { content: randomBytes(manifest.contentSizeBytes), openStore };
@@ -148,7 +148,7 @@ t.test('a store continues a torn journal', async (t) => {
   const { content, openStore } = createObject([250, 250]);
   const dir = t.testdir();
   const store = await openStore(dir);
-  const parts = join(dir, '.p2mp-part', objectId);
+  const parts = join(dir, '.p2mp-part', partId);
   const indices = [0, 3];
   for (const i of indices) {
     await store.write(
@@ -160,8 +160,8 @@ t.test('a store continues a torn journal', async (t) => {
   const whole = readFileSync(join(parts, 'journal'));
   for (let torn = 0; torn <= 24; torn++) {
     const copy = join(dir, `copy${torn}`);
-    mkdirSync(join(copy, '.p2mp-part', objectId), { recursive: true });
-    const copyParts = join(copy, '.p2mp-part', objectId);
+    mkdirSync(join(copy, '.p2mp-part', partId), { recursive: true });
+    const copyParts = join(copy, '.p2mp-part', partId);
     for (const name of readdirSync(parts)) copyFileSync(join(parts, name), join(copyParts, name));
     writeFileSync(join(copyParts, 'journal'), whole.subarray(0, whole.length - torn));
     const reopened = await openStore(copy);
@@ -241,7 +241,7 @@ t.test('nothing is noted before it is durable, and few files are open', { skip }
   const maxOpenFiles = 4;
   const store = await openStore(dir, maxOpenFiles);
   const events = await watchDisk(t, dir);
-  const part = join(dir, '.p2mp-part', objectId);
+  const part = join(dir, '.p2mp-part', partId);
   for (let i = 0; i * blockSizeBytes < content.length; i++) {
     await store.write(i * blockSizeBytes, content.subarray(i * blockSizeBytes).subarray(0, 100));
     if (i % 5 === 4) await store.checkpoint();
@@ -306,7 +306,7 @@ t.test(
     await store.checkpoint();
     t.same(
       events.map(({ kind, path }) => `${kind} ${basename(path)}`),
-      ['write 0', 'datasync 0', `sync ${objectId}`, 'write journal', 'datasync journal'],
+      ['write 0', 'datasync 0', `sync ${partId}`, 'write journal', 'datasync journal'],
     );
     await store.suspend();
     const again = await openStore(dir);

@@ -17,16 +17,16 @@ import { PartStore, removeStaleParts } from '../../../../src/node/disk/parts/par
 import { createManifest } from '../../../../src/object/manifest.js';
 
 const ids = ['aa', 'bb', 'cc', 'dd'].map((byte) => byte.repeat(32));
-const [objectId = ''] = ids;
+const [partId = ''] = ids;
 
-function open(dir: string, id = objectId): Promise<PartStore> {
+function open(dir: string, id = partId): Promise<PartStore> {
   const manifest = createManifest([
     { kind: 'file', name: id.slice(0, 4), mode: 0o644, modifiedMs: 0, sizeBytes: 20 },
   ]);
-  return PartStore.open({ dir, objectId: id, manifest, blockSizeBytes: 10, existing: 'update' });
+  return PartStore.open({ dir, partId: id, manifest, blockSizeBytes: 10, existing: 'update' });
 }
 
-function lockPath(dir: string, id = objectId): string {
+function lockPath(dir: string, id = partId): string {
   return join(dir, '.p2mp-part', `${id}.lock`);
 }
 
@@ -55,7 +55,7 @@ t.test('a second store on one part is refused until the first has ended', async 
     const first = await open(dir);
     await t.rejects(open(dir), {
       code: 'TARGET_UNWRITABLE',
-      message: `${join(dir, '.p2mp-part', objectId)}: is being received by this process; wait until it has finished, or stop it`,
+      message: `${join(dir, '.p2mp-part', partId)}: is being received by this process; wait until it has finished, or stop it`,
     });
     const other = await open(dir, ids[1]);
     await other.discard();
@@ -101,7 +101,7 @@ t.test('a live process keeps its lock; a dead one does not', async (t) => {
   t.equal(readFileSync(lockPath(dir), 'utf8'), lockText);
   await other.kill();
   await (await open(dir)).suspend();
-  t.same(readdirSync(join(dir, '.p2mp-part')), [objectId]);
+  t.same(readdirSync(join(dir, '.p2mp-part')), [partId]);
 });
 
 t.test('a reused process id is another process', async (t) => {
@@ -183,7 +183,7 @@ t.test('abandoned parts are removed', async (t) => {
 t.test('opening a part renews its age', async (t) => {
   const dir = t.testdir();
   await (await open(dir)).suspend();
-  const journal = join(dir, '.p2mp-part', objectId, 'journal');
+  const journal = join(dir, '.p2mp-part', partId, 'journal');
   utimesSync(journal, 1, 1);
   await (await open(dir)).suspend();
   t.same(await removeStaleParts(dir, 1_800_000), []);

@@ -31,7 +31,7 @@ import type { Entry } from '../../../../src/object/manifest.js';
 import { createManifest } from '../../../../src/object/manifest.js';
 
 const isWindows = process.platform === 'win32';
-const objectId = '5e'.repeat(32);
+const partId = '5e'.repeat(32);
 const modifiedMs = 1_600_000_000_123.456;
 const blockSizeBytes = 10;
 
@@ -48,7 +48,7 @@ function createObject(entries: readonly Entry[]) {
   const manifest = createManifest(entries);
   const content = randomBytes(manifest.contentSizeBytes);
   const open = (dir: string, options: Partial<PartStoreOptions> = {}) =>
-    PartStore.open({ dir, objectId, manifest, blockSizeBytes, existing: 'update', ...options });
+    PartStore.open({ dir, partId, manifest, blockSizeBytes, existing: 'update', ...options });
   const bytesOf = (name: string) => {
     let start = 0;
     for (const entry of entries) {
@@ -84,7 +84,7 @@ function indicesOf(held: readonly HeldBlock[]): number[] {
 }
 
 function partFolder(dir: string): string {
-  return join(dir, '.p2mp-part', objectId);
+  return join(dir, '.p2mp-part', partId);
 }
 
 t.test('an object becomes files, folders and links, and nothing else remains', async (t) => {
@@ -245,7 +245,7 @@ t.test('the next open holds what was noted, with its digest', async (t) => {
   const first = await object.open(dir);
   await object.writeBlocks(first, [1, 4]);
   await first.suspend();
-  t.same(readdirSync(join(dir, '.p2mp-part')), [objectId], 'the lock is gone');
+  t.same(readdirSync(join(dir, '.p2mp-part')), [partId], 'the lock is gone');
   const second = await object.open(dir);
   t.same(
     second.held.map(({ index, leaf }) => [index, Buffer.from(leaf).toString('hex')]),
@@ -627,7 +627,7 @@ t.test('an object without room is refused before anything is written', async (t)
   const object = (sizeBytes: number) =>
     PartStore.open({
       dir,
-      objectId,
+      partId,
       manifest: createManifest([file('a', sizeBytes)]),
       blockSizeBytes: 2 ** 20,
       existing: 'update',

@@ -91,7 +91,7 @@ t.test("the probe's answer for the disk of the tests is used", async (t) => {
   const isOneName = existsSync(join(dir, 'PROBE'));
   const store = PartStore.open({
     dir,
-    objectId: 'ab'.repeat(32),
+    partId: 'ab'.repeat(32),
     manifest: createManifest([file('x'), file('X')]),
     blockSizeBytes: 100,
     existing: 'update',
@@ -132,7 +132,7 @@ async function place(
 ) {
   const part = await openPart({
     dir: t.testdir({ linked: 'old' }),
-    objectId: 'ab'.repeat(32),
+    partId: 'ab'.repeat(32),
     manifest: createManifest(entries),
     blockSizeBytes: 100,
     existing,

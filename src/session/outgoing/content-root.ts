@@ -1,21 +1,21 @@
 /**
- * The root digest of the content. It is sent only after the source is known not to have changed (SESSIONS 6).
+ * The content root, and the root of each receiver. It is sent only after the source is known not to have changed (SESSIONS 6).
  */
 import type { Delivery } from '../../transfer/delivery.js';
 import type { SessionMember } from './member.js';
 
-export class RootDigest {
+export class ContentRoot {
   /** How many digests were known when the source was last found unchanged; -1 before that. */
   private confirmedCount = -1;
   private checkedCount = -1;
-  private digest: Uint8Array | undefined;
+  private root: Uint8Array | undefined;
 
   constructor(private readonly delivery: Delivery) {}
 
-  /** The root over the whole content. Undefined until all of the content has been read. */
+  /** The content root. Undefined until all of the content has been read. */
   get value(): Uint8Array | undefined {
-    if (this.delivery.isRead) this.digest ??= this.delivery.tree.root();
-    return this.digest;
+    if (this.delivery.isRead) this.root ??= this.delivery.tree.root();
+    return this.root;
   }
 
   /** Whether all that some receiver needs has been read, and the source must be checked before that receiver gets its root. */
@@ -33,18 +33,18 @@ export class RootDigest {
     this.confirmedCount = this.checkedCount;
   }
 
-  /** Whether the receiver holds all blocks and waits for the digest to verify them. */
+  /** Whether the receiver holds all blocks and waits for its root to verify them. */
   isAwaitedBy({ demand }: SessionMember): boolean {
     return demand.state === 'whole' && this.delivery.owesNothing(demand);
   }
 
-  /** Whether the receiver takes part, its digest is known, and a later check found the source unchanged. */
+  /** Whether the receiver takes part, its root is known, and a later check found the source unchanged. */
   isConfirmedFor({ status, demand }: SessionMember): boolean {
     const completeAt = status === 'active' ? demand.view?.completeAt : undefined;
     return completeAt !== undefined && completeAt <= this.confirmedCount;
   }
 
-  /** The digest to send to this receiver; undefined unless it waits for one that is confirmed. */
+  /** The root to send to this receiver; undefined unless it waits for one that is confirmed. */
   dueTo(member: SessionMember): Uint8Array | undefined {
     const isDue = this.isConfirmedFor(member) && this.isAwaitedBy(member);
     return isDue ? member.demand.view?.root() : undefined;
