@@ -156,6 +156,7 @@ export type {
 } from './simulator/transfer.js';
 export { createContent, receiverSeed, simulateTransfer } from './simulator/transfer.js';
 export type { ReceiverSpec } from './transfer/receiver-spec.js';
+export type { Ask, AskedObject, List, ListedObject, ListRequest, Preparing } from './wire/asks.js';
 export type { FaultCounts, FaultEvent, FaultKind } from './wire/faults.js';
 export type {
   BlockPacket,

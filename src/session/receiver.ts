@@ -330,7 +330,9 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     }
     this.contain(nowMs, packet.session, () => {
       const message = decodeMessage(opened);
-      if (message === undefined || !session.handleMessage(nowMs, from, message)) {
+      // The channel has the number of its session, and so must the offer.
+      const isOther = message?.kind === 'offer' && message.session !== session.session;
+      if (message === undefined || isOther || !session.handleMessage(nowMs, from, message)) {
         this.faults.add('bad-message', from, bytes);
       }
       session.flush(nowMs);

@@ -9,6 +9,7 @@ import type { ReceivedInvitation } from '../security/invitations.js';
 import { sessionDefaults } from '../transfer/config.js';
 import { checkLivenessTimeout, type ReceiverSpec } from '../transfer/receiver-spec.js';
 import { ReportInterval } from '../transfer/report-interval.js';
+import { askerNumber } from '../wire/header.js';
 import type { Deletion, ExistingFiles, Offer } from '../wire/messages.js';
 import { encodeMessage } from '../wire/messages.js';
 import { standardBlockSizeBytes } from '../wire/sizes.js';
@@ -89,8 +90,8 @@ const maxLabelLength = 100;
 /** At a lower rate, datagrams would arrive so rarely that receivers would consider the sender dead. */
 const minRateBytesPerSec = 1000;
 
-/** Receiver numbers have 16 bits. */
-const maxReceivers = 65_535;
+/** Receiver numbers have 16 bits, and `askerNumber` is reserved. */
+const maxReceivers = askerNumber;
 
 /** @throws P2mpError INVALID_ARGUMENT */
 export function agreeTerms(options: SessionSenderOptions): SessionTerms {
@@ -137,6 +138,7 @@ export function sparingOf({
 export function createOffer(
   options: SessionSenderOptions,
   { geometry, reportInterval }: SessionTerms,
+  session: number,
   groupKey: Uint8Array,
 ): Offer {
   const { label, manifest, contentSizeBytes, crypto, group, existing = 'update' } = options;
@@ -144,6 +146,7 @@ export function createOffer(
   const { mssBytes } = geometry;
   const offer: Offer = {
     kind: 'offer',
+    session,
     label: label.slice(0, maxLabelLength),
     mssBytes,
     manifestSizeBytes: manifest.length,

@@ -101,7 +101,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.geometry = geometry;
     this.session = session;
     this.probe = group === undefined ? undefined : new GroupProbe(group, session, seal);
-    this.offer = createOffer(options, terms, groupKey);
+    this.offer = createOffer(options, terms, session, groupKey);
     const { manifest, rateBytesPerSec, createController } = options;
     this.delivery = new Delivery({
       ...{ session, geometry, reportInterval, manifest, seal, group, rateBytesPerSec },

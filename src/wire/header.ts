@@ -9,7 +9,7 @@ import { tagSizeBytes } from './sizes.js';
  * The protocol version. Every handshake packet carries it in the header, so that both sides detect a version
  * mismatch at once.
  */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 /** Size of the header in front of the body (SESSIONS 2). */
 export const sessionHeaderSizeBytes = 16;
@@ -19,6 +19,12 @@ export const sessionHeaderSizeBytes = 16;
  * serve both protocols.
  */
 export const sessionType = 0x5032;
+
+/**
+ * The receiver number of a handshake that the receiver began, and of its channel. The session number of such datagrams
+ * is a channel number, which the receiver drew (SESSIONS 7).
+ */
+export const askerNumber = 65_535;
 
 /** Offset of each field in bytes. From offset 8 on, the fields depend on the kind of datagram. */
 export const sessionField = {
@@ -71,9 +77,10 @@ export const dataFlag = {
 /** A handshake packet (hello, cookie, open, reply, proof) or a control message. */
 export interface ChannelPacket {
   readonly kind: 'hello' | 'cookie' | 'open' | 'reply' | 'proof' | 'control';
+  /** The number of the session; in a channel that the receiver began, the number of the channel. */
   readonly session: number;
   readonly version: number;
-  /** The sender's number for this receiver. */
+  /** The sender's number for this receiver; `askerNumber` in a channel that the receiver began. */
   readonly receiver: number;
   /** In a handshake packet, a nonce that the answer repeats. In a control message, the message number. */
   readonly counter: number;

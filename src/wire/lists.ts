@@ -61,7 +61,7 @@ export const maxUndeletedNameBytes = 350;
 
 const extraKind = { file: 0, folder: 1 } as const;
 
-export function writeList(writer: ByteWriter, message: Kept | Extras | Noted): void {
+export function writeParts(writer: ByteWriter, message: Kept | Extras | Noted): void {
   writer.varint(message.part);
   if (message.kind === 'kept') {
     let from = 0;

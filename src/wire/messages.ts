@@ -1,5 +1,7 @@
 /** The messages that the sender and one receiver exchange on their channel (SESSIONS 4). */
 import { escapeControls } from '../base/control-characters.js';
+import type { Ask, List, ListRequest, Preparing } from './asks.js';
+import { readAsk, readList, writeAsk, writeList } from './asks.js';
 import { ByteReader, ByteWriter } from './byte-codec.js';
 import type { Extras, Kept, Noted, Undeleted } from './lists.js';
 import {
@@ -7,7 +9,7 @@ import {
   readKept,
   readSpared,
   readUndeleted,
-  writeList,
+  writeParts,
   writeUndeleted,
 } from './lists.js';
 import type { Report } from './report.js';
@@ -36,6 +38,8 @@ export const deletions: readonly Deletion[] = ['none', 'delete', 'list'];
 /** The sender describes the object and the terms of the session (SESSIONS 4.1). */
 export interface Offer {
   readonly kind: 'offer';
+  /** The number of the session, which the datagrams with data and the probes carry. */
+  readonly session: number;
   /** The object's name, as users see it. */
   readonly label: string;
   readonly mssBytes: number;
@@ -159,7 +163,11 @@ export type Message =
   | Bye
   | Kept
   | Extras
-  | Noted;
+  | Noted
+  | Ask
+  | Preparing
+  | ListRequest
+  | List;
 
 const kinds: readonly Message['kind'][] = [
   'offer',
@@ -175,6 +183,10 @@ const kinds: readonly Message['kind'][] = [
   'kept',
   'extras',
   'noted',
+  'ask',
+  'preparing',
+  'list-request',
+  'list',
 ];
 
 /** Kinds of refusal on the wire. */
@@ -244,6 +256,17 @@ export function encodeMessage(message: Message): Uint8Array {
     case 'kept':
     case 'extras':
     case 'noted':
+      writeParts(writer, message);
+      break;
+    case 'ask':
+      writeAsk(writer, message);
+      break;
+    case 'preparing':
+      break;
+    case 'list-request':
+      writer.text(message.after);
+      break;
+    case 'list':
       writeList(writer, message);
       break;
   }
@@ -252,6 +275,7 @@ export function encodeMessage(message: Message): Uint8Array {
 
 function writeOffer(writer: ByteWriter, message: Offer): void {
   writer
+    .uint32(message.session)
     .text(shortened(message.label))
     .uint16(message.mssBytes)
     .varint(message.manifestSizeBytes)
@@ -356,6 +380,14 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
       return readExtras(reader);
     case 'noted':
       return { kind, part: reader.varint(), spared: readSpared(reader) };
+    case 'ask':
+      return readAsk(reader);
+    case 'preparing':
+      return { kind };
+    case 'list-request':
+      return { kind, after: reader.text() };
+    case 'list':
+      return readList(reader);
   }
 }
 
@@ -371,6 +403,7 @@ function readRefusal(reader: ByteReader): Refuse {
 function readOffer(reader: ByteReader): Offer | undefined {
   const offer = {
     kind: 'offer' as const,
+    session: reader.uint32(),
     label: readLine(reader),
     mssBytes: reader.uint16(),
     manifestSizeBytes: reader.varint(),

@@ -122,7 +122,7 @@ function openListing(deletion: Deletion, mayDelete = true) {
   const caller = new Caller(machine, 1);
   const { manifest, digest } = manifestOf(caller);
   caller.sendMessage({
-    ...{ kind: 'offer', label: '', mssBytes: 1000, contentSizeBytes: 0 },
+    ...{ kind: 'offer', session: 1, label: '', mssBytes: 1000, contentSizeBytes: 0 },
     ...{ manifestSizeBytes: manifest.length, manifestDigest: digest, manifest },
     ...{ groupKey: new Uint8Array(32), groupHost: '', reportIntervalMs: 1 },
     ...{ existing: 'update', deletion, listedAtMs: 0 },
@@ -196,7 +196,7 @@ t.test('a second offer in the same session does not turn on deletion', (t) => {
   const { machine, caller, hear } = openListing('none', false);
   const { manifest, digest } = manifestOf(caller);
   caller.sendMessage({
-    ...{ kind: 'offer', label: '', mssBytes: 1000, contentSizeBytes: 0 },
+    ...{ kind: 'offer', session: 1, label: '', mssBytes: 1000, contentSizeBytes: 0 },
     ...{ manifestSizeBytes: manifest.length, manifestDigest: digest, manifest },
     ...{ groupKey: new Uint8Array(32), groupHost: '', reportIntervalMs: 1 },
     ...{ existing: 'update', deletion: 'delete', listedAtMs: 0 },

@@ -10,6 +10,7 @@ import { cookieSizeBytes, helloSizeBytes } from '../../src/security/handshake.js
 import { handshakeLimits } from '../../src/security/handshake-limits.js';
 import {
   encodeChannelPacket,
+  protocolVersion,
   sessionField,
   sessionHeaderSizeBytes,
   sessionKind,
@@ -121,7 +122,8 @@ t.test(
       if (isOver) t.equal(wire.receivers[0]?.isIdentical, true, kind);
       else t.match(wire.outcomeOf(0), { status: 'failed', reason: /version/ }, kind);
       for (const { bytes } of wire.log) {
-        if (kindOf(bytes) === sessionKind.hello) t.equal(bytes[sessionField.detail], 1);
+        if (kindOf(bytes) !== sessionKind.hello) continue;
+        t.equal(bytes[sessionField.detail], protocolVersion);
       }
     }
     t.end();

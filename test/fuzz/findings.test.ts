@@ -47,6 +47,7 @@ function offerFile(caller: Caller, machine: SessionReceiver, sizeBytes: number):
   const manifest = encodeManifest(createManifest([file]));
   caller.sendMessage({
     kind: 'offer',
+    session: caller.session,
     label: 'object',
     mssBytes: 1016,
     manifestSizeBytes: manifest.length,
@@ -79,8 +80,8 @@ function sendBlocks(caller: Caller, count: number): void {
 
 t.test('an offer of an empty manifest that contains one is refused', (t) => {
   const caller = new Caller(createReceiver(), 1);
-  // Label, MSS, sizes, digest, a manifest of one byte, group key, no group, interval, update, no deletion, time.
-  const offer = `00 00 0040 00 00 ${zeros(32)} 01 00 ${zeros(32)} 00 00 00 00 ${zeros(8)}`;
+  // Session, label, MSS, sizes, digest, a manifest of one byte, group key, no group, interval, update, no deletion, time.
+  const offer = `00 00000001 00 0040 00 00 ${zeros(32)} 01 00 ${zeros(32)} 00 00 00 00 ${zeros(8)}`;
   t.same(caller.sendMessage(fromHex(offer)), [
     { kind: 'refuse', reason: 'the offered sizes are invalid', isTemporary: false },
   ]);

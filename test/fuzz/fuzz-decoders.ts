@@ -151,7 +151,7 @@ function checkBatch(
 
 export function fuzzMessage(tape: Tape): number {
   return repeat(tape, () => {
-    const context = { blockCount: tape.byte(), burst: tape.uint16() };
+    const context = { session: 1, blockCount: tape.byte(), burst: tape.uint16() };
     const bytes = tape.isOneIn(8)
       ? hostileBytes(tape, undefined)
       : tape.isOneIn(2)

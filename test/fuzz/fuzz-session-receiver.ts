@@ -421,6 +421,7 @@ class Insider {
     const isInline = !tape.isOneIn(3);
     this.offer = {
       kind: 'offer',
+      session: tape.isOneIn(16) ? tape.uint32() : this.session,
       label: 'label',
       mssBytes,
       manifestSizeBytes: tape.isOneIn(16) ? tape.byte() : this.manifest.length,
@@ -473,7 +474,8 @@ class Insider {
   }
 
   sayHostile(tape: Tape): void {
-    const context = { blockCount: this.geometry?.blockCount ?? 1, burst: this.burst };
+    const { session, burst, geometry } = this;
+    const context = { session, blockCount: geometry?.blockCount ?? 1, burst };
     const { channel } = this;
     if (channel === undefined) return;
     const bytes = channel.seal(hostileSenderMessage(tape, context));
@@ -485,7 +487,8 @@ class Insider {
   datagram(tape: Tape): Uint8Array {
     const { channel } = this;
     if (channel === undefined || tape.isOneIn(2)) return this.block(tape) ?? tape.fill(20);
-    const context = { blockCount: this.geometry?.blockCount ?? 1, burst: this.burst };
+    const { session, burst, geometry } = this;
+    const context = { session, blockCount: geometry?.blockCount ?? 1, burst };
     return channel.seal(hostileSenderMessage(tape, context));
   }
 

@@ -352,7 +352,7 @@ class Insider {
     const { channel, fire, burst } = this;
     if (channel === undefined) return;
     const { blockCount } = fire.sender.geometry;
-    const sealed = channel.seal(hostileReceiverMessage(tape, { blockCount, burst }));
+    const sealed = channel.seal(hostileReceiverMessage(tape, { session: 1, blockCount, burst }));
     this.deliver(tape.isOneIn(16) ? hostileBytes(tape, sealed) : sealed);
     if (tape.isOneIn(16)) this.deliver(sealed);
   }

@@ -17,10 +17,15 @@ const kind = {
   kept: 10,
   extras: 11,
   noted: 12,
+  ask: 13,
+  preparing: 14,
+  listRequest: 15,
+  list: 16,
 } as const;
 
 /** Values that fit the session; others are made up. */
 export interface MessageContext {
+  readonly session: number;
   readonly blockCount: number;
   readonly burst: number;
 }
@@ -36,7 +41,7 @@ export function hostileSenderMessage(tape: Tape, context: MessageContext): Uint8
     kind.offer,
     kind.bye,
     kind.noted,
-    tape.below(14),
+    tape.below(18),
   ]);
   return message(tape, which, context);
 }
@@ -52,7 +57,7 @@ export function hostileReceiverMessage(tape: Tape, context: MessageContext): Uin
     kind.nodesRequest,
     kind.kept,
     kind.extras,
-    tape.below(14),
+    tape.below(18),
   ]);
   return message(tape, which, context);
 }
@@ -61,7 +66,7 @@ function message(tape: Tape, which: number, context: MessageContext): Uint8Array
   const writer = new ByteWriter().uint8(which);
   switch (which) {
     case kind.offer:
-      writeOffer(writer, tape);
+      writeOffer(writer, tape, context);
       break;
     case kind.accept:
     case kind.refuse:
@@ -107,6 +112,23 @@ function message(tape: Tape, which: number, context: MessageContext): Uint8Array
     case kind.noted:
       writer.varint(tape.below(3)).raw(tape.fill(tape.pick([0, 1, 64, 65])));
       break;
+    case kind.ask:
+      writer.uint8(tape.below(5)).uint16(tape.uint16());
+      writeText(writer, tape);
+      for (let i = tape.below(3); i > 0; i--) writer.raw(tape.fill(32));
+      break;
+    case kind.listRequest:
+      writeText(writer, tape);
+      break;
+    case kind.list:
+      writer.uint8(tape.below(3));
+      writeText(writer, tape);
+      for (let i = tape.below(4); i > 0; i--) {
+        const hasRoot = tape.below(2);
+        writer.uint8(hasRoot).text(tape.pick(names)).varint(hostileNumber(tape));
+        writer.raw(tape.fill(32 + 32 * hasRoot));
+      }
+      break;
     default:
       writer.raw(tape.fill(tape.byte()));
   }
@@ -114,7 +136,8 @@ function message(tape: Tape, which: number, context: MessageContext): Uint8Array
   return tape.isOneIn(4) ? hostileBytes(tape, bytes) : bytes;
 }
 
-function writeOffer(writer: ByteWriter, tape: Tape): void {
+function writeOffer(writer: ByteWriter, tape: Tape, { session }: MessageContext): void {
+  writer.uint32(tape.isOneIn(8) ? tape.uint32() : session);
   writeText(writer, tape);
   writer.uint16(tape.pick([0, 1, 2, 64, 100, 480, 481, 1400, 8940, 65_000, 65_001, 65_535]));
   writer.varint(hostileNumber(tape)).varint(hostileNumber(tape)).raw(tape.fill(32));

@@ -13,6 +13,7 @@ const figures = {
 const bytesOf = (size: number, value: number) => new Uint8Array(size).fill(value);
 const offer: Offer = {
   kind: 'offer',
+  session: 0xfedcba98,
   label: 'photos',
   mssBytes: 1400,
   manifestSizeBytes: 3,
@@ -76,6 +77,22 @@ const messages: readonly Message[] = [
     ],
   },
   { kind: 'noted', part: 2, spared: [0, 63] },
+  { kind: 'ask', name: 'photos', root: undefined, manifestDigest: undefined, mssBytes: 1400 },
+  { kind: 'ask', name: '', root: bytesOf(32, 4), manifestDigest: bytesOf(32, 5), mssBytes: 508 },
+  { kind: 'preparing' },
+  { kind: 'list-request', after: 'é' },
+  {
+    kind: 'list',
+    after: 'a',
+    isLast: false,
+    objects: [
+      {
+        ...{ name: 'b', contentSizeBytes: 2 ** 45 },
+        ...{ manifestDigest: bytesOf(32, 1), root: bytesOf(32, 2) },
+      },
+      { name: 'c', contentSizeBytes: 0, manifestDigest: bytesOf(32, 1), root: undefined },
+    ],
+  },
 ];
 
 t.test('a message that is written reads back the same', (t) => {
@@ -88,7 +105,7 @@ t.test('a truncated message is rejected, except for messages that end with a lis
     const bytes = encodeMessage(message);
     for (let size = 0; size < bytes.length; size++) {
       const cut = decodeMessage(bytes.subarray(0, size));
-      const isList = ['nodes', 'report', 'kept', 'extras', 'noted'].includes(message.kind);
+      const isList = ['nodes', 'report', 'kept', 'extras', 'noted', 'list'].includes(message.kind);
       if (!isList) t.equal(cut, undefined, `${message.kind} cut to ${size}`);
       else t.notSame(cut, message, `${message.kind} cut to ${size}`);
     }
@@ -159,7 +176,7 @@ t.test('long texts are shortened to fit one datagram', (t) => {
 
 t.test('an empty message makes no decoder throw', (t) => {
   const started = fc
-    .tuple(fc.nat(13), fc.uint8Array({ maxLength: 200 }))
+    .tuple(fc.nat(17), fc.uint8Array({ maxLength: 200 }))
     .map(([kind, rest]) => Uint8Array.of(kind, ...rest));
   const flipped = fc
     .tuple(fc.constantFrom(...messages), fc.nat(), fc.nat(255))

@@ -35,6 +35,7 @@ function offer(caller: Caller, entries: readonly Entry[]): (Message | undefined)
   const manifest = encodeManifest(createManifest(entries));
   return caller.sendMessage({
     kind: 'offer',
+    session: caller.session,
     label: `object ${caller.session}`,
     mssBytes: 1016,
     manifestSizeBytes: manifest.length,

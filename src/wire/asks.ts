@@ -1,0 +1,151 @@
+/**
+ * What a receiver asks of a host that serves objects: one object, or the list of objects, page by page. Each page fits
+ * in one datagram (SESSIONS 7).
+ */
+import type { ByteReader, ByteWriter } from './byte-codec.js';
+import { isLongerUtf8 } from './byte-codec.js';
+import { digestSizeBytes } from './sizes.js';
+
+/** What identifies an object. Whatever is given must be that of the object. At least one of the three is given. */
+export interface AskedObject {
+  /** The name under which the object is served; empty for any. */
+  readonly name: string;
+  /** The content root. */
+  readonly root: Uint8Array | undefined;
+  readonly manifestDigest: Uint8Array | undefined;
+}
+
+/** The receiver asks for an object. It repeats the ask until an offer or a refusal answers. */
+export interface Ask extends AskedObject {
+  readonly kind: 'ask';
+  /** The largest MSS that the path is known to carry. */
+  readonly mssBytes: number;
+}
+
+/** The asked host looks for the object or prepares it. The receiver goes on asking. */
+export interface Preparing {
+  readonly kind: 'preparing';
+}
+
+/** The receiver asks for a page of the list of objects. */
+export interface ListRequest {
+  readonly kind: 'list-request';
+  /** The page begins with the first name that is greater, in the order of `compareNames`; empty for the first page. */
+  readonly after: string;
+}
+
+/** An object that a host serves. */
+export interface ListedObject {
+  readonly name: string;
+  readonly contentSizeBytes: number;
+  readonly manifestDigest: Uint8Array;
+  /** The content root; undefined while it is not known. */
+  readonly root: Uint8Array | undefined;
+}
+
+/** A page of the list of objects. */
+export interface List {
+  readonly kind: 'list';
+  /** The `after` of the request that this page answers. */
+  readonly after: string;
+  readonly isLast: boolean;
+  readonly objects: readonly ListedObject[];
+}
+
+/** Maximum size of a name in UTF-8. Objects with longer names cannot be asked for by name, and are not listed. */
+export const maxAskedNameBytes = 500;
+
+/** Maximum size of the objects on one page. */
+const maxPageBytes = 1000;
+
+const askFlag = { hasRoot: 1, hasManifestDigest: 2 } as const;
+const listFlag = { isLast: 1 } as const;
+const listedFlag = { hasRoot: 1 } as const;
+
+/** Whether a name can be asked for and listed. */
+export function isAskableName(name: string): boolean {
+  return name !== '' && !isLongerUtf8(name, maxAskedNameBytes);
+}
+
+/** The order of the list: by the numbers of the characters' UTF-16 units, whatever the language. */
+export function compareNames(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/**
+ * Fills a page of the list.
+ * @param objects those with a name greater than `after`, in the order of `compareNames`
+ */
+export function fillPage(after: string, objects: Iterable<ListedObject>): List {
+  const page: ListedObject[] = [];
+  let leftBytes = maxPageBytes;
+  for (const object of objects) {
+    if (!isAskableName(object.name)) continue;
+    leftBytes -= listedSizeBytes(object);
+    if (leftBytes < 0) return { kind: 'list', after, isLast: false, objects: page };
+    page.push(object);
+  }
+  return { kind: 'list', after, isLast: true, objects: page };
+}
+
+/** An upper bound of the size of an object in the list. */
+function listedSizeBytes({ name, root }: ListedObject): number {
+  const digests = root === undefined ? 1 : 2;
+  const nameBytes = Math.min(3 * name.length, maxAskedNameBytes);
+  return 1 + 2 + nameBytes + 8 + digests * digestSizeBytes;
+}
+
+export function writeAsk(writer: ByteWriter, { name, root, manifestDigest, mssBytes }: Ask): void {
+  const hasRoot = root === undefined ? 0 : askFlag.hasRoot;
+  const hasManifestDigest = manifestDigest === undefined ? 0 : askFlag.hasManifestDigest;
+  writer
+    .uint8(hasRoot | hasManifestDigest)
+    .uint16(mssBytes)
+    .text(name);
+  if (root !== undefined) writer.raw(root);
+  if (manifestDigest !== undefined) writer.raw(manifestDigest);
+}
+
+export function readAsk(reader: ByteReader): Ask | undefined {
+  const flags = reader.uint8();
+  const mssBytes = reader.uint16();
+  const name = reader.text();
+  const root = readDigest(reader, (flags & askFlag.hasRoot) !== 0);
+  const manifestDigest = readDigest(reader, (flags & askFlag.hasManifestDigest) !== 0);
+  const isNamed = isAskableName(name) || (name === '' && (root ?? manifestDigest) !== undefined);
+  return isNamed ? { kind: 'ask', name, root, manifestDigest, mssBytes } : undefined;
+}
+
+export function writeList(writer: ByteWriter, { after, isLast, objects }: List): void {
+  writer.uint8(isLast ? listFlag.isLast : 0).text(after);
+  for (const { name, contentSizeBytes, manifestDigest, root } of objects) {
+    writer.uint8(root === undefined ? 0 : listedFlag.hasRoot).text(name);
+    writer.varint(contentSizeBytes).raw(manifestDigest);
+    if (root !== undefined) writer.raw(root);
+  }
+}
+
+/** @returns undefined if the page is empty but not the last, or its names do not ascend from `after` on */
+export function readList(reader: ByteReader): List | undefined {
+  const isLast = (reader.uint8() & listFlag.isLast) !== 0;
+  const after = reader.text();
+  const objects: ListedObject[] = [];
+  let last = after;
+  while (reader.remainingBytes > 0 && reader.isGood) {
+    const flags = reader.uint8();
+    const name = reader.text();
+    const contentSizeBytes = reader.varint();
+    const manifestDigest = reader.raw(digestSizeBytes).slice();
+    const root = readDigest(reader, (flags & listedFlag.hasRoot) !== 0);
+    // So each page leads further, and the list ends.
+    if (!isAskableName(name) || compareNames(last, name) >= 0) return undefined;
+    objects.push({ name, contentSizeBytes, manifestDigest, root });
+    last = name;
+  }
+  if (objects.length === 0 && !isLast) return undefined;
+  return { kind: 'list', after, isLast, objects };
+}
+
+function readDigest(reader: ByteReader, isPresent: boolean): Uint8Array | undefined {
+  return isPresent ? reader.raw(digestSizeBytes).slice() : undefined;
+}
