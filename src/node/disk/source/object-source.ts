@@ -11,7 +11,7 @@ import { compareNames } from '../../../object/entry-order.js';
 import type { Entry, Manifest } from '../../../object/manifest.js';
 import { forEachInTurns } from '../../in-turns.js';
 import type { Exclusions } from './exclusions.js';
-import type { SentFile } from './source-content.js';
+import type { CheckRead, SentFile } from './source-content.js';
 import { Content } from './source-content.js';
 import { spoolInput } from './spool-input.js';
 import type { FoundEntry, SkippedEntry, WalkedEntries } from './walk-entries.js';
@@ -36,6 +36,7 @@ export interface ObjectSourceOptions {
   readonly dest?: string;
   /** What is not sent from the folders among the paths. */
   readonly exclusions?: Exclusions;
+  readonly checkRead?: CheckRead;
   /** Aborts `open`, which may wait a long time for standard input. */
   readonly signal?: AbortSignal;
 }
@@ -92,7 +93,8 @@ export class ObjectSource {
       ...withoutUndefined({ dest, exclusions, signal }),
     });
     const { found } = walked;
-    if (!paths.includes('-')) return ObjectSource.of(found, walked, undefined, listedAtMs);
+    const { checkRead } = options;
+    if (!paths.includes('-')) return ObjectSource.of(found, walked, listedAtMs, { checkRead });
     // Reads the input last, so that none is consumed if something else fails.
     const { handle, sizeBytes } = await spoolInput(input, signal);
     const entry = {
@@ -103,14 +105,15 @@ export class ObjectSource {
       sizeBytes,
     } as const;
     const standardInput = { entry, path: '-', isGiven: true };
-    return ObjectSource.of(insert(found, standardInput), walked, handle, listedAtMs);
+    const readers = { spool: handle, checkRead };
+    return ObjectSource.of(insert(found, standardInput), walked, listedAtMs, readers);
   }
 
   private static async of(
     found: readonly FoundEntry[],
     { skipped, roots, unusedPatterns }: Omit<WalkedEntries, 'found' | 'inputName'>,
-    spool: FileHandle | undefined,
     listedAtMs: number,
+    { spool, checkRead }: { spool?: FileHandle; checkRead: CheckRead | undefined },
   ): Promise<ObjectSource> {
     const entries: Entry[] = [];
     const files: SentFile[] = [];
@@ -122,7 +125,7 @@ export class ObjectSource {
       offsetBytes += entry.sizeBytes;
     });
     const manifest = { entries, contentSizeBytes: offsetBytes };
-    return new ObjectSource(manifest, files, new Content(files, spool), {
+    return new ObjectSource(manifest, files, new Content(files, spool, checkRead), {
       ...{ skipped, roots, unusedPatterns, listedAtMs },
     });
   }

@@ -24,9 +24,16 @@ export interface SentFile {
   readonly offsetBytes: number;
 }
 
+/**
+ * Called with the index of an open file after some of it was read, and before anybody sees these bytes. If it throws,
+ * the read fails.
+ */
+export type CheckRead = (handle: FileHandle, fileIndex: number) => Promise<void>;
+
 /** A part of one file, and the memory to read it into. */
 interface Piece {
   readonly file: SentFile;
+  readonly fileIndex: number;
   readonly fromBytes: number;
   readonly bytes: Uint8Array;
 }
@@ -39,6 +46,7 @@ export class Content {
   constructor(
     private readonly files: readonly SentFile[],
     private readonly spool: FileHandle | undefined,
+    private readonly checkRead?: CheckRead,
   ) {}
 
   async read(bytes: Uint8Array, offsetBytes: number): Promise<void> {
@@ -75,7 +83,12 @@ export class Content {
       const fromBytes = offsetBytes + count - file.offsetBytes;
       const sizeBytes = Math.min(file.entry.sizeBytes - fromBytes, bytes.length - count);
       if (sizeBytes === 0) continue;
-      pieces.push({ file, fromBytes, bytes: bytes.subarray(count, count + sizeBytes) });
+      pieces.push({
+        file,
+        fileIndex: i,
+        fromBytes,
+        bytes: bytes.subarray(count, count + sizeBytes),
+      });
       count += sizeBytes;
     }
     return pieces;
@@ -94,10 +107,11 @@ export class Content {
   }
 
   private async readPiece(piece: Piece): Promise<void> {
-    const { file, fromBytes, bytes } = piece;
+    const { file, fileIndex, fromBytes, bytes } = piece;
     const handle = await this.take(file);
     try {
       await readFully(handle, piece);
+      await this.checkRead?.(handle, fileIndex);
     } catch (error) {
       throw readError(file.path, error);
     } finally {

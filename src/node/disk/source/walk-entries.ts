@@ -155,7 +155,7 @@ async function sentFolder(name: string, path: string): Promise<FoundEntry> {
 }
 
 /** The modification time of a file, limited to the range that a manifest can hold. */
-export function modifiedMsOf(stats: Stats): number {
+export function modifiedMsOf(stats: Pick<Stats, 'mtimeMs'>): number {
   return Math.max(-maxTimeMs, Math.min(stats.mtimeMs, maxTimeMs));
 }
 

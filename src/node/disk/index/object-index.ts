@@ -1,0 +1,141 @@
+/**
+ * The index of one served path: its manifest, its leaf digests and its content root, which belong to one state of its
+ * files. `refresh` finds out whether the files are still in that state, and indexes them again if not.
+ */
+import { resolve } from 'node:path';
+import { P2mpError } from '../../../base/errors.js';
+import { isEqualBytes } from '../../../wire/byte-codec.js';
+import { digestSizeBytes, standardBlockSizeBytes } from '../../../wire/sizes.js';
+import { fileError } from '../../system-error.js';
+import { hashLeaves, rootOf } from './hash-leaves.js';
+import type { IndexFolder } from './index-folder.js';
+import { KnownBlocks, type LeafIndex } from './known-blocks.js';
+import { ListedObject } from './listed-object.js';
+
+/** How often files that change while they are hashed are hashed again at once. */
+const attempts = 3;
+
+/** One state of a served path. */
+export interface IndexedObject extends LeafIndex {
+  /** Reads the content. A read fails with SOURCE_CHANGED once a file is no longer the one that was indexed. */
+  readonly listed: ListedObject;
+  readonly contentRoot: Uint8Array;
+  /** How much of the content was read for this index. */
+  readonly hashedBytes: number;
+}
+
+export interface IndexOptions {
+  /** Where the index outlives the process; by default, nowhere. */
+  readonly folder?: IndexFolder;
+  readonly signal?: AbortSignal;
+  /** Called in each turn of the work. */
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+  /** Called if the index could not be saved. It is used nevertheless. */
+  readonly onUnsaved?: (error: P2mpError) => void;
+}
+
+export class ObjectIndex {
+  /** Absolute. */
+  readonly path: string;
+  private indexed: IndexedObject | undefined;
+
+  constructor(
+    path: string,
+    private readonly options: IndexOptions = {},
+  ) {
+    this.path = resolve(path);
+  }
+
+  /** The state as of the last `refresh`. */
+  get current(): IndexedObject | undefined {
+    return this.indexed;
+  }
+
+  /**
+   * Indexes the path, unless its files are as they were. Only one call at a time.
+   * @returns the same object as before if nothing has changed; the caller closes the `listed` of objects that it no
+   *   longer uses
+   * @throws P2mpError SOURCE_UNREADABLE; SOURCE_CHANGED if files change all the time; the signal's reason after it aborts
+   */
+  async refresh(): Promise<IndexedObject> {
+    /** What may have digests that are still right; the newest first. */
+    const earlier: LeafIndex[] = this.indexed === undefined ? [] : [this.indexed];
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const listed = await ListedObject.open(this.path, this.options.signal);
+        if (this.indexed?.listed.isSameAs(listed) === true) {
+          await listed.close();
+          return this.indexed;
+        }
+        if (earlier.length === 0) {
+          const saved = await this.options.folder?.load(this.path);
+          if (saved !== undefined) earlier.push(saved);
+        }
+        this.indexed = await this.index(listed, earlier);
+        return this.indexed;
+      } catch (error) {
+        this.options.signal?.throwIfAborted();
+        const isChange = error instanceof P2mpError && error.code === 'SOURCE_CHANGED';
+        if (!isChange || attempt === attempts) throw error;
+      }
+    }
+  }
+
+  /** @param earlier gets the digests of this attempt in front if it fails */
+  private async index(listed: ListedObject, earlier: LeafIndex[]): Promise<IndexedObject> {
+    const { signal, onProgress } = this.options;
+    const { manifestBytes, identities } = listed;
+    const { contentSizeBytes } = listed.source.manifest;
+    const leaves = new Uint8Array(
+      Math.ceil(contentSizeBytes / standardBlockSizeBytes) * digestSizeBytes,
+    );
+    const partOf = (count: number): LeafIndex => {
+      return { manifestBytes, identities, leaves: leaves.subarray(0, count * digestSizeBytes) };
+    };
+    let doneCount = 0;
+    try {
+      const known: KnownBlocks[] = [];
+      for (const each of earlier) {
+        const found = await KnownBlocks.find(listed, each);
+        if (found !== undefined) known.push(found);
+      }
+      const hashedBytes = await hashLeaves(listed, leaves, {
+        ...{ known, signal },
+        onProgress: (count) => {
+          doneCount = count;
+          const doneBytes = Math.min(count * standardBlockSizeBytes, contentSizeBytes);
+          onProgress?.(doneBytes, contentSizeBytes);
+        },
+        saveSome: (count) => this.save(listed, partOf(count)),
+      });
+      // What was read was checked as it was read; what is known from earlier was not.
+      await listed.verify(signal);
+      const whole = partOf(doneCount);
+      if (!earlier.some((each) => isSameIndex(each, whole))) await this.save(listed, whole);
+      return { listed, ...whole, contentRoot: await rootOf(leaves, signal), hashedBytes };
+    } catch (error) {
+      // Files that changed meanwhile have other identities the next time.
+      earlier.splice(0, earlier.length - 1, partOf(doneCount));
+      await listed.close();
+      throw error;
+    }
+  }
+
+  private async save({ source }: ListedObject, index: LeafIndex): Promise<void> {
+    const { folder, onUnsaved } = this.options;
+    try {
+      const identities = index.identities.settled(source.listedAtMs);
+      await folder?.save(this.path, { ...index, identities });
+    } catch (error) {
+      onUnsaved?.(fileError('TARGET_UNWRITABLE', this.path, error));
+    }
+  }
+}
+
+function isSameIndex(one: LeafIndex, other: LeafIndex): boolean {
+  return (
+    one.leaves.length === other.leaves.length &&
+    isEqualBytes(one.manifestBytes, other.manifestBytes) &&
+    isEqualBytes(one.identities.bytes, other.identities.bytes)
+  );
+}
