@@ -13,6 +13,7 @@ import type { InvitationTerms } from '../security/invitations.js';
 import { FaultLog } from '../wire/faults.js';
 import type { ChannelPacket, ProbePacket } from '../wire/header.js';
 import { decodeSession, describeSession, isBlockDatagram, sessionField } from '../wire/header.js';
+import type { Message } from '../wire/messages.js';
 import { decodeMessage } from '../wire/messages.js';
 import type { IncomingSession } from './incoming/incoming-session.js';
 import { IncomingSessions } from './incoming/incoming-sessions.js';
@@ -48,10 +49,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   private readonly events = new Queue<SessionReceiverEvent>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
   private readonly counts = { complete: 0, failed: 0, refused: 0, listed: 0, internalErrors: 0 };
-  private readonly steps = new WorkQueue();
+  private readonly steps = new WorkQueue<IncomingSession>();
   private isDraining = false;
-  /** The time of the input being handled. */
-  private inputAtMs: TimeMs = 0;
 
   constructor(options: SessionReceiverOptions) {
     this.handshakes = new IncomingHandshakes(options.crypto, {
@@ -65,12 +64,11 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
       countFault: (kind, from, bytes) => this.faults.add(kind, from, bytes),
       emit: (event) => this.events.push(event),
     });
+    const { events, transmits, faults, steps } = this;
     this.sessions = new IncomingSessions(options, {
-      emit: (event) => this.handleEvent(event),
-      send: (to, bytes) => this.transmits.push({ to, bytes }),
-      stepLater: (atMs, session) => this.steps.add(atMs, session),
-      countFault: (kind, from, bytes, count) => this.faults.add(kind, from, bytes, count),
-      inputAtMs: () => this.inputAtMs,
+      queues: { events, transmits, faults },
+      steps,
+      outcomeCounts: this.counts,
     });
   }
 
@@ -155,7 +153,6 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
 
   /** Handles one datagram. An `Endpoint` splits datagrams that arrived together. */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
-    this.inputAtMs = nowMs;
     if (isBlockDatagram(bytes, 0)) this.handleBlocks(nowMs, from, bytes, 0);
     // The datagram is not authenticated yet, so an error here must not end the session that it names.
     else this.contain(nowMs, undefined, () => this.handleSingle(nowMs, from, bytes));
@@ -267,11 +264,6 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     }
   }
 
-  private handleEvent(event: SessionReceiverEvent): void {
-    if (event.type === 'end') this.counts[event.result.status]++;
-    this.events.push(event);
-  }
-
   // --- Sessions
 
   /**
@@ -330,13 +322,26 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     }
     this.contain(nowMs, packet.session, () => {
       const message = decodeMessage(opened);
-      // The channel has the number of its session, and so must the offer.
-      const isOther = message?.kind === 'offer' && message.session !== session.session;
-      if (message === undefined || isOther || !session.handleMessage(nowMs, from, message)) {
+      if (message === undefined || !this.handleMessage(nowMs, session, from, message)) {
         this.faults.add('bad-message', from, bytes);
       }
       session.flush(nowMs);
     });
     if (session.isOver) this.sessions.delete(packet.session);
+  }
+
+  /** @returns false if the message is not for this session */
+  private handleMessage(
+    nowMs: TimeMs,
+    session: IncomingSession,
+    from: Address,
+    message: Message,
+  ): boolean {
+    if (message.kind === 'offer') {
+      // The channel has the number of its session, and so must the offer.
+      if (message.session !== session.session) return false;
+      this.sessions.replaceOlder(nowMs, session, message);
+    }
+    return session.handleMessage(nowMs, from, message);
   }
 }

@@ -4,15 +4,19 @@
  */
 import type { TimeMs } from '../base/machine.js';
 import { Queue } from '../base/queue.js';
-import type { IncomingSession } from './incoming/incoming-session.js';
 
-export class WorkQueue {
+/** Work of which a part remains. */
+export interface Stepped {
+  readonly hasSteps: boolean;
+}
+
+export class WorkQueue<Work extends Stepped> {
   /** When the next step is due. */
   dueAtMs: TimeMs = Infinity;
-  private readonly waiting = new Queue<IncomingSession>();
+  private readonly waiting = new Queue<Work>();
 
-  add(nowMs: TimeMs, session: IncomingSession): void {
-    this.waiting.push(session);
+  add(nowMs: TimeMs, work: Work): void {
+    this.waiting.push(work);
     this.dueAtMs = Math.min(this.dueAtMs, nowMs);
   }
 
@@ -20,12 +24,12 @@ export class WorkQueue {
    * Runs one step of one session. The next call runs a step of the next session.
    * @param step must not throw
    */
-  step(nowMs: TimeMs, step: (session: IncomingSession) => void): void {
+  step(nowMs: TimeMs, step: (work: Work) => void): void {
     if (nowMs < this.dueAtMs) return;
-    const session = this.waiting.shift();
-    if (session?.hasSteps === true) {
-      step(session);
-      if (session.hasSteps) this.waiting.push(session);
+    const work = this.waiting.shift();
+    if (work?.hasSteps === true) {
+      step(work);
+      if (work.hasSteps) this.waiting.push(work);
     }
     this.dueAtMs = this.waiting.length > 0 ? nowMs : Infinity;
   }

@@ -16,6 +16,7 @@ import {
   writeBlockHeader,
 } from '../../src/wire/header.js';
 import { encodeMessage } from '../../src/wire/messages.js';
+import { objectOf } from '../support/incoming-stages.js';
 import type { WireOptions } from '../support/session-wire.js';
 import { SessionWire, strangerAddress } from '../support/session-wire.js';
 
@@ -32,7 +33,7 @@ const isData = (bytes: Uint8Array) => {
 
 /** Builds a seal from the group key that r0 got in its offer. */
 function groupSeal({ receivers, sender }: SessionWire): BlockSeal | undefined {
-  const key = receivers[0]?.machine.find(sender.session)?.['object']?.['offer'].groupKey;
+  const key = objectOf(receivers[0]?.machine.find(sender.session))?.offer.groupKey;
   return key === undefined ? undefined : new BlockSeal(createSimulatedCrypto('any', 'any'), key);
 }
 

@@ -8,8 +8,8 @@ import { Cookies } from '../../src/security/cookies.js';
 import { IncomingHandshakes } from '../../src/security/incoming-handshakes.js';
 import { SecureChannel } from '../../src/security/secure-channel.js';
 import { Sender } from '../../src/sender.js';
-import { IncomingObject } from '../../src/session/incoming/incoming-object.js';
 import { IncomingSession } from '../../src/session/incoming/incoming-session.js';
+import { Searching } from '../../src/session/incoming/stages/receiving.js';
 import { Connections } from '../../src/session/outgoing/connections.js';
 import { ReceiverMessages } from '../../src/session/outgoing/receiver-messages.js';
 import { SessionReceiver } from '../../src/session/receiver.js';
@@ -18,7 +18,6 @@ import { MemoryBudget } from '../../src/transfer/partial-block.js';
 import { Reassembler } from '../../src/transfer/reassembler.js';
 import { ByteReader } from '../../src/wire/byte-codec.js';
 import type { ChannelPacket } from '../../src/wire/header.js';
-import type { Nodes } from '../../src/wire/messages.js';
 import { replace } from '../support/planted-fault.js';
 import { kindOf } from './fuzzing.js';
 import { tapeOf } from './tape.js';
@@ -100,15 +99,22 @@ notices('a digest request that is answered after the end of its session', {
   expected: /an answer after the end/,
   within: 2000,
   plant: () => {
-    const { handleNodes } = IncomingObject.prototype;
+    const { handleMessage } = IncomingSession.prototype;
+    const searches = new WeakMap<IncomingSession, Searching>();
     return replace(
-      IncomingObject.prototype,
-      'handleNodes',
-      function (this: IncomingObject, nowMs: TimeMs, nodes: Nodes) {
-        const isClosed = this['stage'] === 'closed';
-        const isAnswer = isClosed && this['verification']?.handle(nodes) !== undefined;
+      IncomingSession.prototype,
+      'handleMessage',
+      function (this: IncomingSession, ...args: Parameters<IncomingSession['handleMessage']>) {
+        const [, , message] = args;
+        const isAnswer =
+          this.isSettled &&
+          message.kind === 'nodes' &&
+          searches.get(this)?.content.verification.handle(message) !== undefined;
         assert(!isAnswer, 'an answer after the end');
-        handleNodes.call(this, nowMs, nodes);
+        const isForReceivers = handleMessage.apply(this, args);
+        const stage = this['stage'];
+        if (stage instanceof Searching) searches.set(this, stage);
+        return isForReceivers;
       },
     );
   },

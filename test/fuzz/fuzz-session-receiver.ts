@@ -19,6 +19,7 @@ import { BlockSeal } from '../../src/security/block-seal.js';
 import { OutgoingHandshake } from '../../src/security/handshake.js';
 import { handshakeLimits } from '../../src/security/handshake-limits.js';
 import type { SecureChannel } from '../../src/security/secure-channel.js';
+import type { IncomingSession } from '../../src/session/incoming/incoming-session.js';
 import { SessionReceiver } from '../../src/session/receiver.js';
 import type { SessionReceiverEvent } from '../../src/session/receiver-events.js';
 import { receiverLimits } from '../../src/session/receiver-limits.js';
@@ -34,6 +35,7 @@ import {
 } from '../../src/wire/header.js';
 import type { Message, NodesRequest, Offer } from '../../src/wire/messages.js';
 import { decodeMessage, encodeMessage } from '../../src/wire/messages.js';
+import { objectOf } from '../support/incoming-stages.js';
 import { delegate } from '../support/scenario-run.js';
 import { capturedSession } from './captured.js';
 import { hostileBytes, join, withItsSize } from './hostile-bytes.js';
@@ -66,6 +68,7 @@ export class ReceiverUnderFire {
   readonly driver: Driver<SessionReceiverEvent>;
   private readonly ledger = new Ledger();
   private readonly insiders: Insider[] = [];
+  private readonly blockSizes = new WeakMap<IncomingSession, number>();
   private work: Work[] = [];
   private last: Uint8Array = new Uint8Array(0);
   readonly blockSizeBytes: number;
@@ -251,6 +254,13 @@ export class ReceiverUnderFire {
     }
   }
 
+  /** The size of a block of this session, also after its end; 0 if it never had an object. */
+  private blockSizeOf(session: IncomingSession): number {
+    const sizeBytes = objectOf(session)?.blocks.geometry.blockSizeBytes;
+    if (sizeBytes !== undefined) this.blockSizes.set(session, sizeBytes);
+    return this.blockSizes.get(session) ?? 0;
+  }
+
   private check(): void {
     const { machine } = this;
     const { handshakes, sessions } = machineState(machine);
@@ -265,8 +275,7 @@ export class ReceiverUnderFire {
     let writtenLater = 0;
     for (const { sizeBytes } of this.work) writtenLater += sizeBytes;
     for (const session of sessions.values()) {
-      const blockBytes = (session['object']?.blocks.geometry.blockSizeBytes ?? 0) + 16;
-      most += 2 * blockBytes;
+      most += 2 * (this.blockSizeOf(session) + 16);
       const { feedback, reassembler } = sessionState(session);
       const remembered = feedback?.['ending'].length ?? 0;
       demand(remembered <= 4096, () => `${remembered} bursts remembered`);
@@ -623,8 +632,8 @@ function machineState(machine: SessionReceiver) {
   return { handshakes: machine['handshakes'], sessions: machine['sessions'] };
 }
 
-function sessionState(session: NonNullable<ReturnType<SessionReceiver['find']>>) {
-  const blocks = session['object']?.blocks;
+function sessionState(session: IncomingSession) {
+  const blocks = objectOf(session)?.blocks;
   return { feedback: blocks?.feedback, reassembler: blocks?.['reassembler'] };
 }
 

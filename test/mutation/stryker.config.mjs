@@ -17,7 +17,7 @@ export default {
     'src/session/outgoing/receiver-messages.ts',
     'src/session/receiver.ts',
     'src/session/incoming/incoming-session.ts',
-    'src/session/incoming/incoming-object.ts',
+    'src/session/incoming/stages/*.ts',
     'src/session/incoming/block-reception.ts',
   ],
   // Messages are for people: tests check what they name, not their wording.

@@ -9,7 +9,8 @@ import { readUint32 } from '../../src/base/network-order.js';
 import { createRandom } from '../../src/base/random.js';
 import { Endpoint } from '../../src/endpoint/endpoint.js';
 import { createManifest, encodeManifest } from '../../src/object/manifest.js';
-import { IncomingSession } from '../../src/session/incoming/incoming-session.js';
+import { SessionOutput } from '../../src/session/incoming/session-output.js';
+import { ObjectStage } from '../../src/session/incoming/stages/object-stage.js';
 import { SessionReceiver } from '../../src/session/receiver.js';
 import { SessionSender } from '../../src/session/sender.js';
 import type { SessionSenderOptions } from '../../src/session/sender-options.js';
@@ -22,6 +23,7 @@ import {
   writeBlockHeader,
 } from '../../src/wire/header.js';
 import type { Message } from '../../src/wire/messages.js';
+import { objectOf } from '../support/incoming-stages.js';
 
 /** All senders share an address, as behind NAT; a system coalesces datagrams from one address. */
 const senderAddress = { host: '192.0.2.1', port: 4000 };
@@ -272,17 +274,14 @@ const setups: Readonly<Record<string, Setup>> = {
 /** What the receiver reports about all its sessions at the end. */
 function describeTarget(t: Test, target: Target): string[] {
   const messages: string[] = [];
-  const sendMessage = t.intercept(
-    IncomingSession.prototype,
-    'sendMessage' as keyof IncomingSession,
-    {
-      value: (message: Message) => {
-        messages.push(JSON.stringify(message));
-      },
+  const sendMessage = t.intercept(SessionOutput.prototype, 'send', {
+    value: (message: Message) => {
+      messages.push(JSON.stringify(message));
     },
-  );
+  });
   for (const { session } of target.machine.statuses(target.nowMs)) {
-    target.machine.find(session)?.['object']?.report(target.nowMs);
+    const stage = target.machine.find(session)?.['stage'];
+    if (stage instanceof ObjectStage) stage.report(target.nowMs);
   }
   sendMessage.restore();
   const { faults, ...counts } = target.machine.result();
@@ -488,7 +487,7 @@ t.test('a probe is handled at any place in a piece', (t) => {
     // As if no probe had arrived before.
     const { take, receivedIn, target, senders } = openSession(setup);
     const session = target.machine.find(senders[0]?.machine.session as number);
-    const blocks = session?.['object']?.blocks;
+    const blocks = objectOf(session)?.blocks;
     if (blocks !== undefined) blocks['isMulticastReachable'] = false;
     t.same(take(...parts).faults, {});
     t.equal(blocks?.['isMulticastReachable'], true);

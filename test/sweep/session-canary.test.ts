@@ -5,8 +5,9 @@ import { Verification } from '../../src/object/verification.js';
 import { GroupReach } from '../../src/path/group-reach.js';
 import { BlockSeal } from '../../src/security/block-seal.js';
 import { BlockReception } from '../../src/session/incoming/block-reception.js';
-import { IncomingObject } from '../../src/session/incoming/incoming-object.js';
 import { IncomingSession } from '../../src/session/incoming/incoming-session.js';
+import { Receiving } from '../../src/session/incoming/stages/receiving.js';
+import { Outcome } from '../../src/session/incoming/stages/stage.js';
 import { Connections } from '../../src/session/outgoing/connections.js';
 import type { SessionMember } from '../../src/session/outgoing/member.js';
 import { ReceiverMessages } from '../../src/session/outgoing/receiver-messages.js';
@@ -86,14 +87,10 @@ notices('a receiver that accepts any digest as its own', {
 notices('a receiver that does not request a bad block again', {
   expected: /alive, reported as failed \(the digests still differ/,
   plant: () =>
-    replace(
-      IncomingObject.prototype,
-      'repairBlocks',
-      function (this: IncomingObject, nowMs: TimeMs) {
-        this['stage'] = 'whole';
-        this.blocks.feedback.want(nowMs);
-      },
-    ),
+    replace(Receiving.prototype, 'repair', function (this: Receiving, nowMs: TimeMs) {
+      this.object.blocks.feedback.want(nowMs);
+      return this.checkWhole();
+    }),
 });
 
 notices('a receiver that is complete before the object is stored', {
@@ -111,8 +108,8 @@ notices('a receiver that is complete before the object is stored', {
 notices('a receiver that reports complete when all data has arrived', {
   expected: /called complete, but data is missing|called complete what is not identical/,
   plant: () =>
-    replace(IncomingObject.prototype, 'checkWhole', function (this: IncomingObject) {
-      if (this.blocks.isWhole) this['owner'].end(0, 'complete', '');
+    replace(Receiving.prototype, 'checkWhole', function (this: Receiving) {
+      return this.object.blocks.isWhole ? new Outcome('complete', '') : this;
     }),
 });
 

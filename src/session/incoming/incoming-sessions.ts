@@ -3,25 +3,15 @@ import type { Address } from '../../base/address.js';
 import type { TimeMs } from '../../base/machine.js';
 import type { SecureChannel } from '../../security/secure-channel.js';
 import { MemoryBudget } from '../../transfer/partial-block.js';
-import { isEqualBytes } from '../../wire/byte-codec.js';
-import type { FaultKind } from '../../wire/faults.js';
+import { isEqualBytes, toHex } from '../../wire/byte-codec.js';
+import type { Offer } from '../../wire/messages.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import { commonAllocationBytes } from '../object-limits.js';
-import type { IncomingStatus, SessionReceiverEvent } from '../receiver-events.js';
+import type { IncomingStatus } from '../receiver-events.js';
 import { receiverLimits } from '../receiver-limits.js';
 import type { SessionReceiverOptions } from '../receiver-options.js';
+import type { IncomingSessionOutputs } from './incoming-session.js';
 import { IncomingSession } from './incoming-session.js';
-
-/** Functions that the receiver provides to its `IncomingSessions`. */
-export interface IncomingSessionsOwner {
-  emit(event: SessionReceiverEvent): void;
-  send(to: Address, bytes: Uint8Array): void;
-  /** Schedules calls of the session's `step`, interleaved with other work. */
-  stepLater(atMs: TimeMs, session: IncomingSession): void;
-  countFault(kind: FaultKind, from: Address, bytes: Uint8Array, count?: number): void;
-  /** The time of the input being handled. */
-  inputAtMs(): TimeMs;
-}
 
 /** How the sender of a session was reached. */
 export interface SessionOrigin {
@@ -39,7 +29,8 @@ export class IncomingSessions {
 
   constructor(
     private readonly options: SessionReceiverOptions,
-    private readonly owner: IncomingSessionsOwner,
+    /** Where the sessions put what they give out. */
+    private readonly outputs: IncomingSessionOutputs,
   ) {
     this.budget = new MemoryBudget(options.bufferBytes ?? receiverLimits.bufferBytes);
     this.maxSessions = options.maxSessions ?? receiverLimits.sessions;
@@ -108,10 +99,10 @@ export class IncomingSessions {
     nowMs: TimeMs,
     { channel, senderKey, from, rttMs }: SessionOrigin,
   ): IncomingSession {
-    const { owner, budget, options } = this;
+    const { outputs, budget, options } = this;
     const { crypto, name, platform, maxObjectBytes = Infinity, maxEntries = Infinity } = options;
     const { allocationBytes = commonAllocationBytes } = options;
-    const session = new IncomingSession(
+    return new IncomingSession(
       {
         ...{ crypto, platform, name, budget },
         blockSizeBytes: options.blockSizeBytes ?? standardBlockSizeBytes,
@@ -119,13 +110,7 @@ export class IncomingSessions {
         idleMs: options.idleMs ?? receiverLimits.idleMs,
         allowsDeletion: options.mayDelete?.(senderKey) ?? false,
         shareBytes: () => budget.limitBytes / Math.max(1, this.activeCount),
-        emit: (event) => {
-          if (event.type === 'offer' && !event.info.isListing) this.replaceOlder(session);
-          owner.emit(event);
-        },
-        send: (to, bytes) => owner.send(to, bytes),
-        stepLater: (atMs) => owner.stepLater(atMs, session),
-        countFault: (kind, address, bytes, count) => owner.countFault(kind, address, bytes, count),
+        ...outputs,
       },
       channel,
       senderKey,
@@ -133,20 +118,21 @@ export class IncomingSessions {
       nowMs,
       rttMs,
     );
-    return session;
   }
 
   /**
    * Makes sure that only one session at a time receives a given object. A new session of the same sender
-   * replaces the old session at once. A new session of another sender has to wait, and the old session gets a
-   * shorter idle timeout.
+   * replaces the old session at once, which therefore ends before the shell gets the new offer. A new session
+   * of another sender has to wait, and the old session gets a shorter idle timeout.
+   * @param session gets this offer next
    */
-  private replaceOlder(session: IncomingSession): void {
+  replaceOlder(nowMs: TimeMs, session: IncomingSession, offer: Offer): void {
+    if (session.info !== undefined || offer.deletion === 'list') return;
+    const manifestDigest = toHex(offer.manifestDigest);
     for (const other of this.byNumber.values()) {
-      if (other === session || other.info?.manifestDigest !== session.info?.manifestDigest)
-        continue;
+      if (other === session || other.info?.manifestDigest !== manifestDigest) continue;
       if (isEqualBytes(other.senderKey, session.senderKey)) {
-        other.fail(this.owner.inputAtMs(), 'replaced by a new session of the same sender');
+        other.fail(nowMs, 'replaced by a new session of the same sender');
       } else {
         other.limitSilence(receiverLimits.awaitedIdleMs);
       }

@@ -1,0 +1,117 @@
+/**
+ * What the stages have in common in which an object is received: the data of the blocks, and the reports to the sender.
+ */
+import { assert } from '../../../base/assert.js';
+import type { TimeMs } from '../../../base/machine.js';
+import type { Offer, Poll } from '../../../wire/messages.js';
+import type { ReceiverState } from '../../../wire/report.js';
+import type { IncomingInfo } from '../../receiver-events.js';
+import type { IncomingObject } from '../incoming-object.js';
+import type { Next, StageProgress } from './stage.js';
+import { Outcome, Stage } from './stage.js';
+
+export abstract class ObjectStage extends Stage {
+  /** The state to report to the sender. */
+  protected abstract readonly reportedState: ReceiverState;
+
+  constructor(readonly object: IncomingObject) {
+    super();
+  }
+
+  override get info(): IncomingInfo {
+    return this.object.info;
+  }
+
+  override get progress(): StageProgress {
+    return { figures: this.object.blocks.figures };
+  }
+
+  // --- Messages
+
+  override handleOffer(nowMs: TimeMs, _offer: Offer): Next {
+    const { options, output } = this.object;
+    output.send({ kind: 'accept', name: options.name });
+    const next = output.takeNewChannel() ? this.announceAgain(nowMs) : this;
+    if (next instanceof ObjectStage) next.wantReport(nowMs);
+    return next;
+  }
+
+  /** The sender has a new channel to this receiver, and may have forgotten what was announced. */
+  protected announceAgain(_nowMs: TimeMs): Next {
+    return this;
+  }
+
+  /** Applies the settings in the poll, and answers with a report. */
+  override handlePoll(nowMs: TimeMs, { hasTags, leavesGroup, reportGapMs, burst }: Poll): Next {
+    const { blocks, output, info } = this.object;
+    if (hasTags) blocks.beginTags();
+    if (leavesGroup && blocks.leaveGroup()) output.emit({ type: 'leave', session: info.session });
+    blocks.feedback.keepApart(reportGapMs);
+    if (burst !== undefined) blocks.feedback.handleEnd(nowMs, burst);
+    this.report(nowMs);
+    return this;
+  }
+
+  // --- Data
+
+  /** @returns whether the probe is authentic */
+  handleProbe(nowMs: TimeMs, header: Uint8Array, body: Uint8Array): boolean {
+    const { blocks } = this.object;
+    if (!blocks.isProbe(header, body)) return false;
+    if (blocks.noteProbe()) this.wantReport(nowMs);
+    return true;
+  }
+
+  /** Takes a complete block. */
+  takeBlock(_nowMs: TimeMs, block: number, _bytes: Uint8Array): Next {
+    assert(false, `no block is missing while ${this.activity}, not ${block} either`);
+  }
+
+  override handleWritten(nowMs: TimeMs, sizeBytes: number): void {
+    this.object.blocks.noteWritten(nowMs, sizeBytes);
+  }
+
+  // --- Reports
+
+  /** Whether there is anything to report before the sender polls. */
+  protected get hasReport(): boolean {
+    return true;
+  }
+
+  /** Requests a report at this receiver's next turn, if there is anything to report. */
+  private wantReport(nowMs: TimeMs): void {
+    if (this.hasReport) this.object.blocks.feedback.want(nowMs);
+  }
+
+  /** Sends a report now. */
+  report(nowMs: TimeMs): void {
+    const { blocks, output } = this.object;
+    blocks.feedback.handleReport(nowMs);
+    output.send({ kind: 'report', report: blocks.createReport(nowMs, this.reportedState) });
+  }
+
+  override pollTimeout(): TimeMs {
+    return this.object.blocks.feedback.dueAtMs;
+  }
+
+  override handleTimeout(nowMs: TimeMs): Next {
+    this.flush(nowMs);
+    return this;
+  }
+
+  override flush(nowMs: TimeMs): void {
+    if (nowMs >= this.object.blocks.feedback.dueAtMs) this.report(nowMs);
+  }
+
+  // --- The end
+
+  override close(): void {
+    this.object.blocks.close();
+  }
+
+  /** Refuses an object that this receiver must not accept. */
+  protected refuseObject(reason: string): Outcome {
+    this.object.output.countFault('bad-object');
+    return new Outcome('refused', reason);
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * The stages in which content arrives, is verified and is stored. Each of them can lead back to the first, if a block
+ * turns out to be wrong.
+ */
+import type { TimeMs } from '../../../base/machine.js';
+import type { DeletionResult } from '../../../object/content-store.js';
+import { offsetOfBlock } from '../../../object/geometry.js';
+import { hashLeaf } from '../../../object/hash-tree.js';
+import type { Verdict } from '../../../object/verification.js';
+import type { Nodes } from '../../../wire/messages.js';
+import { RetryTimer } from '../retry-timer.js';
+import { ContentStage } from './content-stage.js';
+import type { Next } from './stage.js';
+import { Outcome } from './stage.js';
+
+/** Receiving the blocks that the disk does not hold. */
+export class Receiving extends ContentStage {
+  override readonly activity = 'receiving';
+  protected override readonly announcedState = 'receiving';
+
+  override takeBlock(nowMs: TimeMs, block: number, bytes: Uint8Array): Next {
+    const { object, content } = this;
+    const { blocks, options, output, info } = object;
+    const { geometry } = blocks;
+    const leaf = hashLeaf(options.crypto.hash, bytes);
+    content.verification.tree.set(block - geometry.manifestBlockCount, leaf);
+    blocks.noteWrite(bytes.length);
+    const offsetBytes = offsetOfBlock(geometry, block);
+    output.emit({ type: 'write', session: info.session, offsetBytes, bytes });
+    if (!blocks.isWhole) return this;
+    blocks.feedback.want(nowMs);
+    return this.checkWhole();
+  }
+
+  /** Moves on if no block is missing. */
+  checkWhole(): Next {
+    return this.object.blocks.isWhole ? new Whole(this.object, this.content) : this;
+  }
+
+  /** If the sender repeats the digest, it has not received the reports that followed the first copy. */
+  override handleRoot(nowMs: TimeMs): Next {
+    this.object.blocks.feedback.want(nowMs);
+    return this;
+  }
+
+  /** Requests wrong blocks again. */
+  repair(nowMs: TimeMs, wrong: readonly number[]): Next {
+    const { blocks, output, info } = this.object;
+    for (const block of wrong) {
+      output.countFault('bad-block');
+      this.content.verification.tree.forget(block);
+      blocks.markBad(block);
+      output.emit({ type: 'forget', session: info.session, block });
+    }
+    blocks.feedback.want(nowMs);
+    return this;
+  }
+}
+
+/** All blocks have arrived; waiting for its root. */
+class Whole extends ContentStage {
+  override readonly activity = 'whole';
+  protected override readonly announcedState = 'whole';
+
+  override handleRoot(nowMs: TimeMs, digest: Uint8Array): Next {
+    return act(nowMs, this, this.content.verification.check(digest));
+  }
+}
+
+/** The roots differ; searching for the wrong blocks. */
+export class Searching extends ContentStage {
+  override readonly activity = 'searching';
+  protected override readonly announcedState = 'whole';
+  private readonly retry = new RetryTimer();
+
+  /** Sends the requests for nodes that are due. */
+  ask(nowMs: TimeMs): Searching {
+    this.retry.handleSent(nowMs);
+    for (const request of this.content.verification.requests) this.object.output.send(request);
+    return this;
+  }
+
+  override handleRoot(nowMs: TimeMs): Next {
+    this.object.blocks.feedback.want(nowMs);
+    return this;
+  }
+
+  override handleNodes(nowMs: TimeMs, nodes: Nodes): Next {
+    const verdict = this.content.verification.handle(nodes);
+    return verdict === undefined ? this : act(nowMs, this, verdict);
+  }
+
+  override pollTimeout(): TimeMs {
+    return Math.min(super.pollTimeout(), this.retry.dueAtMs);
+  }
+
+  override handleTimeout(nowMs: TimeMs): Next {
+    this.flush(nowMs);
+    if (nowMs >= this.retry.dueAtMs) this.ask(nowMs);
+    return super.handleTimeout(nowMs);
+  }
+}
+
+/** The shell is storing the verified content. */
+class Storing extends ContentStage {
+  override readonly activity = 'storing';
+  protected override readonly announcedState = 'storing';
+
+  override handleRoot(nowMs: TimeMs): Next {
+    this.object.blocks.feedback.want(nowMs);
+    return this;
+  }
+
+  override handleDamaged(nowMs: TimeMs, blocks: readonly number[]): Next {
+    if (this.content.noteDamage()) {
+      return new Receiving(this.object, this.content).repair(nowMs, blocks);
+    }
+    return failed('the disk does not return the data written to it; check the disk');
+  }
+
+  override handleStored(note: string, deletion: DeletionResult | undefined): Next {
+    return new Outcome('complete', note, deletion);
+  }
+}
+
+/** Acts on the verdict on all blocks. */
+function act(nowMs: TimeMs, { object, content }: ContentStage, verdict: Verdict): Next {
+  switch (verdict.kind) {
+    case 'same':
+      return finish(nowMs, new Storing(object, content));
+    case 'searching':
+      return new Searching(object, content).ask(nowMs);
+    case 'differs':
+      return new Receiving(object, content).repair(nowMs, verdict.blocks);
+    case 'hopeless':
+      return failed('the digests still differ after repeated repairs');
+  }
+}
+
+/** Asks the shell to store the content. */
+function finish(nowMs: TimeMs, storing: Storing): Storing {
+  const { object, content } = storing;
+  const { output, info, offer, blocks } = object;
+  const { tree } = content.verification;
+  const leafOf = (block: number) => tree.leaf(block);
+  const doomed = offer.deletion === 'delete' ? content.announcement.doomed() : [];
+  output.emit({ type: 'finish', session: info.session, leafOf, doomed });
+  blocks.feedback.want(nowMs);
+  return storing;
+}
+
+function failed(reason: string): Outcome {
+  return new Outcome('failed', reason);
+}
