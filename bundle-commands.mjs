@@ -2,10 +2,12 @@
 // hundreds of small files would take a command longer than the first receiver takes to answer. The
 // library remains as compiled. The argument is the folder of the compiled files.
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
+import { relative, resolve, sep } from 'node:path';
 import { build } from 'esbuild';
 
 const [, , folder] = process.argv;
 const commands = ['p2mp', 'p2mpclient', 'p2mpserver'];
+const isOurs = (path) => path.startsWith(resolve(folder) + sep);
 
 /**
  * Errors are recognized by their class, even in code that is not bundled, so there must be only
@@ -14,7 +16,23 @@ const commands = ['p2mp', 'p2mpclient', 'p2mpserver'];
 const oneErrorClass = {
   name: 'one error class',
   setup: ({ onResolve }) => {
-    onResolve({ filter: /\/errors\.js$/ }, () => ({ path: '../base/errors.js', external: true }));
+    onResolve({ filter: /\/errors\.js$/ }, ({ importer }) =>
+      isOurs(importer) ? { path: '../base/errors.js', external: true } : undefined,
+    );
+  },
+};
+
+/** A module that finds files beside itself still finds them, although its code moves to `cli`. */
+const ownPlaces = {
+  name: 'own places',
+  setup: ({ onLoad }) => {
+    onLoad({ filter: /\.js$/ }, async ({ path }) => {
+      if (!isOurs(path)) return undefined;
+      const text = await readFile(path, 'utf8');
+      const own = relative(resolve(folder, 'cli'), path).replaceAll('\\', '/');
+      const url = `new URL(${JSON.stringify(own)}, import.meta.url).href`;
+      return { contents: text.replaceAll('import.meta.url', url) };
+    });
   },
 };
 
@@ -35,17 +53,20 @@ const { metafile } = await build({
   legalComments: 'none',
   logLevel: 'warning',
   metafile: true,
-  plugins: [oneErrorClass],
-  // Two of these find files beside themselves. The others contain binaries, or are seldom needed.
+  plugins: [oneErrorClass, ownPlaces],
+  // They contain binaries, start threads, are seldom needed, or come without the text of their license.
   external: [
-    './commands/completion.js',
-    './commands/experiment.js',
+    '@humanwhocodes/momoa',
     'koffi',
     'noise-handshake',
     'noise-handshake/*',
     'sodium-javascript',
     'seedrandom',
     'prom-client',
+    'tinypool',
+    'vega',
+    'vega-lite',
+    '@resvg/resvg-js',
   ],
 });
 await writeFile(
