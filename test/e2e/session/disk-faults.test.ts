@@ -4,6 +4,8 @@ import {
   existsSync,
   openSync,
   readdirSync,
+  renameSync,
+  rmSync,
   truncateSync,
   writeFileSync,
   writeSync,
@@ -142,6 +144,29 @@ for (const [what, spoil] of Object.entries(spoilers)) {
     receiver.program.kill('SIGTERM');
     const [result] = eventsOf(await receiver.program.exited, 'session-result');
     t.ok(result?.['badBlocks'] >= 1, `${result?.['badBlocks']} bad blocks`);
+  });
+}
+
+/** Ways to lose a part midway, given the path of its file `0`. */
+const removals = {
+  'is removed with its folder': (path: string) =>
+    rmSync(dirname(dirname(path)), { recursive: true }),
+  'loses a file': (path: string) => rmSync(path),
+  'is moved away': (path: string) => renameSync(dirname(path), join(dirname(path), '../../moved')),
+};
+
+for (const [what, remove] of Object.entries(removals)) {
+  t.test(`a part that ${what} midway`, { buffered }, async (t) => {
+    const setup = new Setup(t);
+    const receiver = await setup.place.receive(['--open', '--json']);
+    const sender = setup.send([receiver], '--rate', '3MB');
+    const journal = await waitForNote(receiver);
+    remove(join(dirname(journal), '0'));
+    const exit = await sender.exited;
+    t.equal(exit.code, 1);
+    const reason = /in\/\.p2mp-part: somebody removed what had arrived; send again, and leave/;
+    t.match(parseResult(exit)['receivers'], [{ status: 'failed', reason }]);
+    await setup.repeat(receiver);
   });
 }
 

@@ -15,6 +15,7 @@ import { copyAroundHoles, findHoles, writeAroundHoles } from '../holes.js';
 import type { ContentFile, ContentLayout, Piece } from '../store/content-layout.js';
 import type { OpenFiles } from '../store/open-files.js';
 import type { TargetFolder } from '../store/target-folder.js';
+import { orRemovedPart, removedPart } from './part-folder.js';
 
 export type FilePlace =
   /** In the part, or not created yet. */
@@ -116,7 +117,7 @@ export class PartFiles {
         (handle) => this.writeInto(handle, file, parts, offsetBytes),
       );
     } catch (error) {
-      throw fileError('TARGET_FAILED', this.target.shown(file.entry.name), error);
+      throw this.failure(file, error);
     }
     this.unsynced.add(file.number);
   }
@@ -159,10 +160,14 @@ export class PartFiles {
         .use(
           this.path(file),
           () => this.openPartFile(file),
-          (handle) => handle.datasync(),
+          async (handle) => {
+            await handle.datasync();
+            // An open file outlives its name. Without this check, the loss would show only at the end.
+            if ((await handle.stat()).nlink === 0) throw removedPart(this.target);
+          },
         )
         .catch((error: unknown) => {
-          throw fileError('TARGET_FAILED', this.target.shown(file.entry.name), error);
+          throw this.failure(file, error);
         });
     });
     if (!hasNewNames) return;
@@ -170,7 +175,7 @@ export class PartFiles {
     await this.openFiles
       .withRoom(() => syncFolder(this.partPath))
       .catch((error: unknown) => {
-        throw fileError('TARGET_FAILED', this.partPath, error);
+        throw fileError('TARGET_FAILED', this.partPath, orRemovedPart(this.target, error));
       });
   }
 
@@ -226,6 +231,12 @@ export class PartFiles {
     return copy;
   }
 
+  /** Wraps an error of a file's operation in the part. */
+  failure({ entry }: ContentFile, error: unknown): P2mpError {
+    const { target } = this;
+    return fileError('TARGET_FAILED', target.shown(entry.name), orRemovedPart(target, error));
+  }
+
   private changed(file: ContentFile): P2mpError {
     const shown = this.target.shown(file.entry.name);
     return new P2mpError(
@@ -247,7 +258,7 @@ export class PartFiles {
         (handle) => readAll(handle, bytes, offsetBytes),
       );
     } catch (error) {
-      throw fileError('TARGET_FAILED', this.target.shown(file.entry.name), error);
+      throw this.failure(file, error);
     }
   }
 

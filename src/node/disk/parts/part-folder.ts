@@ -8,8 +8,9 @@ import type { Stats } from 'node:fs';
 import { chmod, lstat, mkdir, open, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { P2mpError } from '../../../base/errors.js';
-import { fileError } from '../../system-error.js';
+import { fileError, systemCode } from '../../system-error.js';
 import { syncFolder } from '../fsync.js';
+import type { TargetFolder } from '../store/target-folder.js';
 import { refuseUnlessFolder } from '../store/target-folder.js';
 
 export const partsFolderName = '.p2mp-part';
@@ -110,6 +111,24 @@ async function uidOfNewFile(folder: string): Promise<number | undefined> {
     return undefined;
   }
 }
+
+/**
+ * @param error of an operation in the part of an object, whose files nobody else may touch
+ * @returns an error that names what happened if the part is gone; otherwise the same error
+ */
+export function orRemovedPart(target: TargetFolder, error: unknown): unknown {
+  return goneCodes.has(systemCode(error)) ? removedPart(target, error) : error;
+}
+
+export function removedPart(target: TargetFolder, cause?: unknown): P2mpError {
+  const shown = target.shown(partsFolderName);
+  const remedy = 'send again, and leave this folder alone';
+  return new P2mpError('TARGET_FAILED', `${shown}: somebody removed what had arrived; ${remedy}`, {
+    cause,
+  });
+}
+
+const goneCodes = new Set(['ENOENT', 'ENOTDIR', 'ESTALE']);
 
 /** Removes the folder of all parts if it is empty. */
 export async function removeIfEmpty(path: string): Promise<void> {

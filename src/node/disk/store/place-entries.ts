@@ -35,6 +35,7 @@ import {
   syncOpenFolder,
   toFileTime,
 } from '../fsync.js';
+import { orRemovedPart } from '../parts/part-folder.js';
 import type { ContentFile } from './content-layout.js';
 import { fileModeFor } from './kept-modes.js';
 import { OwnNames } from './own-names.js';
@@ -225,7 +226,7 @@ async function settleUnchanged(
 function placeFile(placing: Placing, own: OwnNames, file: ContentFile): void {
   const { target, files, existing, placed } = placing;
   if (files.place(file).kind !== 'part') return;
-  if (!placing.updatesModes) fitMode(target, file, files.path(file));
+  if (!placing.updatesModes) fitMode(placing, file);
   const stats = moveInto(target, own, file.entry.name, files.path(file), existing);
   if (stats === 'kept') return;
   files.setPlaced(file);
@@ -233,7 +234,9 @@ function placeFile(placing: Placing, own: OwnNames, file: ContentFile): void {
 }
 
 /** Chooses the mode again, because the file to replace may have appeared or changed in the meantime. */
-function fitMode(target: TargetFolder, { entry }: ContentFile, partPath: string): void {
+function fitMode({ target, files }: Placing, file: ContentFile): void {
+  const { entry } = file;
+  const partPath = files.path(file);
   const old = target.look(entry.name, 'TARGET_FAILED');
   if (old === undefined) return;
   try {
@@ -241,7 +244,7 @@ function fitMode(target: TargetFolder, { entry }: ContentFile, partPath: string)
     const mode = fileModeFor(entry, old, own);
     if ((own.mode & 0o7777) !== mode) chmodSync(partPath, mode);
   } catch (error) {
-    throw fileError('TARGET_FAILED', target.shown(entry.name), error);
+    throw files.failure(file, error);
   }
 }
 
@@ -263,7 +266,7 @@ function placeLink(
     rmSync(path, { force: true });
     symlinkSync(to, path);
   } catch (error) {
-    throw fileError('TARGET_FAILED', target.shown(name), error);
+    throw fileError('TARGET_FAILED', target.shown(name), orRemovedPart(target, error));
   }
   moveInto(target, own, name, path, existing);
 }
@@ -290,7 +293,7 @@ function moveInto(
   try {
     renameSync(from, target.path(name));
   } catch (error) {
-    throw replaceError('TARGET_FAILED', target.shown(name), error);
+    throw replaceError('TARGET_FAILED', target.shown(name), orRemovedPart(target, error));
   }
   const placed = lstatSync(target.path(name), { bigint: true, throwIfNoEntry: false });
   if (placed !== undefined) own.note(name, placed);

@@ -8,7 +8,6 @@ import { P2mpError } from '../../../base/errors.js';
 import type { FileEntry, FolderEntry, Manifest } from '../../../object/manifest.js';
 import type { ExistingFiles } from '../../../wire/messages.js';
 import { diskConcurrency, forEachLimited } from '../../limited-concurrency.js';
-import { fileError } from '../../system-error.js';
 import { isTimeRight, permissionsOf, toFileTime } from '../fsync.js';
 import type { PartFiles } from '../parts/part-files.js';
 import type { ContentFile } from './content-layout.js';
@@ -55,7 +54,7 @@ export async function prepareFiles(placing: Placing): Promise<void> {
         },
       );
     } catch (error) {
-      throw fileError('TARGET_FAILED', target.shown(file.entry.name), error);
+      throw files.failure(file, error);
     }
   });
 }

@@ -606,20 +606,39 @@ t.test('or by the same store', async (t) => {
   }
 });
 
-t.test('a lost part fails and is named; the store can still be stopped', async (t) => {
+t.test('a removed part fails and is named; the store can still be stopped', async (t) => {
   const object = createObject([file('a', 30), file('b', 30)]);
-  for (const end of ['suspend', 'discard'] as const) {
+  // With two descriptors, files are closed and opened again.
+  for (const [end, budget] of [
+    ['suspend', 2],
+    ['suspend', 16],
+    ['discard', 2],
+  ] as const) {
     const dir = t.testdir();
-    const store = await object.open(dir, { fileBudget: new FileBudget(2) });
+    const store = await object.open(dir, { fileBudget: new FileBudget(budget) });
     await object.writeAll(store);
     rmSync(partFolder(dir), { recursive: true });
-    const failed = { code: 'TARGET_FAILED', message: /[ab]: does not exist/ };
+    const failed = {
+      code: 'TARGET_FAILED',
+      message: /p2mp-part: somebody removed what had arrived; send again/,
+    };
     await t.rejects(store.checkpoint(), failed);
     await t.rejects(store.write(0, Buffer.alloc(1)), failed, 'it remains failed');
     await t.rejects(store.finish(), failed);
     await store[end]();
     t.notOk(existsSync(join(dir, 'a')));
   }
+});
+
+t.test('a part that is removed after everything was synced fails at the end', async (t) => {
+  const object = createObject([file('a', 30), file('b', 30)]);
+  const dir = t.testdir();
+  const store = await object.open(dir);
+  await object.writeAll(store);
+  await store.checkpoint();
+  rmSync(partFolder(dir), { recursive: true });
+  await t.rejects(store.finish(), { message: /p2mp-part: somebody removed what had arrived/ });
+  await store.suspend();
 });
 
 t.test('an object without room is refused before anything is written', async (t) => {
