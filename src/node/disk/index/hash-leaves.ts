@@ -5,7 +5,7 @@ import { hashLeaf } from '../../../object/hash-tree.js';
 import { digestSizeBytes, standardBlockSizeBytes } from '../../../wire/sizes.js';
 import { sha256 } from '../../sha256.js';
 import type { KnownBlocks } from './known-blocks.js';
-import type { ListedObject } from './listed-object.js';
+import type { ListedPath } from './listed-path.js';
 
 /** Blocks that are hashed in one turn of the event loop: about a quarter of a millisecond. */
 const hashedAtOnce = 4;
@@ -32,7 +32,7 @@ export interface HashOptions {
  * @throws P2mpError SOURCE_CHANGED, SOURCE_UNREADABLE; the signal's reason after it aborts
  */
 export async function hashLeaves(
-  { source }: ListedObject,
+  { source }: ListedPath,
   leaves: Uint8Array,
   { known, signal, onProgress, saveSome }: HashOptions,
 ): Promise<number> {

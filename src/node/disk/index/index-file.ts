@@ -138,6 +138,13 @@ export function digestOf(objectPath: string): Buffer {
   return createHash('sha256').update(objectPath).digest();
 }
 
+/** @returns SHA-256 of the bytes */
+export async function digestInTurns(bytes: Uint8Array): Promise<Uint8Array> {
+  const hash = createHash('sha256');
+  await hashInTurns(hash, bytes);
+  return hash.digest();
+}
+
 async function hashInTurns(hash: Hash, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length; at += hashedAtOnce) {
     hash.update(bytes.subarray(at, at + hashedAtOnce));

@@ -9,7 +9,7 @@ import { decodeInSteps } from '../../../object/manifest.js';
 import { digestSizeBytes, standardBlockSizeBytes } from '../../../wire/sizes.js';
 import { forEachInTurns, runInTurns } from '../../in-turns.js';
 import type { FileIdentities } from './file-identities.js';
-import type { ListedObject } from './listed-object.js';
+import type { ListedPath } from './listed-path.js';
 
 /** The leaf digests of an object, and the state of its files to which they belong. */
 export interface LeafIndex {
@@ -25,7 +25,7 @@ export class KnownBlocks {
   private firstFile = 0;
 
   private constructor(
-    private readonly listed: ListedObject,
+    private readonly listed: ListedPath,
     private readonly leaves: Uint8Array,
     private readonly earlierSizeBytes: number,
     /** For each file, where its content was earlier; -1 if it is new or has changed. */
@@ -33,7 +33,7 @@ export class KnownBlocks {
   ) {}
 
   /** @returns undefined if the earlier state is damaged */
-  static async find(listed: ListedObject, earlier: LeafIndex): Promise<KnownBlocks | undefined> {
+  static async find(listed: ListedPath, earlier: LeafIndex): Promise<KnownBlocks | undefined> {
     const manifest = await runInTurns(decodeInSteps(earlier.manifestBytes, 'posix'));
     if ('fault' in manifest) return undefined;
     const places = await placesOf(manifest);

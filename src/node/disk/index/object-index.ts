@@ -8,17 +8,20 @@ import { isEqualBytes } from '../../../wire/byte-codec.js';
 import { digestSizeBytes, standardBlockSizeBytes } from '../../../wire/sizes.js';
 import { fileError } from '../../system-error.js';
 import { hashLeaves, rootOf } from './hash-leaves.js';
+import { digestInTurns } from './index-file.js';
 import type { IndexFolder } from './index-folder.js';
 import { KnownBlocks, type LeafIndex } from './known-blocks.js';
-import { ListedObject } from './listed-object.js';
+import { ListedPath } from './listed-path.js';
 
 /** How often files that change while they are hashed are hashed again at once. */
 const attempts = 3;
 
 /** One state of a served path. */
 export interface IndexedObject extends LeafIndex {
+  /** SHA-256 of the manifest. */
+  readonly manifestDigest: Uint8Array;
   /** Reads the content. A read fails with SOURCE_CHANGED once a file is no longer the one that was indexed. */
-  readonly listed: ListedObject;
+  readonly listed: ListedPath;
   readonly contentRoot: Uint8Array;
   /** How much of the content was read for this index. */
   readonly hashedBytes: number;
@@ -28,7 +31,9 @@ export interface IndexOptions {
   /** Where the index outlives the process; by default, nowhere. */
   readonly folder?: IndexFolder;
   readonly signal?: AbortSignal;
-  /** Called in each turn of the work. */
+  /** Runs the work of hashing, for example after that of other paths. By default, it runs at once. */
+  readonly schedule?: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Called as soon as it is known that there is work to do, and then in each turn of it. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
   /** Called if the index could not be saved. It is used nevertheless. */
   readonly onUnsaved?: (error: P2mpError) => void;
@@ -62,16 +67,14 @@ export class ObjectIndex {
     const earlier: LeafIndex[] = this.indexed === undefined ? [] : [this.indexed];
     for (let attempt = 1; ; attempt++) {
       try {
-        const listed = await ListedObject.open(this.path, this.options.signal);
+        const listed = await ListedPath.open(this.path, this.options.signal);
         if (this.indexed?.listed.isSameAs(listed) === true) {
           await listed.close();
           return this.indexed;
         }
-        if (earlier.length === 0) {
-          const saved = await this.options.folder?.load(this.path);
-          if (saved !== undefined) earlier.push(saved);
-        }
-        this.indexed = await this.index(listed, earlier);
+        const { schedule = (work) => work(), onProgress } = this.options;
+        onProgress?.(0, listed.source.manifest.contentSizeBytes);
+        this.indexed = await schedule(() => this.index(listed, earlier));
         return this.indexed;
       } catch (error) {
         this.options.signal?.throwIfAborted();
@@ -82,7 +85,7 @@ export class ObjectIndex {
   }
 
   /** @param earlier gets the digests of this attempt in front if it fails */
-  private async index(listed: ListedObject, earlier: LeafIndex[]): Promise<IndexedObject> {
+  private async index(listed: ListedPath, earlier: LeafIndex[]): Promise<IndexedObject> {
     const { signal, onProgress } = this.options;
     const { manifestBytes, identities } = listed;
     const { contentSizeBytes } = listed.source.manifest;
@@ -94,6 +97,10 @@ export class ObjectIndex {
     };
     let doneCount = 0;
     try {
+      if (earlier.length === 0) {
+        const saved = await this.options.folder?.load(this.path);
+        if (saved !== undefined) earlier.push(saved);
+      }
       const known: KnownBlocks[] = [];
       for (const each of earlier) {
         const found = await KnownBlocks.find(listed, each);
@@ -112,7 +119,9 @@ export class ObjectIndex {
       await listed.verify(signal);
       const whole = partOf(doneCount);
       if (!earlier.some((each) => isSameIndex(each, whole))) await this.save(listed, whole);
-      return { listed, ...whole, contentRoot: await rootOf(leaves, signal), hashedBytes };
+      const manifestDigest = await digestInTurns(manifestBytes);
+      const contentRoot = await rootOf(leaves, signal);
+      return { listed, ...whole, manifestDigest, contentRoot, hashedBytes };
     } catch (error) {
       // Files that changed meanwhile have other identities the next time.
       earlier.splice(0, earlier.length - 1, partOf(doneCount));
@@ -121,7 +130,7 @@ export class ObjectIndex {
     }
   }
 
-  private async save({ source }: ListedObject, index: LeafIndex): Promise<void> {
+  private async save({ source }: ListedPath, index: LeafIndex): Promise<void> {
     const { folder, onUnsaved } = this.options;
     try {
       const identities = index.identities.settled(source.listedAtMs);

@@ -5,7 +5,7 @@ import type { ObjectSource } from './object-source.js';
 export class DiskContent implements ContentSource {
   /** @param handleFailure gets a P2mpError, or anything else if the error is a bug */
   constructor(
-    private readonly source: ObjectSource,
+    private readonly source: Pick<ObjectSource, 'peek' | 'read' | 'verify'>,
     private readonly handleFailure: (error: unknown) => void,
   ) {}
 

@@ -15,7 +15,7 @@ import { FileIdentities } from './file-identities.js';
 
 const inspectedAtOnce = 32;
 
-export class ListedObject {
+export class ListedPath {
   private constructor(
     readonly path: string,
     readonly source: ObjectSource,
@@ -28,7 +28,7 @@ export class ListedObject {
    * was listed, however the change came about.
    * @throws P2mpError SOURCE_UNREADABLE, SOURCE_CHANGED; the signal's reason after it aborts
    */
-  static async open(path: string, signal?: AbortSignal): Promise<ListedObject> {
+  static async open(path: string, signal?: AbortSignal): Promise<ListedPath> {
     let identities = FileIdentities.forFiles(0);
     const source: ObjectSource = await ObjectSource.open({
       paths: [path],
@@ -41,7 +41,7 @@ export class ListedObject {
     try {
       identities = await identify(source.files, signal);
       const manifestBytes = await runInTurns(encodeInSteps(source.manifest), signal);
-      return new ListedObject(path, source, manifestBytes, identities);
+      return new ListedPath(path, source, manifestBytes, identities);
     } catch (error) {
       await source.close();
       throw error;
@@ -49,7 +49,7 @@ export class ListedObject {
   }
 
   /** Whether both listings have the same entries and the same files. */
-  isSameAs(other: ListedObject): boolean {
+  isSameAs(other: ListedPath): boolean {
     return (
       isEqualBytes(this.manifestBytes, other.manifestBytes) &&
       isEqualBytes(this.identities.bytes, other.identities.bytes)
@@ -66,6 +66,16 @@ export class ListedObject {
       signal?.throwIfAborted();
       if (!this.identities.isSame(index, await statsOf(file))) throw changedFile(file);
     });
+  }
+
+  /** Like `ObjectSource.read`. */
+  read(offsetBytes: number, sizeBytes: number): Promise<Uint8Array> {
+    return this.source.read(offsetBytes, sizeBytes);
+  }
+
+  /** Like `ObjectSource.peek`. */
+  peek(offsetBytes: number, sizeBytes: number): Uint8Array | undefined {
+    return this.source.peek(offsetBytes, sizeBytes);
   }
 
   close(): Promise<void> {

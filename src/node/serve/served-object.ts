@@ -1,0 +1,46 @@
+/** One state of a served path, open until nobody uses it any more. */
+import { assert } from '../../base/assert.js';
+import type { IndexedObject } from '../disk/index/object-index.js';
+import { DiskContent } from '../disk/source/disk-content.js';
+
+export class ServedObject {
+  private users = 0;
+  private isRetired = false;
+
+  constructor(
+    readonly name: string,
+    readonly index: IndexedObject,
+  ) {}
+
+  /** Whether the path has another state by now. */
+  get isOutdated(): boolean {
+    return this.isRetired;
+  }
+
+  /**
+   * The content, for one session; `release` when the session has ended. Whatever is read belongs to this state.
+   * @param handleFailure gets a P2mpError, SOURCE_CHANGED if the files have changed; or anything else if the error is a bug
+   */
+  open(handleFailure: (error: unknown) => void): DiskContent {
+    assert(!this.isRetired, 'a current object is served');
+    this.users++;
+    return new DiskContent(this.index.listed, handleFailure);
+  }
+
+  release(): void {
+    assert(this.users > 0, 'an open object is released');
+    this.users--;
+    this.closeIfUnused();
+  }
+
+  /** The path has another state now, or is not served any more. */
+  retire(): void {
+    if (this.isRetired) return;
+    this.isRetired = true;
+    this.closeIfUnused();
+  }
+
+  private closeIfUnused(): void {
+    if (this.isRetired && this.users === 0) void this.index.listed.close();
+  }
+}
