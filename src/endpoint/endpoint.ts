@@ -1,16 +1,22 @@
 /**
- * One UDP port in any role at once: a P2MP-FTP machine, a session receiver, and any number of session senders.
+ * One UDP port in any role at once: a P2MP-FTP machine, a session receiver, any number of session senders, and both
+ * sides of asking for objects.
  * The endpoint passes each datagram to the role that it is for (SESSIONS 2.1, 2.6).
  */
 import type { Address } from '../base/address.js';
 import { at } from '../base/assert.js';
 import type { Machine, TimeMs, Transmit } from '../base/machine.js';
-import { readUint32 } from '../base/network-order.js';
+import { readUint16, readUint32 } from '../base/network-order.js';
+import type { AskListener } from '../session/asks/ask-listener.js';
+import type { Asker } from '../session/asks/asker.js';
+import type { AskerEvent } from '../session/asks/asker-events.js';
+import type { AskListenerEvent } from '../session/asks/listener-events.js';
 import type { SessionReceiver } from '../session/receiver.js';
 import type { SessionReceiverEvent } from '../session/receiver-events.js';
 import type { SessionSender } from '../session/sender.js';
 import type { SessionSenderEvent } from '../session/sender-events.js';
 import {
+  askerNumber,
   channelDatagramSize,
   isBlockDatagram,
   isSessionDatagram,
@@ -23,6 +29,8 @@ import {
 export type EndpointEvent<Classic> =
   | { readonly role: 'classic'; readonly event: Classic }
   | { readonly role: 'receiver'; readonly event: SessionReceiverEvent }
+  | { readonly role: 'listener'; readonly event: AskListenerEvent }
+  | { readonly role: 'asker'; readonly event: AskerEvent }
   | {
       readonly role: 'sender';
       readonly sender: SessionSender;
@@ -34,6 +42,10 @@ export interface EndpointRoles<Classic> {
   /** Gets every datagram that is not of the session protocol. Without it, they go to a session role. */
   readonly classic?: Machine<Classic>;
   readonly receiver?: SessionReceiver;
+  /** Is asked for objects. Made with the receiver of this endpoint, if there is one. */
+  readonly listener?: AskListener;
+  /** Asks for objects, which the receiver of this endpoint receives. */
+  readonly asker?: Asker;
   readonly senders?: readonly SessionSender[];
 }
 
@@ -58,6 +70,8 @@ export interface EndpointRoles<Classic> {
 export class Endpoint<Classic = never> implements Machine<EndpointEvent<Classic>> {
   private readonly classic: Machine<Classic> | undefined;
   private readonly receiver: SessionReceiver | undefined;
+  private readonly listener: AskListener | undefined;
+  private readonly asker: Asker | undefined;
   /** Senders of running sessions. */
   private readonly senders: SessionSender[] = [];
   /** Senders that others have replaced. They only confirm receivers' outcomes. */
@@ -67,9 +81,11 @@ export class Endpoint<Classic = never> implements Machine<EndpointEvent<Classic>
   /** Index of the sender that transmits first next time, so that no sender waits for another. */
   private nextSender = 0;
 
-  constructor({ classic, receiver, senders = [] }: EndpointRoles<Classic>) {
+  constructor({ classic, receiver, listener, asker, senders = [] }: EndpointRoles<Classic>) {
     this.classic = classic;
     this.receiver = receiver;
+    this.listener = listener;
+    this.asker = asker;
     for (const sender of senders) this.addSender(sender);
   }
 
@@ -84,6 +100,7 @@ export class Endpoint<Classic = never> implements Machine<EndpointEvent<Classic>
     const index = this.senders.indexOf(sender);
     if (index >= 0) this.senders.splice(index, 1);
     this.retired.delete(sender);
+    this.listener?.removeSender(sender);
     const { session } = sender;
     if (this.sendersByNumber.get(session) === sender) this.sendersByNumber.delete(session);
   }
@@ -111,19 +128,16 @@ export class Endpoint<Classic = never> implements Machine<EndpointEvent<Classic>
       return;
     }
     const { receiver } = this;
-    if (receiver === undefined) {
-      this.senderOf(bytes)?.handleDatagram(nowMs, from, bytes);
-      return;
-    }
     let offset = 0;
     do {
-      if (isBlockDatagram(bytes, offset)) {
+      if (receiver !== undefined && isBlockDatagram(bytes, offset)) {
         offset = receiver.handleBlocks(nowMs, from, bytes, offset);
       } else {
-        const end = offset + channelDatagramSize(bytes, offset);
+        const end = isBlockDatagram(bytes, offset)
+          ? bytes.length
+          : offset + channelDatagramSize(bytes, offset);
         const single = bytes.subarray(offset, end);
-        const machine = isForSender(single) ? this.knownSenderOf(single) : undefined;
-        (machine ?? receiver).handleDatagram(nowMs, from, single);
+        this.machineFor(single)?.handleDatagram(nowMs, from, single);
         offset = end;
       }
     } while (offset < bytes.length);
@@ -141,7 +155,11 @@ export class Endpoint<Classic = never> implements Machine<EndpointEvent<Classic>
       if (transmit !== undefined) return transmit;
     }
     return (
-      this.receiver?.pollTransmit() ?? this.pollSenders(nowMs) ?? this.classic?.pollTransmit(nowMs)
+      this.receiver?.pollTransmit() ??
+      this.listener?.pollTransmit() ??
+      this.asker?.pollTransmit() ??
+      this.pollSenders(nowMs) ??
+      this.classic?.pollTransmit(nowMs)
     );
   }
 
@@ -156,6 +174,11 @@ export class Endpoint<Classic = never> implements Machine<EndpointEvent<Classic>
   /** The next event of any role. Events of senders that were replaced are dropped. */
   pollEvent(): EndpointEvent<Classic> | undefined {
     for (const sender of this.retired) while (sender.pollEvent() !== undefined);
+    // Before the receiver, whose sessions answer what was asked.
+    const answered = this.asker?.pollEvent();
+    if (answered !== undefined) return { role: 'asker', event: answered };
+    const asked = this.listener?.pollEvent();
+    if (asked !== undefined) return { role: 'listener', event: asked };
     const received = this.receiver?.pollEvent();
     if (received !== undefined) return { role: 'receiver', event: received };
     for (const sender of this.senders) {
@@ -167,7 +190,8 @@ export class Endpoint<Classic = never> implements Machine<EndpointEvent<Classic>
   }
 
   private *timed(): Iterable<Machine<unknown>> {
-    if (this.receiver !== undefined) yield this.receiver;
+    const { receiver, listener, asker } = this;
+    for (const machine of [receiver, listener, asker]) if (machine !== undefined) yield machine;
     yield* this.senders;
     if (this.classic !== undefined) yield this.classic;
   }
@@ -184,20 +208,48 @@ export class Endpoint<Classic = never> implements Machine<EndpointEvent<Classic>
     return undefined;
   }
 
-  /** The sender that counts or handles this datagram, on a port without a session receiver. */
-  private senderOf(bytes: Uint8Array): SessionSender | undefined {
-    return this.knownSenderOf(bytes) ?? this.senders.at(-1);
+  /** The machine that handles or counts a datagram that is no data. */
+  private machineFor(bytes: Uint8Array): Machine<unknown> | undefined {
+    const kind = channelKindOf(bytes);
+    const machine =
+      kind === undefined
+        ? undefined
+        : isAskers(bytes)
+          ? this.askMachineFor(kind, bytes)
+          : isFromReceivers(kind) || this.receiver === undefined
+            ? this.knownSenderOf(bytes)
+            : undefined;
+    return machine ?? this.receiver ?? this.listener ?? this.senders.at(-1) ?? this.asker;
+  }
+
+  /** The machine for a datagram of a channel that a receiver began. */
+  private askMachineFor(kind: number, bytes: Uint8Array): Machine<unknown> | undefined {
+    const { asker, listener } = this;
+    const { cookie, reply, control } = sessionKind;
+    if (kind === cookie || kind === reply) return asker;
+    // Own numbers come first, so that nobody can take one over by asking with it.
+    const isOwn =
+      kind === control && asker?.knows(readUint32(bytes, sessionField.session)) === true;
+    return isOwn ? asker : listener;
   }
 
   private knownSenderOf(bytes: Uint8Array): SessionSender | undefined {
-    if (bytes.length < sessionHeaderSizeBytes) return undefined;
     return this.sendersByNumber.get(readUint32(bytes, sessionField.session));
   }
 }
 
+/** The kind of a handshake or control datagram; undefined if it is something else. */
+function channelKindOf(bytes: Uint8Array): number | undefined {
+  if (bytes.length < sessionHeaderSizeBytes || !isSessionDatagram(bytes)) return undefined;
+  const kind = bytes[sessionField.kind] as number;
+  return kind >= sessionKind.hello && kind <= sessionKind.control ? kind : undefined;
+}
+
+function isAskers(bytes: Uint8Array): boolean {
+  return readUint16(bytes, sessionField.receiver) === askerNumber;
+}
+
 /** Whether a datagram is of a kind that receivers send to senders. Control goes both ways. */
-function isForSender(bytes: Uint8Array): boolean {
-  if (bytes.length < sessionHeaderSizeBytes || !isSessionDatagram(bytes)) return false;
-  const kind = bytes[sessionField.kind];
+function isFromReceivers(kind: number): boolean {
   return kind === sessionKind.cookie || kind === sessionKind.reply || kind === sessionKind.control;
 }

@@ -18,6 +18,7 @@ import type { Handshake, SessionCrypto } from './crypto.js';
 import { cookieSizeBytes, handshakePrologue, helloSizeBytes } from './handshake.js';
 import { handshakeLimits } from './handshake-limits.js';
 import type { InvitationProof } from './invitations.js';
+import type { ProvenChannel } from './secure-channel.js';
 import { SecureChannel } from './secure-channel.js';
 
 export interface IncomingHandshakesOwner {
@@ -25,17 +26,10 @@ export interface IncomingHandshakesOwner {
   countFault(kind: FaultKind, from: Address, bytes: Uint8Array): void;
 }
 
-/** A sender that has proven its key. */
-export interface Proven {
-  readonly channel: SecureChannel;
-  readonly senderKey: Uint8Array;
+/** The channel to a host that began a handshake and has proven its key. */
+export interface Proven extends ProvenChannel {
   /** The proof that the sender knows the secret of an invitation; undefined if the sender claims none. */
   readonly invitationProof: InvitationProof | undefined;
-  /**
-   * The round-trip time; undefined if the reply was repeated, because the proof could answer any copy (Karn's
-   * rule).
-   */
-  readonly rttMs: number | undefined;
 }
 
 /** A queued handshake datagram. */
@@ -160,7 +154,8 @@ export class IncomingHandshakes {
     return {
       invitationProof: proves ? { hash, proof: payload } : undefined,
       channel: new SecureChannel(this.crypto, packet.session, packet.receiver, keys),
-      senderKey: remoteKey,
+      peerKey: remoteKey,
+      // If the reply was repeated, the proof could answer any copy (Karn's rule).
       rttMs: slot.isRepeated ? undefined : nowMs - slot.startedAtMs,
     };
   }

@@ -17,6 +17,14 @@ const replayWindow = 32;
 /** The largest message number. At 1,000 messages per second, the numbers last for seven weeks. */
 const maxCounter = 2 ** 32 - 1;
 
+/** A channel whose other side has proven its key. */
+export interface ProvenChannel {
+  readonly channel: SecureChannel;
+  readonly peerKey: Uint8Array;
+  /** Round-trip time of the handshake; undefined if it could not be measured. */
+  readonly rttMs: number | undefined;
+}
+
 export class SecureChannel {
   private sendCounter = 0;
   private highest = -1;

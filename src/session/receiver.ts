@@ -10,12 +10,22 @@ import { Queue } from '../base/queue.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import { IncomingHandshakes } from '../security/incoming-handshakes.js';
 import type { InvitationTerms } from '../security/invitations.js';
+import { isEqualBytes } from '../wire/byte-codec.js';
 import { FaultLog } from '../wire/faults.js';
 import type { ChannelPacket, ProbePacket } from '../wire/header.js';
-import { decodeSession, describeSession, isBlockDatagram, sessionField } from '../wire/header.js';
-import type { Message } from '../wire/messages.js';
+
+import {
+  askerNumber,
+  decodeSession,
+  describeSession,
+  isBlockDatagram,
+  sessionField,
+} from '../wire/header.js';
+import type { Message, Offer } from '../wire/messages.js';
+
 import { decodeMessage } from '../wire/messages.js';
 import type { IncomingSession } from './incoming/incoming-session.js';
+import type { SessionOrigin } from './incoming/incoming-sessions.js';
 import { IncomingSessions } from './incoming/incoming-sessions.js';
 import type {
   IncomingStatus,
@@ -42,7 +52,8 @@ import { WorkQueue } from './work-queue.js';
  * ```
  */
 export class SessionReceiver implements Machine<SessionReceiverEvent> {
-  private readonly handshakes: IncomingHandshakes;
+  /** An `AskListener` on the same port can share them. */
+  readonly handshakes: IncomingHandshakes;
   private readonly admission: SenderAdmission;
   private readonly sessions: IncomingSessions;
   private readonly transmits = new Queue<Transmit>();
@@ -256,12 +267,65 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     const proven = this.handshakes.handleProof(nowMs, packet, from, bytes);
     if (proven === undefined) return;
     const proof = { ...proven, packet, from, bytes };
+    if (packet.receiver === askerNumber) {
+      this.admission.refuseAsker(nowMs, proof);
+      return;
+    }
     const known = this.sessions.find(packet.session);
     if (known !== undefined) {
       this.admission.reconnect(nowMs, proof, known);
     } else if (this.admission.admits(nowMs, proof)) {
-      this.sessions.create(nowMs, proof);
+      this.sessions.create(nowMs, packet.session, proof);
     }
+  }
+
+  // --- Sessions that this receiver asked for (SESSIONS 7)
+
+  /**
+   * Begins a session with an offer that answers an ask, or connects a session to a new channel.
+   * @param isAgain whether the ask has the session already
+   * @returns the reason to refuse the offer; undefined if there is none
+   */
+  takeOffer(
+    nowMs: TimeMs,
+    origin: SessionOrigin,
+    offer: Offer,
+    isAgain: boolean,
+  ): string | undefined {
+    const { session: number } = offer;
+    const known = this.sessions.find(number);
+    if (known === undefined) {
+      const { refusal } = this;
+      if (refusal !== undefined) return refusal;
+      this.sessions.create(nowMs, number, origin);
+    } else if (isAgain && isEqualBytes(known.senderKey, origin.peerKey)) {
+      known.rechannel(nowMs, origin.channel, origin.from);
+    } else {
+      return 'takes part in this session already';
+    }
+    this.deliver(nowMs, number, origin.from, offer);
+    return undefined;
+  }
+
+  /** @returns false if messages of this kind are not for receivers, or there is no such session */
+  deliver(nowMs: TimeMs, number: number, from: Address, message: Message): boolean {
+    const session = this.sessions.find(number);
+    if (session === undefined) return false;
+    let isGood = true;
+    this.contain(nowMs, number, () => {
+      isGood = session.handleMessage(nowMs, from, message);
+      session.flush(nowMs);
+    });
+    if (session.isOver) this.sessions.delete(number);
+    return isGood;
+  }
+
+  /** Fails a session without a further message. What has arrived is kept. */
+  abandon(nowMs: TimeMs, number: number, reason: string): void {
+    const session = this.sessions.find(number);
+    if (session === undefined) return;
+    this.contain(nowMs, number, () => session.fail(nowMs, reason));
+    this.sessions.delete(number);
   }
 
   // --- Sessions
@@ -310,7 +374,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     from: Address,
     bytes: Uint8Array,
   ): void {
-    const session = this.sessions.find(packet.session);
+    const isAskers = packet.receiver === askerNumber;
+    const session = isAskers ? undefined : this.sessions.find(packet.session);
     if (session === undefined) {
       this.faults.add('no-session', from, bytes);
       return;

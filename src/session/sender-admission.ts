@@ -57,7 +57,7 @@ export class SenderAdmission {
   /** Decides whether a sender gets a new session. If not, sends the reason to the sender. */
   admits(nowMs: TimeMs, proof: Proof): boolean {
     const { owner } = this;
-    const { senderKey, invitationProof, from } = proof;
+    const { peerKey: senderKey, invitationProof, from } = proof;
     const distrust = owner.refuseSender(senderKey);
     // A trusted sender that repeats its command does not use up its invitation again.
     const isInvited = distrust !== undefined && invitationProof !== undefined;
@@ -104,9 +104,9 @@ export class SenderAdmission {
 
   /** Handles a handshake for a session that already exists at this receiver. */
   reconnect(nowMs: TimeMs, proof: Proof, session: IncomingSession): void {
-    const { channel, senderKey, packet, from, bytes } = proof;
+    const { channel, peerKey, packet, from, bytes } = proof;
     const sameAs = session.secureChannel.receiver;
-    if (!isEqualBytes(session.senderKey, senderKey)) {
+    if (!isEqualBytes(session.senderKey, peerKey)) {
       this.owner.countFault('bad-handshake', from, bytes);
     } else if (sameAs !== packet.receiver) {
       // The sender lists two addresses of this receiver. This session already exists through the other one.
@@ -117,13 +117,19 @@ export class SenderAdmission {
     }
   }
 
+  /** Refuses a receiver that wants to ask for objects: this host serves none. */
+  refuseAsker(nowMs: TimeMs, proof: Proof): void {
+    this.owner.countFault('untrusted', proof.from, proof.bytes);
+    this.refuse(nowMs, proof, { kind: 'refuse', reason: 'serves nothing', isTemporary: false });
+  }
+
   private refuse(nowMs: TimeMs, { packet, from, channel }: Proof, refusal: Refuse): void {
     this.handshakes.refuse(nowMs, packet, from, channel.seal(encodeMessage(refusal)));
   }
 
   private reportTurnedAway(
     nowMs: TimeMs,
-    { from, senderKey }: Proof,
+    { from, peerKey: senderKey }: Proof,
     cause: TurnedAwayEvent['cause'],
     reason: string,
   ): void {

@@ -16,8 +16,11 @@ import { standardBlockSizeBytes } from '../wire/sizes.js';
 
 /** Options of a session sender: the object, the receivers, keys, rate and limits. */
 export interface SessionSenderOptions {
-  /** The receivers at the start, numbered by their position in this list; `join` adds more. At most 65,535 in all. */
-  readonly receivers: readonly ReceiverSpec[];
+  /**
+   * The receivers at the start, numbered by their position in this list; `join` adds more. At most 65,535 in all.
+   * Without this list, the session begins with the first receiver that joins.
+   */
+  readonly receivers?: readonly ReceiverSpec[];
   /** The name of the object that users see. */
   readonly label: string;
   /** The manifest as `encodeManifest` returns it. */
@@ -96,9 +99,10 @@ const maxReceivers = askerNumber;
 /** @throws P2mpError INVALID_ARGUMENT */
 export function agreeTerms(options: SessionSenderOptions): SessionTerms {
   const { receivers, rateBytesPerSec = minRateBytesPerSec } = options;
+  const receiverCount = receivers?.length ?? 1;
   const { reportsPerSec = sessionDefaults.reportsPerSec } = options;
-  if (receivers.length === 0 || receivers.length > maxReceivers) {
-    throw invalid(`${receivers.length} receivers: there must be 1 to ${maxReceivers}`);
+  if (receiverCount === 0 || receiverCount > maxReceivers) {
+    throw invalid(`${receiverCount} receivers: there must be 1 to ${maxReceivers}`);
   }
   if (!(rateBytesPerSec >= minRateBytesPerSec && Number.isFinite(rateBytesPerSec))) {
     throw invalid(

@@ -13,6 +13,7 @@ import type { RefusalCode } from '../base/refusal.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { BlockSeal } from '../security/block-seal.js';
+import type { ProvenChannel } from '../security/secure-channel.js';
 import { retryTiming } from '../transfer/config.js';
 import { Delivery } from '../transfer/delivery.js';
 import type { ReceiverSpec } from '../transfer/receiver-spec.js';
@@ -20,7 +21,7 @@ import { toHex } from '../wire/byte-codec.js';
 import type { FaultKind } from '../wire/faults.js';
 import { FaultLog } from '../wire/faults.js';
 import type { ChannelPacket } from '../wire/header.js';
-import { decodeSession, describeSession } from '../wire/header.js';
+import { askerNumber, decodeSession, describeSession } from '../wire/header.js';
 import type { Offer } from '../wire/messages.js';
 import { keySizeBytes } from '../wire/sizes.js';
 import { SessionActions } from './outgoing/actions.js';
@@ -73,6 +74,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   readonly geometry: SessionGeometry;
 
   private readonly members: SessionMember[] = [];
+  /** The receivers that began their channels themselves, by the numbers of these channels. */
+  private readonly askers = new Map<number, SessionMember>();
   private readonly events = new Queue<SessionSenderEvent>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
   private readonly outbox = new ControlOutbox();
@@ -92,7 +95,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   /** @throws P2mpError INVALID_ARGUMENT */
   constructor(options: SessionSenderOptions) {
-    const { receivers, crypto, group } = options;
+    const { receivers = [], crypto, group } = options;
     const terms = agreeTerms(options);
     const { geometry, reportInterval } = terms;
     const session = readUint32(crypto.random(4), 0);
@@ -140,12 +143,14 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /**
    * Adds a receiver to the session, which may be running. A receiver that joins late catches up in a further pass
    * over the content (SESSIONS 3.16).
+   * @param asked the channel of a receiver that asked for the object; it gets the offer at once (SESSIONS 7.4)
    * @returns the receiver's number, which no other receiver of the session gets
    * @throws P2mpError INVALID_ARGUMENT if the session has ended, or has had 65,535 receivers
    */
-  join(nowMs: TimeMs, receiver: ReceiverSpec): number {
+  join(nowMs: TimeMs, receiver: ReceiverSpec, asked?: ProvenChannel): number {
     checkJoin(this.isDone, this.members.length);
     const member = this.add(receiver);
+    if (asked !== undefined) this.open(nowMs, member, asked);
     if (this.startedAtMs !== undefined) {
       this.connections.join(nowMs, member);
       this.advance(nowMs);
@@ -159,6 +164,15 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.delivery.add(member.demand);
     this.outcomes.handleJoin();
     return member;
+  }
+
+  private open(nowMs: TimeMs, member: SessionMember, asked: ProvenChannel): void {
+    member.open(nowMs, asked);
+    for (const other of this.members) {
+      if (other === member || !other.isSameAsker(member)) continue;
+      this.outcomes.settle(nowMs, other, 'aborted', 'has asked again');
+    }
+    this.askers.set(asked.channel.session, member);
   }
 
   /** Ends the session for one receiver with the outcome `aborted`, and sends it the reason. */
@@ -244,12 +258,17 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const packet = decodeSession(bytes);
     if (typeof packet === 'string') {
       this.faults.add(packet, from, bytes);
-    } else if (packet.session !== this.session) {
+      return;
+    }
+    const isChannel =
+      packet.kind === 'cookie' || packet.kind === 'reply' || packet.kind === 'control';
+    const isAskers = isChannel && packet.receiver === askerNumber;
+    if (packet.session !== this.session && !isAskers) {
       this.faults.add('no-session', from, bytes);
-    } else if (packet.kind !== 'cookie' && packet.kind !== 'reply' && packet.kind !== 'control') {
+    } else if (!isChannel) {
       this.faults.add('wrong-direction', from, bytes);
     } else {
-      const member = this.members[packet.receiver];
+      const member = isAskers ? this.askers.get(packet.session) : this.members[packet.receiver];
       const fault =
         member === undefined ? 'stranger' : this.handlePacket(nowMs, member, packet, from);
       if (fault !== undefined) this.faults.add(fault, from, bytes);

@@ -246,12 +246,7 @@ export function encodeMessage(message: Message): Uint8Array {
       writer.uint8(message.height).varint(message.firstNode).raw(message.digests);
       break;
     case 'done':
-      writer.uint8(message.isComplete ? 1 : 0);
-      writer.varint(message.segmentsReceived).varint(message.segmentsLost);
-      writer.varint(message.receivedBytes).varint(message.unchangedFiles);
-      writer.varint(message.deletedEntries).varint(message.undeletedEntries);
-      writer.text(shortened(message.reason));
-      writeUndeleted(writer, message.undeleted);
+      writeDone(writer, message);
       break;
     case 'kept':
     case 'extras':
@@ -288,6 +283,15 @@ function writeOffer(writer: ByteWriter, message: Offer): void {
     .uint8(existingFiles.indexOf(message.existing))
     .uint8(deletions.indexOf(message.deletion))
     .float64(message.listedAtMs);
+}
+
+function writeDone(writer: ByteWriter, message: Done): void {
+  writer.uint8(message.isComplete ? 1 : 0);
+  writer.varint(message.segmentsReceived).varint(message.segmentsLost);
+  writer.varint(message.receivedBytes).varint(message.unchangedFiles);
+  writer.varint(message.deletedEntries).varint(message.undeletedEntries);
+  writer.text(shortened(message.reason));
+  writeUndeleted(writer, message.undeleted);
 }
 
 /**
@@ -362,18 +366,7 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
       return { kind, height, firstNode, digests: reader.raw(reader.remainingBytes).slice() };
     }
     case 'done':
-      return {
-        kind,
-        isComplete: reader.uint8() === 1,
-        segmentsReceived: reader.varint(),
-        segmentsLost: reader.varint(),
-        receivedBytes: reader.varint(),
-        unchangedFiles: reader.varint(),
-        deletedEntries: reader.varint(),
-        undeletedEntries: reader.varint(),
-        reason: readLine(reader),
-        undeleted: readUndeleted(reader),
-      };
+      return readDone(reader);
     case 'kept':
       return readKept(reader);
     case 'extras':
@@ -389,6 +382,21 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
     case 'list':
       return readList(reader);
   }
+}
+
+function readDone(reader: ByteReader): Done {
+  return {
+    kind: 'done',
+    isComplete: reader.uint8() === 1,
+    segmentsReceived: reader.varint(),
+    segmentsLost: reader.varint(),
+    receivedBytes: reader.varint(),
+    unchangedFiles: reader.varint(),
+    deletedEntries: reader.varint(),
+    undeletedEntries: reader.varint(),
+    reason: readLine(reader),
+    undeleted: readUndeleted(reader),
+  };
 }
 
 function readRefusal(reader: ByteReader): Refuse {

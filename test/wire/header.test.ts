@@ -15,15 +15,15 @@ import {
 } from '../../src/wire/header.js';
 
 const golden = {
-  hello: '89abcdef 01 01 5032 0007 0002 f3456789 aabb',
-  cookie: '89abcdef 02 01 5032 0007 0002 f3456789 aabb',
-  open: '89abcdef 03 01 5032 0007 0002 f3456789 aabb',
-  reply: '89abcdef 04 01 5032 0007 0002 f3456789 aabb',
-  proof: '89abcdef 05 01 5032 0007 0002 f3456789 aabb',
-  control: '89abcdef 06 01 5032 0007 0002 f3456789 aabb',
+  hello: '89abcdef 01 02 5032 0007 0002 f3456789 aabb',
+  cookie: '89abcdef 02 02 5032 0007 0002 f3456789 aabb',
+  open: '89abcdef 03 02 5032 0007 0002 f3456789 aabb',
+  reply: '89abcdef 04 02 5032 0007 0002 f3456789 aabb',
+  proof: '89abcdef 05 02 5032 0007 0002 f3456789 aabb',
+  control: '89abcdef 06 02 5032 0007 0002 f3456789 aabb',
   data: '89abcdef 07 05 5032 fedcba98 3f 01 ffee aabb',
   taggedData: `89abcdef 08 05 5032 fedcba98 3f 01 ffee aabb ${'cc'.repeat(16)}`,
-  probe: `89abcdef 09 01 5032 0000000000000000 ${'cc'.repeat(16)}`,
+  probe: `89abcdef 09 02 5032 0000000000000000 ${'cc'.repeat(16)}`,
 };
 
 const channelNames = ['hello', 'cookie', 'open', 'reply', 'proof', 'control'] as const;
@@ -57,7 +57,7 @@ t.test('each kind of packet matches the bytes in the protocol document', (t) => 
   t.equal(toHex(encodeBlock(true)), golden.taggedData.replaceAll(' ', ''));
   t.equal(toHex(encodeProbeHeader(0x89abcdef)), golden.probe.replaceAll(' ', '').slice(0, 32));
   const long = encodeChannelPacket('control', 1, 2, 3, new Uint8Array(0x1234));
-  t.equal(toHex(long.subarray(0, 16)), '00000001060150320002123400000003', 'a longer body');
+  t.equal(toHex(long.subarray(0, 16)), '00000001060250320002123400000003', 'a longer body');
   const within = new Uint8Array(5 + 16 + 3).fill(0xee);
   writeBlockHeader(within, 5, false, block);
   const header = golden.data.replaceAll(' ', '').slice(0, 32);
@@ -71,7 +71,7 @@ t.test('each kind of packet is read', (t) => {
     t.match(packet, {
       kind,
       session: 0x89abcdef,
-      version: 1,
+      version: 2,
       receiver: 7,
       counter: 0xf3456789,
     });

@@ -45,6 +45,8 @@ export class IncomingSession {
 
   constructor(
     private readonly options: IncomingSessionOptions,
+    /** The session's number. If this receiver asked for the object, the channel has another number. */
+    readonly session: number,
     channel: SecureChannel,
     readonly senderKey: Uint8Array,
     from: Address,
@@ -60,10 +62,6 @@ export class IncomingSession {
     this.stage = new AwaitingOffer({ options, output, senderKey, startedAtMs: nowMs });
   }
 
-  get session(): number {
-    return this.output.channel.session;
-  }
-
   get isOver(): boolean {
     return this.stage.isOver;
   }
@@ -76,6 +74,11 @@ export class IncomingSession {
   /** What was offered; undefined before the offer. */
   get info(): IncomingInfo | undefined {
     return this.stage.info;
+  }
+
+  /** Time at which something authentic last came from the sender. */
+  get heardAtMs(): TimeMs {
+    return this.lastReceivedAtMs;
   }
 
   get secureChannel(): SecureChannel {

@@ -1,10 +1,12 @@
 /** The sessions of a receiver by their numbers, the memory that they share, and which of them replaces another. */
 import type { Address } from '../../base/address.js';
 import type { TimeMs } from '../../base/machine.js';
-import type { SecureChannel } from '../../security/secure-channel.js';
+import type { ProvenChannel } from '../../security/secure-channel.js';
 import { MemoryBudget } from '../../transfer/partial-block.js';
 import { isEqualBytes, toHex } from '../../wire/byte-codec.js';
+import { askerNumber } from '../../wire/header.js';
 import type { Offer } from '../../wire/messages.js';
+
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import { commonAllocationBytes } from '../object-limits.js';
 import type { IncomingStatus } from '../receiver-events.js';
@@ -13,13 +15,9 @@ import type { SessionReceiverOptions } from '../receiver-options.js';
 import type { IncomingSessionOutputs } from './incoming-session.js';
 import { IncomingSession } from './incoming-session.js';
 
-/** How the sender of a session was reached. */
-export interface SessionOrigin {
-  readonly channel: SecureChannel;
-  readonly senderKey: Uint8Array;
+/** A channel to the sender of a session, and the sender's address. */
+export interface SessionOrigin extends ProvenChannel {
   readonly from: Address;
-  /** Round-trip time of the handshake; undefined if it could not be measured. */
-  readonly rttMs: number | undefined;
 }
 
 export class IncomingSessions {
@@ -66,10 +64,11 @@ export class IncomingSessions {
     this.byNumber.delete(number);
   }
 
-  create(nowMs: TimeMs, origin: SessionOrigin): IncomingSession {
+  /** @param number the number that the data of the session carry */
+  create(nowMs: TimeMs, number: number, origin: SessionOrigin): IncomingSession {
     if (this.byNumber.size >= 2 * this.maxSessions) this.forgetOldestSettled();
-    const session = this.build(nowMs, origin);
-    this.byNumber.set(session.session, session);
+    const session = this.build(nowMs, number, origin);
+    this.byNumber.set(number, session);
     return session;
   }
 
@@ -97,7 +96,8 @@ export class IncomingSessions {
 
   private build(
     nowMs: TimeMs,
-    { channel, senderKey, from, rttMs }: SessionOrigin,
+    number: number,
+    { channel, peerKey, from, rttMs }: SessionOrigin,
   ): IncomingSession {
     const { outputs, budget, options } = this;
     const { crypto, name, platform, maxObjectBytes = Infinity, maxEntries = Infinity } = options;
@@ -108,12 +108,13 @@ export class IncomingSessions {
         blockSizeBytes: options.blockSizeBytes ?? standardBlockSizeBytes,
         limits: { maxBytes: maxObjectBytes, maxEntries, allocationBytes },
         idleMs: options.idleMs ?? receiverLimits.idleMs,
-        allowsDeletion: options.mayDelete?.(senderKey) ?? false,
+        allowsDeletion: options.mayDelete?.(peerKey) ?? false,
         shareBytes: () => budget.limitBytes / Math.max(1, this.activeCount),
         ...outputs,
       },
+      number,
       channel,
-      senderKey,
+      peerKey,
       from,
       nowMs,
       rttMs,
@@ -123,13 +124,15 @@ export class IncomingSessions {
   /**
    * Makes sure that only one session at a time receives a given object. A new session of the same sender
    * replaces the old session at once, which therefore ends before the shell gets the new offer. A new session
-   * of another sender has to wait, and the old session gets a shorter idle timeout.
+   * of another sender has to wait, and the old session gets a shorter idle timeout. Sessions that this receiver
+   * asked for stay: it may ask several hosts for one object.
    * @param session gets this offer next
    */
   replaceOlder(nowMs: TimeMs, session: IncomingSession, offer: Offer): void {
     if (session.info !== undefined || offer.deletion === 'list') return;
     const manifestDigest = toHex(offer.manifestDigest);
     for (const other of this.byNumber.values()) {
+      if (other.secureChannel.receiver === askerNumber) continue;
       if (other === session || other.info?.manifestDigest !== manifestDigest) continue;
       if (isEqualBytes(other.senderKey, session.senderKey)) {
         other.fail(nowMs, 'replaced by a new session of the same sender');

@@ -347,6 +347,16 @@ export class Connections {
   }
 
   private sendHandshake(nowMs: TimeMs, member: SessionMember, which: 'first' | 'again'): void {
+    if (member.isAsker) {
+      // Only the asker can open a new channel. Its old one works again if just the network was interrupted.
+      const { messages, options } = this;
+      const isKnown = member.startedAtMs !== undefined;
+      options.outbox.sendMessage(
+        member,
+        isKnown ? messages.pollOf(member) : messages.offerTo(member),
+      );
+      return;
+    }
     // A receiver that sent a cookie and then fell silent might have restarted.
     const { requests, path } = member;
     if (member.handshake?.stage === 'open' && which === 'again') {
@@ -369,7 +379,7 @@ export class Connections {
   private sendOffer(nowMs: TimeMs, member: SessionMember, which: 'first' | 'again'): void {
     const { requests } = member;
     requests.noteAttempt(which);
-    if (requests.areExhausted) {
+    if (requests.areExhausted && !member.isAsker) {
       // The receiver might have restarted, or the handshake was corrupted.
       member.startOver();
       this.sendRequest(nowMs, member);

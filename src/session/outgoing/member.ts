@@ -1,12 +1,13 @@
 /** One receiver of a session, as the sender knows it: from the first request to the outcome. */
 import type { Address } from '../../base/address.js';
+import { formatAddress } from '../../base/address.js';
 import { assert } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
 import { DeletionNames } from '../../object/deletion-names.js';
 import type { CandidateAddresses } from '../../path/candidate-addresses.js';
 import { Path } from '../../path/path.js';
 import type { OutgoingHandshake } from '../../security/handshake.js';
-import type { SecureChannel } from '../../security/secure-channel.js';
+import type { ProvenChannel, SecureChannel } from '../../security/secure-channel.js';
 import { Demand } from '../../transfer/demand.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
@@ -54,6 +55,7 @@ export class SessionMember {
   private begunHandshake: OutgoingHandshake | undefined;
   private openChannel: SecureChannel | undefined;
   private trustedKey: Uint8Array | undefined;
+  private hasAsked = false;
   private restartWait: { sinceMs: TimeMs; readonly reason: string } | undefined;
   private versionSeen: number | undefined;
   private startedMs: TimeMs | undefined;
@@ -226,6 +228,32 @@ export class SessionMember {
     this.toldMs = Math.max(this.offeredMs, intervalMs);
   }
 
+  /** The receiver has begun this channel itself, and asked for the object. */
+  open(nowMs: TimeMs, { channel, peerKey, rttMs }: ProvenChannel): void {
+    this.hasAsked = true;
+    this.openChannel = channel;
+    this.trustedKey = peerKey;
+    this.stage = 'offered';
+    this.liveness.handleMessage(nowMs);
+    if (rttMs !== undefined) this.path.handleHandshakeRtt(nowMs, rttMs);
+  }
+
+  /**
+   * Whether the receiver began the channel. Only the receiver can begin another one: no handshake of the sender
+   * would reach it.
+   */
+  get isAsker(): boolean {
+    return this.hasAsked;
+  }
+
+  /** Whether this is the receiver that had the key and the address of an asker before. */
+  isSameAsker({ trustedKey, address, hasAsked }: SessionMember): boolean {
+    const own = this.trustedKey;
+    const isSameKey =
+      own !== undefined && trustedKey !== undefined && isEqualBytes(own, trustedKey);
+    return this.hasAsked && hasAsked && isSameKey && isSameAddress(this.address, address);
+  }
+
   // --- Taking part
 
   /** The receiver has accepted the offer. */
@@ -298,4 +326,8 @@ export class SessionMember {
     this.demand.handleStop(stoppedMs);
     if (this.restartWait !== undefined) this.restartWait.sinceMs += stoppedMs;
   }
+}
+
+function isSameAddress(a: Address, b: Address): boolean {
+  return formatAddress(a) === formatAddress(b);
 }

@@ -23,6 +23,7 @@ export function unreachedReason(name: string, mssBytes: number, unreachedMs: num
 /** Why a receiver fails from which nothing has arrived for this long. */
 export function silenceReason(member: SessionMember, silentMs: number, mssBytes: number): string {
   const seconds = silentMs / 1000;
+  if (member.isAsker) return `has not responded for ${seconds} s; it may ask again`;
   const refusal = member.addresses.describeRefusal(receiverProgram);
   if (member.deferral !== undefined) {
     return refusal === undefined

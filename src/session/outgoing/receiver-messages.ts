@@ -112,6 +112,9 @@ export class ReceiverMessages {
         return this.handleKept(nowMs, member, message);
       case 'extras':
         return this.handleExtras(nowMs, member, message);
+      case 'ask':
+        // The asker repeats what the offer answers. The offer is repeated as well.
+        return member.isAsker;
       default:
         return false;
     }
@@ -130,7 +133,8 @@ export class ReceiverMessages {
   }
 
   private handleRefuse(nowMs: TimeMs, member: SessionMember, refuse: Refuse): void {
-    if (refuse.isTemporary) {
+    // An asker that restarts asks again.
+    if (refuse.isTemporary && !member.isAsker) {
       this.defer(nowMs, member, refuse.reason);
       return;
     }

@@ -39,8 +39,9 @@ export class ReceiverOutcomes {
     return this.lastSettledAtMs;
   }
 
+  /** Whether every receiver has its outcome, and there was at least one. */
   get areSettled(): boolean {
-    return this.unsettledCount === 0;
+    return this.unsettledCount === 0 && this.options.members.length > 0;
   }
 
   /** The outcomes so far. */

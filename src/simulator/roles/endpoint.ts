@@ -1,14 +1,20 @@
 /**
- * A simulated host that sends and receives any number of objects at once on one port, and receives by P2MP-FTP
- * beside that. A host that is killed and started again sends its objects again and resumes what it receives.
+ * A simulated host that sends, receives, serves and asks for any number of objects at once on one port, and receives by
+ * P2MP-FTP beside that. A host that is killed and started again sends its objects again, asks again for what it does
+ * not have, and resumes what it receives.
  */
 import type { Machine } from '../../base/machine.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import type { ReceiverEvent } from '../../classic/receiver-events.js';
 import type { EndpointEvent } from '../../endpoint/endpoint.js';
 import { Endpoint } from '../../endpoint/endpoint.js';
 import { encodeManifest } from '../../object/manifest.js';
 import { MemorySource } from '../../object/memory-source.js';
 import type { MemoryStores } from '../../object/memory-store.js';
+import { AskListener } from '../../session/asks/ask-listener.js';
+import { Asker } from '../../session/asks/asker.js';
+import type { AskerEvent } from '../../session/asks/asker-events.js';
+import type { DriverHost } from '../../session/drivers/driver-host.js';
 import { SourceDriver } from '../../session/drivers/source-driver.js';
 import { StoreDriver } from '../../session/drivers/store-driver.js';
 import { SessionReceiver } from '../../session/receiver.js';
@@ -18,7 +24,8 @@ import type { SessionSenderEvent, SessionSenderResult } from '../../session/send
 import type { Role, SimulatedHost } from '../host.js';
 import { createSimulatedCrypto } from '../session-crypto.js';
 import { Simulation } from '../simulation.js';
-import { createManifestOfFiles } from './session-sender.js';
+import { type ServedObject, Serving } from './serving.js';
+import { createManifestOfFiles, simulatedGroup } from './session-sender.js';
 
 /** An object that a host sends in a session of its own. */
 export interface SimulatedObject {
@@ -28,12 +35,30 @@ export interface SimulatedObject {
   readonly to: readonly string[];
 }
 
+/** An object that a host asks another host for. */
+export interface SimulatedAsk {
+  /** The address of the host to ask. */
+  readonly of: string;
+  /** The object's name; undefined for the list of objects. */
+  readonly name?: string;
+  readonly atMs?: number;
+}
+
 export interface EndpointRoleOptions {
   /** The host's name, which also determines its key. */
   readonly name: string;
   /** What the host holds on its disk. */
   readonly stores: MemoryStores;
   readonly objects?: readonly SimulatedObject[];
+  /** What other hosts can ask for. */
+  readonly serves?: readonly ServedObject[];
+  /** @returns why a host with this key may not ask for anything */
+  readonly refuseAsker?: (askerKey: Uint8Array) => string | undefined;
+  /** @returns why not to take anything from a host with this key */
+  readonly refuseServer?: (serverKey: Uint8Array) => string | undefined;
+  readonly asks?: readonly SimulatedAsk[];
+  /** Whether the served objects are sent to a multicast group. */
+  readonly hasGroup?: boolean;
   /** Receives by P2MP-FTP on the same port. */
   readonly classic?: Role<ReceiverEvent>;
   readonly mssBytes?: number;
@@ -54,9 +79,15 @@ interface Sending {
 export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
   readonly received: IncomingResult[] = [];
   readonly sent: SentObject[] = [];
+  /** What came of the asks. */
+  readonly answers: AskerEvent[] = [];
+  serving: Serving | undefined;
+  listener: AskListener | undefined;
+  asker: Asker | undefined;
   /** Largest number of sessions that the host sent and received at the same moment. */
   readonly mostAtOnce = { sending: 0, receiving: 0 };
   private lives = 0;
+  private senderCount = 0;
   private receiver: SessionReceiver | undefined;
   private storeDriver: StoreDriver | undefined;
   private readonly sendings = new Map<SessionSender, Sending>();
@@ -89,16 +120,41 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
       const driver = new SourceDriver(MemorySource.of(object.content), driverHost);
       this.sendings.set(this.createSender(object), { label: object.label, driver });
     }
-    return new Endpoint({
+    const { refuseAsker = () => undefined } = this.options;
+    const listener = new AskListener({ crypto: this.cryptoFor('listener'), receiver, refuseAsker });
+    this.listener = listener;
+    this.asker = new Asker({
+      crypto: this.cryptoFor('asker'),
       receiver,
+      ...withoutUndefined({ mssBytes: this.options.mssBytes }),
+    });
+    const endpoint = new Endpoint({
+      receiver,
+      listener,
+      asker: this.asker,
       senders: [...this.sendings.keys()],
       ...(classic === undefined ? {} : { classic: classic.boot(host) }),
     });
+    this.serving = new Serving(this.options.serves ?? [], {
+      ...{ listener, endpoint },
+      get nowMs() {
+        return simulation.nowMs;
+      },
+      createSender: (object) => this.createServingSender(object, driverHost),
+      list: ({ name: served, content }) => ({
+        ...{ name: served, contentSizeBytes: content.length, root: undefined },
+        manifestDigest: this.cryptoFor('').hash(manifestOf(content)),
+      }),
+    });
+    for (const ask of this.options.asks ?? []) this.scheduleAsk(host, ask);
+    return endpoint;
   }
 
   handleEvent(event: EndpointEvent<ReceiverEvent>): void {
     if (event.role === 'classic') this.options.classic?.handleEvent(event.event);
     else if (event.role === 'receiver') this.handleReceiverEvent(event.event);
+    else if (event.role === 'listener') this.serving?.handleEvent(event.event);
+    else if (event.role === 'asker') this.handleAskerEvent(event.event);
     else this.handleSenderEvent(event.sender, event.event);
   }
 
@@ -122,7 +178,9 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
 
   private handleReceiverEvent(event: SessionReceiverEvent): void {
     this.storeDriver?.handleEvent(event);
+    const { simulation, options } = this;
     if (event.type === 'end') this.received.push(event.result);
+    else if (event.type === 'join') simulation.joinGroup(event.groupHost, options.name);
   }
 
   private handleSenderEvent(sender: SessionSender, event: SessionSenderEvent): void {
@@ -133,14 +191,46 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
     else if (event.type === 'done') this.sent.push({ label: sending.label, result: event.result });
   }
 
-  private createSender({ label, content, to }: SimulatedObject): SessionSender {
+  private handleAskerEvent(event: AskerEvent): void {
+    this.answers.push(event);
+    if (event.type !== 'identify') return;
+    const { refuseServer = () => undefined } = this.options;
+    this.asker?.trust(this.simulation.nowMs, event.ask, refuseServer(event.serverKey));
+  }
+
+  private scheduleAsk(host: SimulatedHost, { of, name, atMs = 0 }: SimulatedAsk): void {
+    const { simulation, asker, received } = this;
+    const hasIt = received.some(({ label, status }) => label === name && status === 'complete');
+    if (hasIt) return;
+    const server = { name: of, address: Simulation.address(of) };
+    host.at(Math.max(simulation.nowMs, atMs), () => {
+      asker?.ask(simulation.nowMs, { server, ...(name === undefined ? {} : { what: { name } }) });
+    });
+  }
+
+  private createServingSender({ name, content }: ServedObject, host: DriverHost): SessionSender {
+    const { options } = this;
+    const sender = this.createSender({ label: name, content }, options.hasGroup === true);
+    const source = MemorySource.of(content);
+    this.sendings.set(sender, { label: name, driver: new SourceDriver(source, host) });
+    return sender;
+  }
+
+  private createSender(
+    { label, content, to }: Omit<SimulatedObject, 'to'> & Partial<SimulatedObject>,
+    hasGroup = false,
+  ): SessionSender {
     const { mssBytes, blockSizeBytes } = this.options;
+    this.senderCount++;
     return new SessionSender({
-      receivers: to.map((name) => ({ name, address: Simulation.address(name) })),
+      ...(to === undefined
+        ? {}
+        : { receivers: to.map((name) => ({ name, address: Simulation.address(name) })) }),
+      ...(hasGroup ? { group: Simulation.address(simulatedGroup) } : {}),
       label,
-      manifest: encodeManifest(createManifestOfFiles(content.length, 1)),
+      manifest: manifestOf(content),
       contentSizeBytes: content.length,
-      crypto: this.cryptoFor(label),
+      crypto: this.cryptoFor(`${label} ${this.senderCount}`),
       ...(mssBytes === undefined ? {} : { mssBytes }),
       ...(blockSizeBytes === undefined ? {} : { blockSizeBytes }),
     });
@@ -153,4 +243,8 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
     const { random } = createSimulatedCrypto(simulation.seed, `${name} ${purpose} ${lives}`);
     return { ...createSimulatedCrypto(simulation.seed, name), random };
   }
+}
+
+function manifestOf(content: Uint8Array): Uint8Array {
+  return encodeManifest(createManifestOfFiles(content.length, 1));
 }

@@ -31,10 +31,10 @@ export class AwaitingOffer extends Stage {
   }
 
   /** Takes the first offer. The stage that follows checks it. */
-  takeOffer({ manifestDigest, label, contentSizeBytes, deletion }: Offer): Offered {
+  takeOffer({ session, manifestDigest, label, contentSizeBytes, deletion }: Offer): Offered {
     const { output, senderKey } = this.opening;
     const info = {
-      session: output.channel.session,
+      session,
       manifestDigest: toHex(manifestDigest),
       label,
       from: formatAddress(output.from),

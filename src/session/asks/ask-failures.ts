@@ -1,0 +1,23 @@
+/** Why an ask fails. */
+import { formatAddress } from '../../base/address.js';
+import { dataFramingBytes } from '../../wire/segment-size.js';
+import type { OutgoingAsk } from './outgoing-ask.js';
+
+/** Command that should be running on an asked host. */
+const serverProgram = 'p2mp serve';
+
+export function noAnswerReason(ask: OutgoingAsk, silentMs: number): string {
+  const seconds = silentMs / 1000;
+  if (ask.otherVersion !== undefined) {
+    return `uses protocol version ${ask.otherVersion}; install the same release on both sides`;
+  }
+  if (ask.deferredAtMs !== undefined) return `has put off the answer for ${seconds} s`;
+  if (ask.isHeard) return `has not responded for ${seconds} s`;
+  const { port } = ask.address;
+  return `no answer${ask.path.addresses.describe()} for ${seconds} s; is ${serverProgram} running there, and does a firewall let UDP port ${port} through?`;
+}
+
+export function narrowPathReason(ask: OutgoingAsk): string {
+  const sizeBytes = ask.mssBytes + dataFramingBytes;
+  return `the path to ${formatAddress(ask.address)} silently drops datagrams of ${sizeBytes} bytes, although small ones arrive`;
+}

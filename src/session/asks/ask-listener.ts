@@ -1,0 +1,288 @@
+/**
+ * The side that is asked (SESSIONS 7): answers the handshakes that receivers begin, tells the shell what they ask for,
+ * and hands the channel of each accepted receiver to a session's sender.
+ */
+import type { Address } from '../../base/address.js';
+import { formatAddress } from '../../base/address.js';
+import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
+import { Queue } from '../../base/queue.js';
+import type { SessionCrypto } from '../../security/crypto.js';
+import type { Proven } from '../../security/incoming-handshakes.js';
+import { IncomingHandshakes } from '../../security/incoming-handshakes.js';
+import type { List } from '../../wire/asks.js';
+import { toHex } from '../../wire/byte-codec.js';
+import { FaultLog } from '../../wire/faults.js';
+import type { ChannelPacket } from '../../wire/header.js';
+import { askerNumber, decodeSession, describeSession } from '../../wire/header.js';
+import type { Message } from '../../wire/messages.js';
+import { decodeMessage, encodeMessage } from '../../wire/messages.js';
+import type { SessionReceiver } from '../receiver.js';
+import type { SessionSender } from '../sender.js';
+import { TurnedAwayLog } from '../turned-away-log.js';
+import { AskedChannel } from './asked-channel.js';
+import type { AskListenerEvent, AskRefusalCause } from './listener-events.js';
+
+/** Options of an `AskListener`. */
+export interface AskListenerOptions {
+  /** Cryptographic functions that use this host's key. */
+  readonly crypto: SessionCrypto;
+  /**
+   * Decides by its public key whether a receiver may ask at all. Whoever may not learns nothing else.
+   * @returns the reason to refuse; undefined if the receiver may ask
+   */
+  readonly refuseAsker: (askerKey: Uint8Array) => string | undefined;
+  /** The session receiver on the same port, if any. Both then share one limit of handshakes. */
+  readonly receiver?: SessionReceiver;
+  /** Maximum number of channels; 1,024 by default. */
+  readonly maxChannels?: number;
+}
+
+export const askListenerLimits = {
+  channels: 1024,
+  /** A channel that has been silent for this long is forgotten, unless its receiver takes part in a session. */
+  silentMs: 30_000,
+  /** Interval between two searches for such channels. */
+  sweepMs: 5000,
+} as const;
+
+export class AskListener implements Machine<AskListenerEvent> {
+  private readonly handshakes: IncomingHandshakes;
+  private readonly ownsHandshakes: boolean;
+  /** By channel number; the one that was opened first comes first. */
+  private readonly channels = new Map<number, AskedChannel>();
+  private readonly transmits = new Queue<Transmit>();
+  private readonly events = new Queue<AskListenerEvent>();
+  private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
+  private readonly turnedAway = new TurnedAwayLog();
+  private isDraining = false;
+  private sweepAtMs: TimeMs = Infinity;
+
+  constructor(private readonly options: AskListenerOptions) {
+    const { crypto, receiver } = options;
+    this.ownsHandshakes = receiver === undefined;
+    this.handshakes =
+      receiver?.handshakes ??
+      new IncomingHandshakes(crypto, {
+        send: (to, bytes) => this.transmits.push({ to, bytes }),
+        countFault: (kind, from, bytes) => this.faults.add(kind, from, bytes),
+      });
+  }
+
+  /** Number of channels that are open. */
+  get channelCount(): number {
+    return this.channels.size;
+  }
+
+  /** Counts of bad datagrams since the start. */
+  get faultCounts() {
+    return this.faults.toCounts();
+  }
+
+  /** Refuses new receivers temporarily; those that were accepted continue. */
+  drain(): void {
+    this.isDraining = true;
+  }
+
+  /**
+   * Answers an `ask` event: the receiver takes part in the session of this sender, which offers it the object.
+   * @param name the receiver's name in events and results; by default its address
+   * @returns the receiver's number in the session; undefined if its channel is gone
+   * @throws P2mpError INVALID_ARGUMENT if the session has ended
+   */
+  accept(nowMs: TimeMs, channel: number, sender: SessionSender, name?: string): number | undefined {
+    const asked = this.channels.get(channel);
+    if (asked?.state !== 'asked') return undefined;
+    const { from: address } = asked;
+    const spec = { name: name ?? formatAddress(address), address };
+    const index = sender.join(nowMs, spec, asked.proven);
+    asked.handOver(sender, index);
+    return index;
+  }
+
+  /** Answers an `ask` or `list-request` event with a refusal. */
+  refuse(nowMs: TimeMs, channel: number, reason: string, isTemporary = false): void {
+    const asked = this.channels.get(channel);
+    if (asked === undefined || asked.sender !== undefined) return;
+    asked.heardAtMs = nowMs;
+    this.send(asked, asked.refuse({ kind: 'refuse', reason, isTemporary }));
+  }
+
+  /** Answers a `list-request` event with a page, as `fillPage` makes it. */
+  answerList(channel: number, list: List): void {
+    const asked = this.channels.get(channel);
+    if (asked?.takeListing(list.after) === true) this.send(asked, list);
+  }
+
+  /** Forgets the channels of a sender that is removed. */
+  removeSender(sender: SessionSender): void {
+    for (const [number, asked] of this.channels)
+      if (asked.sender === sender) this.channels.delete(number);
+  }
+
+  handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
+    const packet = decodeSession(bytes);
+    if (typeof packet === 'string') {
+      this.faults.add(packet, from, bytes);
+      return;
+    }
+    switch (packet.kind) {
+      case 'hello':
+        this.handshakes.handleHello(nowMs, packet, from, bytes);
+        break;
+      case 'open':
+        this.handshakes.handleOpen(nowMs, packet, from, bytes);
+        break;
+      case 'proof':
+        this.handleProof(nowMs, packet, from, bytes);
+        break;
+      case 'control':
+        this.handleControl(nowMs, packet, from, bytes);
+        break;
+      default:
+        this.faults.add('wrong-direction', from, bytes);
+    }
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    if (this.ownsHandshakes) this.handshakes.handleTimeout(nowMs);
+    if (nowMs < this.sweepAtMs) return;
+    for (const [number, asked] of this.channels) {
+      const isSilent = nowMs - asked.heardAtMs >= askListenerLimits.silentMs;
+      if (isSilent && !asked.isInSession) this.channels.delete(number);
+    }
+    this.sweepAtMs = this.channels.size === 0 ? Infinity : nowMs + askListenerLimits.sweepMs;
+  }
+
+  pollTransmit(): Transmit | undefined {
+    return this.transmits.shift();
+  }
+
+  pollTimeout(): TimeMs | undefined {
+    const handshakesAtMs = this.ownsHandshakes ? this.handshakes.pollTimeout() : Infinity;
+    const atMs = Math.min(this.sweepAtMs, handshakesAtMs);
+    return atMs === Infinity ? undefined : atMs;
+  }
+
+  pollEvent(): AskListenerEvent | undefined {
+    return this.events.shift();
+  }
+
+  // --- Handshakes
+
+  private handleProof(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array) {
+    const proven = this.handshakes.handleProof(nowMs, packet, from, bytes);
+    if (proven === undefined) return;
+    const rejection = this.rejectionOf(packet, proven);
+    if (rejection !== undefined) {
+      this.faults.add(rejection.cause === 'no-room' ? 'no-room' : 'untrusted', from, bytes);
+      this.reject(nowMs, packet, from, proven, rejection);
+    } else if (this.channels.has(packet.session)) {
+      // The number was drawn at random, so somebody has copied it.
+      this.faults.add('bad-handshake', from, bytes);
+    } else {
+      this.channels.set(packet.session, new AskedChannel(nowMs, from, proven));
+      this.sweepAtMs = Math.min(this.sweepAtMs, nowMs + askListenerLimits.sweepMs);
+    }
+  }
+
+  private rejectionOf(
+    { receiver }: ChannelPacket,
+    { peerKey }: Proven,
+  ): { readonly cause: AskRefusalCause; readonly reason: string } | undefined {
+    const { maxChannels = askListenerLimits.channels } = this.options;
+    const distrust = this.options.refuseAsker(peerKey);
+    if (distrust !== undefined) return { cause: 'untrusted', reason: distrust };
+    if (receiver !== askerNumber) return { cause: 'untrusted', reason: 'receives nothing' };
+    if (this.isDraining) return { cause: 'no-room', reason: 'is shutting down' };
+    if (this.channels.size >= maxChannels && !this.forgetIdle())
+      return { cause: 'no-room', reason: `busy with ${maxChannels} receivers; ask again later` };
+    return undefined;
+  }
+
+  private reject(
+    nowMs: TimeMs,
+    packet: ChannelPacket,
+    from: Address,
+    { channel, peerKey: askerKey }: Proven,
+    { cause, reason }: { readonly cause: AskRefusalCause; readonly reason: string },
+  ): void {
+    const isTemporary = cause === 'no-room';
+    const refusal = encodeMessage({ kind: 'refuse', reason, isTemporary });
+    this.handshakes.refuse(nowMs, packet, from, channel.seal(refusal));
+    if (this.isDraining && isTemporary) return;
+    const report = this.turnedAway.take(nowMs, from.host, toHex(askerKey));
+    if (report === undefined) return;
+    const { host, port } = from;
+    this.events.push({
+      type: 'asker-turned-away',
+      ...{ cause, from: { host, port }, askerKey, reason },
+      ...report,
+    });
+  }
+
+  /** Forgets the oldest channel on which nothing is going on. */
+  private forgetIdle(): boolean {
+    for (const [number, asked] of this.channels) {
+      if (asked.isInSession || asked.state === 'asked') continue;
+      return this.channels.delete(number);
+    }
+    return false;
+  }
+
+  // --- Channels
+
+  private handleControl(
+    nowMs: TimeMs,
+    packet: ChannelPacket,
+    from: Address,
+    bytes: Uint8Array,
+  ): void {
+    const asked = packet.receiver === askerNumber ? this.channels.get(packet.session) : undefined;
+    if (asked === undefined) {
+      this.faults.add('no-session', from, bytes);
+      return;
+    }
+    if (asked.sender !== undefined) {
+      asked.heardAtMs = nowMs;
+      asked.sender.handleDatagram(nowMs, from, bytes);
+      return;
+    }
+    const opened = asked.proven.channel.open(packet);
+    if (typeof opened === 'string') {
+      this.faults.add(opened, from, bytes);
+      return;
+    }
+    asked.heardAtMs = nowMs;
+    asked.from = from;
+    const message = decodeMessage(opened);
+    if (message === undefined || !this.handleMessage(packet.session, asked, message))
+      this.faults.add('bad-message', from, bytes);
+  }
+
+  /** @returns false if messages of this kind are not for this side */
+  private handleMessage(channel: number, asked: AskedChannel, message: Message): boolean {
+    if (message.kind !== 'ask' && message.kind !== 'list-request') return false;
+    if (asked.refusal !== undefined) {
+      this.send(asked, asked.refusal);
+      return true;
+    }
+    const { host, port } = asked.from;
+    const asker = { channel, from: { host, port }, askerKey: asked.proven.peerKey };
+    if (message.kind === 'list-request') {
+      const { after } = message;
+      if (asked.beginListing(after)) this.events.push({ type: 'list-request', ...asker, after });
+      else this.send(asked, { kind: 'preparing' });
+    } else if (asked.ask()) {
+      const { kind: _, mssBytes, ...what } = message;
+      this.events.push({ type: 'ask', ...asker, what, mssBytes });
+    } else {
+      this.send(asked, { kind: 'preparing' });
+    }
+    return true;
+  }
+
+  private send({ from: to, proven }: AskedChannel, message: Message): void {
+    const { channel } = proven;
+    if (!channel.isSpent) this.transmits.push({ to, bytes: channel.seal(encodeMessage(message)) });
+  }
+}

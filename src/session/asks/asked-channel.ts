@@ -1,0 +1,84 @@
+/** A channel that a receiver began, from its proof until a session takes it over. */
+import type { Address } from '../../base/address.js';
+import { assert } from '../../base/assert.js';
+import type { TimeMs } from '../../base/machine.js';
+import type { ProvenChannel } from '../../security/secure-channel.js';
+import type { Refuse } from '../../wire/messages.js';
+import type { SessionSender } from '../sender.js';
+
+type AskedState =
+  /** No object has been asked for yet. */
+  | 'open'
+  /** The shell decides about the ask. */
+  | 'asked'
+  | 'refused'
+  /** The receiver takes part in a session. */
+  | 'accepted';
+
+export class AskedChannel {
+  private current: AskedState = 'open';
+  private refused: Refuse | undefined;
+  private takenBy: { readonly sender: SessionSender; readonly index: number } | undefined;
+  /** What the shell is listing, if anything. */
+  private listing: string | undefined;
+
+  constructor(
+    /** Time at which something authentic last arrived. */
+    public heardAtMs: TimeMs,
+    /** The receiver's address. */
+    public from: Address,
+    readonly proven: ProvenChannel,
+  ) {}
+
+  get state(): AskedState {
+    return this.current;
+  }
+
+  /** The answer to everything else that is asked on this channel. */
+  get refusal(): Refuse | undefined {
+    return this.refused;
+  }
+
+  get sender(): SessionSender | undefined {
+    return this.takenBy?.sender;
+  }
+
+  /** Whether the receiver takes part in a session and has no outcome yet. */
+  get isInSession(): boolean {
+    const { takenBy } = this;
+    return takenBy !== undefined && takenBy.sender.peers[takenBy.index]?.isSettled === false;
+  }
+
+  /** The receiver asks for an object. @returns whether the shell does not know of it yet */
+  ask(): boolean {
+    if (this.current !== 'open') return false;
+    this.current = 'asked';
+    return true;
+  }
+
+  /** The receiver asks for a page. @returns whether the shell is not listing it already */
+  beginListing(after: string): boolean {
+    if (this.listing !== undefined) return false;
+    this.listing = after;
+    return true;
+  }
+
+  /** The shell has listed a page. @returns whether it is the one that was asked for */
+  takeListing(after: string): boolean {
+    if (this.listing !== after) return false;
+    this.listing = undefined;
+    return true;
+  }
+
+  refuse(refusal: Refuse): Refuse {
+    this.current = 'refused';
+    this.refused = refusal;
+    return refusal;
+  }
+
+  handOver(sender: SessionSender, index: number): void {
+    assert(this.current === 'asked', 'an ask that waits for its answer');
+    this.current = 'accepted';
+    this.takenBy = { sender, index };
+  }
+}

@@ -1,0 +1,32 @@
+/** The events of the side that asks. */
+import type { OtherAddressEvent } from '../../path/candidate-addresses.js';
+import type { List } from '../../wire/asks.js';
+import type { FaultEvent } from '../../wire/faults.js';
+
+/** Which ask an event is about. */
+interface AskInfo {
+  readonly ask: number;
+  /** The name of the asked host. */
+  readonly server: string;
+}
+
+/** Events that an `Asker` reports. */
+export type AskerEvent =
+  /** The asked host has shown its key. Call `trust` to accept or refuse the key. */
+  | (AskInfo & { readonly type: 'identify'; readonly serverKey: Uint8Array })
+  /** The asked host offers an object. The session receiver reports what becomes of the session with this number. */
+  | (AskInfo & { readonly type: 'answered'; readonly session: number })
+  /** A page of the list that was asked for. The ask is over with the last page. */
+  | (AskInfo & { readonly type: 'page'; readonly page: List })
+  /** The asked host cannot serve the object yet. The asker goes on asking until the liveness timeout passes. */
+  | (AskInfo & { readonly type: 'deferred'; readonly reason: string })
+  /** The asked host has been silent for a while. The asker begins a new handshake, beside the session if there is one. */
+  | (AskInfo & { readonly type: 'silent' })
+  /** The asked host has refused. The ask is over. */
+  | (AskInfo & { readonly type: 'refused'; readonly reason: string })
+  /** The asked host was not reached, or not understood. The ask is over. */
+  | (AskInfo & { readonly type: 'failed'; readonly reason: string })
+  /** The session that answered has its outcome, which the session receiver has reported. The ask is over. */
+  | (AskInfo & { readonly type: 'ended' })
+  | OtherAddressEvent
+  | FaultEvent;

@@ -1,0 +1,451 @@
+/**
+ * The side that asks (SESSIONS 7): begins handshakes with hosts that serve objects, asks for objects and lists, and
+ * hands the offers to the session receiver of the same port. It asks again if the asked host falls silent.
+ */
+import type { Address } from '../../base/address.js';
+import { P2mpError } from '../../base/errors.js';
+import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
+import { stoppedTimeMs } from '../../base/machine.js';
+import { Queue } from '../../base/queue.js';
+import { otherAddressEvent } from '../../path/candidate-addresses.js';
+import type { SessionCrypto } from '../../security/crypto.js';
+import { maxOpenCopies, narrowPathAnswers } from '../../security/handshake.js';
+import type { SecureChannel } from '../../security/secure-channel.js';
+import { retryTiming, sessionDefaults } from '../../transfer/config.js';
+import { isAskableName } from '../../wire/asks.js';
+import type { FaultKind } from '../../wire/faults.js';
+import { FaultLog } from '../../wire/faults.js';
+import type { ChannelPacket } from '../../wire/header.js';
+import { askerNumber, decodeSession, describeSession } from '../../wire/header.js';
+import type { Message, Offer } from '../../wire/messages.js';
+import { decodeMessage, encodeMessage } from '../../wire/messages.js';
+import type { SessionReceiver } from '../receiver.js';
+import { narrowPathReason, noAnswerReason } from './ask-failures.js';
+import type { AskerEvent } from './asker-events.js';
+import type { AskSpec } from './outgoing-ask.js';
+import { OutgoingAsk } from './outgoing-ask.js';
+
+/** Options of an `Asker`. */
+export interface AskerOptions {
+  /** Cryptographic functions that use this host's key. */
+  readonly crypto: SessionCrypto;
+  /** Receives the objects. It must be on the same port. */
+  readonly receiver: SessionReceiver;
+  /** Content bytes per datagram that the paths are expected to carry; 1400 by default. */
+  readonly mssBytes?: number;
+  /** An ask without a session fails if the asked host is silent for this long. */
+  readonly livenessTimeoutMs?: number;
+}
+
+/** The asked host counts as silent after this time without a message, or after a few report intervals. */
+const silentAfterMs = 5000;
+const silentReports = 4;
+
+/** How often the asker looks at the sessions that answered. */
+const lookMs = 1000;
+
+/** Maximum retry interval, as a fraction of the liveness timeout. */
+const waitShare = 1 / 6;
+
+export class Asker implements Machine<AskerEvent> {
+  private readonly asks = new Map<number, OutgoingAsk>();
+  private readonly transmits = new Queue<Transmit>();
+  private readonly events = new Queue<AskerEvent>();
+  private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
+  private readonly livenessTimeoutMs: number;
+  private nextId = 0;
+  private lookAtMs: TimeMs = Infinity;
+
+  constructor(private readonly options: AskerOptions) {
+    this.livenessTimeoutMs = options.livenessTimeoutMs ?? sessionDefaults.livenessTimeoutMs;
+  }
+
+  /** Number of asks that are not over. */
+  get askCount(): number {
+    return this.asks.size;
+  }
+
+  /** Counts of bad datagrams since the start. */
+  get faultCounts() {
+    return this.faults.toCounts();
+  }
+
+  /**
+   * Asks a host for an object or for the list of its objects.
+   * @returns the number of the ask in events
+   * @throws P2mpError INVALID_ARGUMENT if nothing names the object, or its name is too long
+   */
+  ask(nowMs: TimeMs, spec: AskSpec): number {
+    const { what } = spec;
+    if (what !== undefined) {
+      const { name = '', root, manifestDigest } = what;
+      const isNamed =
+        isAskableName(name) || (name === '' && (root ?? manifestDigest) !== undefined);
+      if (!isNamed)
+        throw new P2mpError('INVALID_ARGUMENT', `no object can have the name "${name}"`);
+    }
+    const ask = new OutgoingAsk(
+      this.nextId++,
+      spec,
+      nowMs,
+      this.options.mssBytes ?? sessionDefaults.mssBytes,
+    );
+    this.asks.set(ask.id, ask);
+    this.sendRequest(nowMs, ask, 'first');
+    return ask.id;
+  }
+
+  /** Answers an `identify` event: trusts the asked host, or ends the ask with `refusal` as the reason. */
+  trust(nowMs: TimeMs, id: number, refusal?: string): void {
+    const ask = this.asks.get(id);
+    if (ask?.stage !== 'identifying') return;
+    if (refusal === undefined) {
+      // While the user was prompted, the asked host had nothing to answer.
+      ask.heardAtMs = nowMs;
+      this.prove(nowMs, ask);
+    } else {
+      this.fail(nowMs, ask, refusal);
+    }
+  }
+
+  /** Ends an ask, and the session that answered it. What has arrived is kept. */
+  cancel(nowMs: TimeMs, id: number, reason: string): void {
+    const ask = this.asks.get(id);
+    if (ask === undefined) return;
+    this.asks.delete(id);
+    if (ask.session !== undefined) this.options.receiver.find(ask.session)?.fail(nowMs, reason);
+  }
+
+  /** Whether this is the number of a channel that this asker began. */
+  knows(channelNumber: number): boolean {
+    return this.find(channelNumber) !== undefined;
+  }
+
+  handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
+    const packet = decodeSession(bytes);
+    if (typeof packet === 'string') {
+      this.faults.add(packet, from, bytes);
+      return;
+    }
+    const { kind } = packet;
+    if (kind !== 'cookie' && kind !== 'reply' && kind !== 'control') {
+      this.faults.add('wrong-direction', from, bytes);
+      return;
+    }
+    const ask = packet.receiver === askerNumber ? this.find(packet.session) : undefined;
+    const fault =
+      ask === undefined
+        ? 'no-session'
+        : kind === 'control'
+          ? this.handleControl(nowMs, ask, packet, from)
+          : this.handleHandshake(nowMs, ask, packet, from);
+    if (fault !== undefined) this.faults.add(fault, from, bytes);
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    const stoppedMs = stoppedTimeMs(nowMs, this.pollTimeout() ?? nowMs);
+    for (const ask of this.asks.values()) {
+      ask.heardAtMs += stoppedMs;
+      if (ask.session !== undefined) this.lookAtSession(nowMs, ask, ask.session);
+      if (this.asks.has(ask.id) && ask.requests.atMs <= nowMs) this.handleDue(nowMs, ask);
+    }
+    const isAnySession = [...this.asks.values()].some(({ session }) => session !== undefined);
+    this.lookAtMs = isAnySession ? nowMs + lookMs : Infinity;
+  }
+
+  pollTransmit(): Transmit | undefined {
+    return this.transmits.shift();
+  }
+
+  pollTimeout(): TimeMs | undefined {
+    let earliestMs = this.lookAtMs;
+    for (const { requests } of this.asks.values()) earliestMs = Math.min(earliestMs, requests.atMs);
+    return earliestMs === Infinity ? undefined : earliestMs;
+  }
+
+  pollEvent(): AskerEvent | undefined {
+    return this.events.shift();
+  }
+
+  private find(channelNumber: number): OutgoingAsk | undefined {
+    for (const ask of this.asks.values())
+      if (ask.channelNumbers.includes(channelNumber)) return ask;
+    return undefined;
+  }
+
+  // --- Requests
+
+  private get maxWaitMs(): number {
+    return Math.min(retryTiming.maxMs, this.livenessTimeoutMs * waitShare);
+  }
+
+  private handleDue(nowMs: TimeMs, ask: OutgoingAsk): void {
+    const sinceMs = Math.min(ask.heardAtMs, ask.deferredAtMs ?? Infinity);
+    if (ask.session === undefined && nowMs - sinceMs >= this.livenessTimeoutMs)
+      this.fail(nowMs, ask, noAnswerReason(ask, this.livenessTimeoutMs));
+    else this.sendRequest(nowMs, ask, 'again');
+  }
+
+  private sendRequest(nowMs: TimeMs, ask: OutgoingAsk, which: 'first' | 'again'): void {
+    ask.requests.scheduleRepetition(nowMs, which, this.maxWaitMs);
+    if (ask.stage === 'connecting') this.sendHandshake(nowMs, ask, which);
+    else if (ask.stage === 'asking') this.sendQuestion(nowMs, ask, which);
+  }
+
+  private sendHandshake(nowMs: TimeMs, ask: OutgoingAsk, which: 'first' | 'again'): void {
+    const { requests, path } = ask;
+    if (ask.handshake?.stage === 'open' && which === 'again') {
+      requests.noteAttempt(which);
+      if (requests.areExhausted) ask.handshake = undefined;
+    }
+    requests.noteSent(nowMs, which === 'again' && ask.handshake !== undefined);
+    if (ask.handshake === undefined) ask.beginHandshake(this.options.crypto);
+    path.addresses.noteAttempt();
+    for (const bytes of ask.handshake?.nextDatagrams() ?? []) this.send(ask, bytes);
+  }
+
+  private sendQuestion(nowMs: TimeMs, ask: OutgoingAsk, which: 'first' | 'again'): void {
+    const { requests, handshake, isHeard } = ask;
+    requests.noteAttempt(which);
+    if (requests.areExhausted && !isHeard) {
+      // The asked host might have restarted, or the handshake was corrupted.
+      ask.beginHandshake(this.options.crypto);
+      this.sendRequest(nowMs, ask, 'first');
+      return;
+    }
+    const channel = handshake?.channel;
+    if (channel === undefined) return;
+    // Sends more copies with each repetition, because a flooded host answers only some of them.
+    const copies = isHeard ? 1 : Math.min(2 ** (requests.attemptCount - 1), maxOpenCopies);
+    for (let i = 0; i < copies; i++) {
+      if (!isHeard && handshake?.datagram !== undefined) this.send(ask, handshake.datagram);
+      this.sendMessage(ask, channel, ask.question);
+    }
+  }
+
+  private sendMessage(ask: OutgoingAsk, channel: SecureChannel, message: Message): void {
+    if (!channel.isSpent) this.send(ask, channel.seal(encodeMessage(message)));
+  }
+
+  private send({ path }: OutgoingAsk, bytes: Uint8Array): void {
+    this.transmits.push(path.carry({ to: path.address, bytes }));
+  }
+
+  // --- Handshakes
+
+  /** @returns the fault to count, if there is one */
+  private handleHandshake(
+    nowMs: TimeMs,
+    ask: OutgoingAsk,
+    packet: ChannelPacket,
+    from: Address,
+  ): FaultKind | undefined {
+    const { handshake, requests, path } = ask;
+    if (ask.stage !== 'connecting' || handshake === undefined) return undefined;
+    const outcome = handshake.handle(packet);
+    if (outcome === 'other-version') {
+      ask.otherVersion = packet.version;
+      return outcome;
+    }
+    if (outcome === 'bad-handshake') {
+      // The answer might be forged, so it only restarts the handshake.
+      ask.handshake = undefined;
+      return outcome;
+    }
+    if (outcome === 'late') return undefined;
+    if (path.addresses.noteAnswer(from))
+      this.events.push(otherAddressEvent(ask.name, path.addresses));
+    if (outcome === 'small-only') {
+      this.handleSmallAnswer(nowMs, ask, handshake.smallAnswers);
+      return undefined;
+    }
+    if (requests.sentAtMs !== undefined) ask.noteRtt(nowMs - requests.sentAtMs);
+    if (handshake.stage !== 'trust') this.sendRequest(nowMs, ask, 'first');
+    else if (ask.identify()) this.prove(nowMs, ask);
+    else this.emit(ask, { type: 'identify', serverKey: ask.shownKey });
+    return undefined;
+  }
+
+  /** The host is reachable. If the path does not carry the larger hello, the asker tries a smaller size. */
+  private handleSmallAnswer(nowMs: TimeMs, ask: OutgoingAsk, smallAnswers: number): void {
+    ask.requests.scheduleAt(nowMs + retryTiming.firstMs);
+    if (smallAnswers < narrowPathAnswers.suspected) return;
+    if (ask.narrow()) this.sendRequest(nowMs, ask, 'first');
+    else this.fail(nowMs, ask, narrowPathReason(ask));
+  }
+
+  private prove(nowMs: TimeMs, ask: OutgoingAsk): void {
+    ask.prove();
+    this.sendRequest(nowMs, ask, 'first');
+  }
+
+  // --- Answers
+
+  /** @returns the fault to count, if there is one */
+  private handleControl(
+    nowMs: TimeMs,
+    ask: OutgoingAsk,
+    packet: ChannelPacket,
+    from: Address,
+  ): FaultKind | undefined {
+    const isOfSession = packet.session === ask.channel?.session;
+    const channel = isOfSession ? ask.channel : ask.handshake?.channel;
+    if (channel === undefined) return 'no-session';
+    const opened = channel.open(packet);
+    if (typeof opened === 'string') return opened;
+    const message = decodeMessage(opened);
+    if (message === undefined) return 'bad-message';
+    ask.heardAtMs = nowMs;
+    const isGood =
+      isOfSession && ask.session !== undefined
+        ? this.handleSessionMessage(nowMs, ask, ask.session, from, message)
+        : this.handleAnswer(nowMs, ask, channel, from, message);
+    return isGood ? undefined : 'bad-message';
+  }
+
+  private handleSessionMessage(
+    nowMs: TimeMs,
+    ask: OutgoingAsk,
+    session: number,
+    from: Address,
+    message: Message,
+  ): boolean {
+    // The old channel works again.
+    if (ask.stage !== 'answered') {
+      ask.dropHandshake();
+      ask.requests.stop();
+    }
+    // It was delayed on the way.
+    if (message.kind === 'preparing') return true;
+    const { receiver } = this.options;
+    if (message.kind === 'offer' && message.session !== session) return false;
+    const isGood = receiver.deliver(nowMs, session, from, this.adapt(ask, message));
+    if (receiver.find(session) === undefined) this.end(ask);
+    return isGood;
+  }
+
+  /** @returns false if the message does not answer an ask */
+  private handleAnswer(
+    nowMs: TimeMs,
+    ask: OutgoingAsk,
+    channel: SecureChannel,
+    from: Address,
+    message: Message,
+  ): boolean {
+    ask.isHeard = true;
+    switch (message.kind) {
+      case 'offer':
+        if (ask.spec.what === undefined) return false;
+        this.takeOffer(nowMs, ask, channel, from, message);
+        return true;
+      case 'refuse':
+        if (message.isTemporary) this.defer(nowMs, ask, message.reason);
+        else this.endRefused(nowMs, ask, message.reason);
+        return true;
+      case 'preparing':
+        ask.requests.noteAttempt('first');
+        return true;
+      case 'list':
+        if (ask.spec.what !== undefined) return false;
+        if (message.after !== ask.after) return true;
+        this.emit(ask, { type: 'page', page: message });
+        ask.after = message.objects.at(-1)?.name ?? '';
+        if (message.isLast) this.asks.delete(ask.id);
+        else this.sendRequest(nowMs, ask, 'first');
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  private takeOffer(
+    nowMs: TimeMs,
+    ask: OutgoingAsk,
+    channel: SecureChannel,
+    from: Address,
+    offer: Offer,
+  ): void {
+    const { receiver } = this.options;
+    const { session: older, serverKey: peerKey, rttMs } = ask;
+    const isAgain = older === offer.session;
+    // Beside the sessions with an outcome, because the asked host might never confirm that.
+    if (older !== undefined && !isAgain)
+      receiver.abandon(nowMs, older, 'replaced: the sender has begun a new session');
+    const origin = { channel, peerKey, rttMs, from };
+    // Before the session reports its offer.
+    if (!isAgain) this.emit(ask, { type: 'answered', session: offer.session });
+    ask.take(offer.session, offer.reportIntervalMs);
+    const refusal = receiver.takeOffer(nowMs, origin, this.adapt(ask, offer) as Offer, isAgain);
+    if (refusal !== undefined) {
+      this.sendMessage(ask, channel, { kind: 'refuse', reason: refusal, isTemporary: false });
+      this.asks.delete(ask.id);
+      this.emit(ask, { type: 'failed', reason: refusal });
+    }
+    this.lookAtMs = Math.min(this.lookAtMs, nowMs + lookMs);
+  }
+
+  /** Whoever asks decides what happens to existing files, and nothing is deleted. */
+  private adapt({ spec }: OutgoingAsk, message: Message): Message {
+    if (message.kind !== 'offer') return message;
+    return { ...message, existing: spec.existing ?? 'update', deletion: 'none' };
+  }
+
+  /** The asked host asks to try again later. */
+  private defer(nowMs: TimeMs, ask: OutgoingAsk, reason: string): void {
+    if (ask.deferredAtMs === undefined) {
+      ask.deferredAtMs = nowMs;
+      this.emit(ask, { type: 'deferred', reason });
+    }
+    ask.handshake = undefined;
+    ask.stage = 'connecting';
+    ask.requests.scheduleRarely(nowMs);
+  }
+
+  // --- Sessions
+
+  private lookAtSession(nowMs: TimeMs, ask: OutgoingAsk, number: number): void {
+    const session = this.options.receiver.find(number);
+    if (session === undefined) {
+      this.end(ask);
+      return;
+    }
+    if (session.isSettled || ask.stage !== 'answered') return;
+    const silentMs = Math.max(silentAfterMs, silentReports * ask.reportIntervalMs);
+    const isSilent = nowMs - Math.max(ask.heardAtMs, session.heardAtMs) >= silentMs;
+    if (!isSilent && ask.channel?.isSpent !== true) return;
+    if (isSilent) this.emit(ask, { type: 'silent' });
+    ask.beginHandshake(this.options.crypto);
+    this.sendRequest(nowMs, ask, 'first');
+  }
+
+  // --- Ends
+
+  private end(ask: OutgoingAsk): void {
+    this.asks.delete(ask.id);
+    this.emit(ask, { type: 'ended' });
+  }
+
+  private endRefused(nowMs: TimeMs, ask: OutgoingAsk, reason: string): void {
+    this.conclude(nowMs, ask, reason);
+    this.emit(ask, { type: 'refused', reason });
+  }
+
+  private fail(nowMs: TimeMs, ask: OutgoingAsk, reason: string): void {
+    this.conclude(nowMs, ask, reason);
+    this.emit(ask, { type: 'failed', reason });
+  }
+
+  private conclude(nowMs: TimeMs, ask: OutgoingAsk, reason: string): void {
+    this.asks.delete(ask.id);
+    if (ask.session !== undefined) this.options.receiver.abandon(nowMs, ask.session, reason);
+  }
+
+  private emit({ id: ask, name: server }: OutgoingAsk, event: UnnamedEvent): void {
+    this.events.push({ ...event, ask, server });
+  }
+}
+
+type WithoutAsk<Event> = Event extends { readonly ask: number }
+  ? Omit<Event, 'ask' | 'server'>
+  : never;
+type UnnamedEvent = WithoutAsk<AskerEvent>;

@@ -1,0 +1,37 @@
+/** The events of the side that is asked. */
+import type { Address } from '../../base/address.js';
+import type { AskedObject } from '../../wire/asks.js';
+import type { FaultEvent } from '../../wire/faults.js';
+
+export type AskRefusalCause = 'untrusted' | 'no-room';
+
+/** A receiver that asks, and has proven its key. */
+interface AskerInfo {
+  /** The number of its channel, by which the shell answers. */
+  readonly channel: number;
+  readonly from: Address;
+  readonly askerKey: Uint8Array;
+}
+
+/** Events that an `AskListener` reports, and requests to its shell. */
+export type AskListenerEvent =
+  /** A receiver asks for an object. Call `accept` or `refuse`; meanwhile the receiver waits. */
+  | (AskerInfo & {
+      readonly type: 'ask';
+      readonly what: AskedObject;
+      /** The largest MSS that the path from the receiver is known to carry. */
+      readonly mssBytes: number;
+    })
+  /** A receiver asks for the page of the list that begins after this name. Call `answerList` or `refuse`. */
+  | (AskerInfo & { readonly type: 'list-request'; readonly after: string })
+  /** A receiver that may not ask, or for which there is no room. `TurnedAwayLog` limits the number of these events. */
+  | {
+      readonly type: 'asker-turned-away';
+      readonly cause: AskRefusalCause;
+      readonly from: Address;
+      readonly askerKey: Uint8Array;
+      readonly reason: string;
+      /** Number of refusals without an event since the previous event of this type. */
+      readonly unreported: number;
+    }
+  | FaultEvent;

@@ -1,0 +1,191 @@
+/** One ask, as the asker knows it: whom it asks, for what, and how far it has come. */
+import type { Address } from '../../base/address.js';
+import { assert } from '../../base/assert.js';
+import type { TimeMs } from '../../base/machine.js';
+import { readUint32 } from '../../base/network-order.js';
+import { Path } from '../../path/path.js';
+import type { SessionCrypto } from '../../security/crypto.js';
+import { OutgoingHandshake } from '../../security/handshake.js';
+import type { SecureChannel } from '../../security/secure-channel.js';
+import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
+import type { AskedObject } from '../../wire/asks.js';
+import { isEqualBytes } from '../../wire/byte-codec.js';
+import { askerNumber } from '../../wire/header.js';
+import type { ExistingFiles, Message } from '../../wire/messages.js';
+import { dataFramingBytes } from '../../wire/segment-size.js';
+import { Requests } from '../outgoing/requests.js';
+
+/** Whom to ask, and for what. */
+export interface AskSpec {
+  /** The host to ask: its name in events, and its addresses. */
+  readonly server: ReceiverSpec;
+  /** The object; undefined for the list of all objects. */
+  readonly what?: Partial<AskedObject>;
+  /** What happens to existing files; `update` by default. */
+  readonly existing?: ExistingFiles;
+}
+
+export type AskStage =
+  | 'connecting'
+  /** The shell decides whether to trust the key of the asked host. */
+  | 'identifying'
+  /** The channel is open, and the ask waits for its answer. */
+  | 'asking'
+  /** A session has begun. */
+  | 'answered';
+
+/** MSS values to try one after another, if larger datagrams do not arrive. */
+const smallerMssBytes = [1200, 508];
+
+export class OutgoingAsk {
+  readonly path: Path;
+  readonly requests = new Requests();
+  stage: AskStage = 'connecting';
+  /** Time at which something authentic last arrived, or at which the ask began. */
+  heardAtMs: TimeMs;
+  /** Undefined unless a handshake is in progress. */
+  handshake: OutgoingHandshake | undefined;
+  /** Whether the asked host has answered on the channel of this handshake. */
+  isHeard = false;
+  /** Version field of an answer that uses another protocol version. Such an answer is not authenticated. */
+  otherVersion: number | undefined;
+  /** Since when the asked host has asked to wait. */
+  deferredAtMs: TimeMs | undefined;
+  /** Where the next page of the list begins. */
+  after = '';
+  private handshakeNumber = 0;
+  private used: SecureChannel | undefined;
+  private sessionNumber: number | undefined;
+  private trustedKey: Uint8Array | undefined;
+  private offeredIntervalMs = 0;
+  private roundTripMs: number | undefined;
+
+  constructor(
+    readonly id: number,
+    readonly spec: AskSpec,
+    nowMs: TimeMs,
+    public mssBytes: number,
+  ) {
+    const { address, otherAddresses, localHost } = spec.server;
+    this.path = new Path(address, otherAddresses, localHost);
+    this.heardAtMs = nowMs;
+    this.requests.scheduleAt(nowMs);
+  }
+
+  get name(): string {
+    return this.spec.server.name;
+  }
+
+  get address(): Address {
+    return this.path.address;
+  }
+
+  /** The channel of the session. */
+  get channel(): SecureChannel | undefined {
+    return this.used;
+  }
+
+  /** The number of the session; undefined until an offer has arrived. */
+  get session(): number | undefined {
+    return this.sessionNumber;
+  }
+
+  /** The interval between reports that the last offer named. */
+  get reportIntervalMs(): number {
+    return this.offeredIntervalMs;
+  }
+
+  /** Round-trip time of the handshake. */
+  get rttMs(): number | undefined {
+    return this.roundTripMs;
+  }
+
+  /** The channel numbers in use. */
+  get channelNumbers(): number[] {
+    const numbers = this.used === undefined ? [] : [this.used.session];
+    return this.handshake === undefined ? numbers : [...numbers, this.handshakeNumber];
+  }
+
+  /** Begins a handshake with a new channel number. */
+  beginHandshake(crypto: SessionCrypto): void {
+    this.handshakeNumber = readUint32(crypto.random(4), 0);
+    const fullSizeBytes = this.mssBytes + dataFramingBytes;
+    this.handshake = new OutgoingHandshake(
+      crypto,
+      this.handshakeNumber,
+      askerNumber,
+      fullSizeBytes,
+    );
+    this.isHeard = false;
+    this.stage = 'connecting';
+    this.requests.beginHandshake();
+  }
+
+  /** Ends the handshake in progress, without a new channel. */
+  dropHandshake(): void {
+    this.handshake = undefined;
+    this.stage = this.used === undefined ? 'connecting' : 'answered';
+  }
+
+  /** The path does not carry datagrams of full size. @returns whether there is a smaller size to try */
+  narrow(): boolean {
+    const smaller = smallerMssBytes.find((mssBytes) => mssBytes < this.mssBytes);
+    if (smaller === undefined) return false;
+    this.mssBytes = smaller;
+    this.handshake = undefined;
+    return true;
+  }
+
+  noteRtt(rttMs: number): void {
+    this.roundTripMs = rttMs;
+  }
+
+  /** The asked host has shown its key. @returns whether the key was trusted before */
+  identify(): boolean {
+    this.stage = 'identifying';
+    this.requests.stop();
+    const { trustedKey } = this;
+    return trustedKey !== undefined && isEqualBytes(trustedKey, this.shownKey);
+  }
+
+  get shownKey(): Uint8Array {
+    const key = this.handshake?.receiverKey;
+    assert(key !== undefined, 'the asked host has shown its key');
+    return key;
+  }
+
+  /** Trusts the key and opens the channel. */
+  prove(): void {
+    assert(this.handshake !== undefined, 'a handshake that waits for trust');
+    this.trustedKey = this.shownKey;
+    this.handshake.prove();
+    this.stage = 'asking';
+  }
+
+  /** The message that asks. */
+  get question(): Message {
+    const { what } = this.spec;
+    if (what === undefined) return { kind: 'list-request', after: this.after };
+    const { name = '', root, manifestDigest } = what;
+    return { kind: 'ask', name, root, manifestDigest, mssBytes: this.mssBytes };
+  }
+
+  /** The key that the asked host has proven. */
+  get serverKey(): Uint8Array {
+    assert(this.trustedKey !== undefined, 'the channel is open');
+    return this.trustedKey;
+  }
+
+  /** The session uses the channel of the handshake from now on. */
+  take(session: number, reportIntervalMs: number): void {
+    this.used = this.handshake?.channel;
+    assert(this.used !== undefined, 'the channel is open');
+    this.sessionNumber = session;
+    this.offeredIntervalMs = reportIntervalMs;
+    this.handshake = undefined;
+    this.deferredAtMs = undefined;
+    this.stage = 'answered';
+    this.requests.endHandshake();
+    this.requests.stop();
+  }
+}
