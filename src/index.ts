@@ -51,3 +51,13 @@ export type {
   SendResult,
   TrustReceiver,
 } from './node/send-options.js';
+export type {
+  ClientStatus,
+  OfferedPathStatus,
+  ServedClient,
+  ServeEvent,
+  ServeOptions,
+} from './node/serve/serve-options.js';
+export type { IndexProgress } from './node/serve/served-path.js';
+export type { Serving, ServingTotals } from './node/serve/serving.js';
+export { serve } from './node/serve.js';

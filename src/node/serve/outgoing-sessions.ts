@@ -1,0 +1,177 @@
+/**
+ * The sessions of a host that serves: one for all clients that fetch the same state of an object with segments of the
+ * same size.
+ */
+import { formatAddress } from '../../base/address.js';
+import { P2mpError } from '../../base/errors.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import type { Endpoint } from '../../endpoint/endpoint.js';
+import type { SessionCrypto } from '../../security/crypto.js';
+import type { AskListener } from '../../session/asks/ask-listener.js';
+import type { AskListenerEvent } from '../../session/asks/listener-events.js';
+import type { DriverHost } from '../../session/drivers/driver-host.js';
+import { SourceDriver } from '../../session/drivers/source-driver.js';
+import { SessionSender } from '../../session/sender.js';
+import type { SessionReceiverOutcome, SessionSenderEvent } from '../../session/sender-events.js';
+import { PathFit } from '../net/path-fit.js';
+import type { ClientStatus } from './serve-options.js';
+import type { ServedObject } from './served-object.js';
+
+type Ask = Extract<AskListenerEvent, { type: 'ask' }>;
+
+/** How long a session that has ended still answers clients that did not hear of their outcome. */
+const lingerMs = 30_000;
+
+/** The most files that one object has open. */
+const filesPerObject = 16;
+
+export interface OutgoingSessionsOptions {
+  readonly crypto: SessionCrypto;
+  readonly listener: AskListener;
+  readonly endpoint: Pick<Endpoint, 'addSender' | 'removeSender'>;
+  readonly host: DriverHost;
+  readonly livenessTimeoutMs: number | undefined;
+  readonly maxClients: number;
+  readonly maxOpenFiles: number;
+  /** A client has its outcome. */
+  readonly handleOutcome: (object: ServedObject, outcome: SessionReceiverOutcome) => void;
+  /** The files of an object have changed while it was read. */
+  readonly handleChange: (object: ServedObject) => void;
+  /** An error that is a bug. */
+  readonly crash: (error: unknown) => void;
+}
+
+/** A session that has not ended. */
+interface Running {
+  readonly object: ServedObject;
+  readonly sender: SessionSender;
+  readonly driver: SourceDriver;
+}
+
+export class OutgoingSessions {
+  private readonly running = new Map<SessionSender, Running>();
+  private readonly timers = new Set<NodeJS.Timeout>();
+
+  constructor(private readonly options: OutgoingSessionsOptions) {}
+
+  /** The number of clients that fetch. */
+  get clientCount(): number {
+    let count = 0;
+    for (const { peers } of this.running.keys()) {
+      for (const { isSettled } of peers) if (!isSettled) count++;
+    }
+    return count;
+  }
+
+  /** Why no other client can fetch this object now. */
+  refusalOf(object: ServedObject): string | undefined {
+    const { maxClients, maxOpenFiles } = this.options;
+    if (this.clientCount >= maxClients) return `busy with ${maxClients} clients; ask again later`;
+    const objects = new Set([...this.running.values()].map((each) => each.object)).add(object);
+    if (objects.size > Math.max(1, Math.floor(maxOpenFiles / filesPerObject))) {
+      return 'busy with other files; ask again later';
+    }
+    return undefined;
+  }
+
+  /**
+   * The client takes part in a session.
+   * @returns false if it is gone
+   */
+  accept({ channel, from, mssBytes }: Ask, object: ServedObject): boolean {
+    const { listener, host } = this.options;
+    const fitBytes = new PathFit({ receivers: [from] }).mssBytes();
+    const { sender } = this.find(object, Math.min(mssBytes, fitBytes));
+    const index = listener.accept(host.nowMs, channel, sender, formatAddress(from));
+    host.drain();
+    return index !== undefined;
+  }
+
+  handleEvent(sender: SessionSender, event: SessionSenderEvent): void {
+    const session = this.running.get(sender);
+    if (session === undefined) return;
+    const { driver, object } = session;
+    driver.handleEvent(sender, event);
+    if (event.type === 'receiver') this.options.handleOutcome(object, event.outcome);
+    else if (event.type === 'source-changed') this.options.handleChange(object);
+    else if (event.type === 'done') this.handleDone(session);
+  }
+
+  /** Ends the sessions with an object, whose files have changed. */
+  endObject(object: ServedObject): void {
+    const reason = `${object.name} has changed at the server; fetch it again`;
+    for (const { sender, object: own } of [...this.running.values()]) {
+      if (own === object) sender.abort(this.options.host.nowMs, reason);
+    }
+    this.options.host.drain();
+  }
+
+  /** Ends all sessions. */
+  abort(reason: string): void {
+    for (const sender of [...this.running.keys()]) sender.abort(this.options.host.nowMs, reason);
+    this.options.host.drain();
+  }
+
+  close(): void {
+    for (const timer of this.timers) clearTimeout(timer);
+    for (const { driver, object } of this.running.values()) {
+      driver.stop();
+      object.release();
+    }
+    this.running.clear();
+  }
+
+  statuses(): ClientStatus[] {
+    const { nowMs } = this.options.host;
+    return [...this.running.values()].flatMap(({ sender, object: { name } }) =>
+      sender.peers
+        .filter(({ isSettled }) => !isSettled)
+        .map((peer) => {
+          const { contentSizeBytes } = sender.geometry;
+          return { ...sender.status(nowMs, peer), name, contentSizeBytes };
+        }),
+    );
+  }
+
+  private find(object: ServedObject, mssBytes: number): Running {
+    for (const session of this.running.values()) {
+      const { sender } = session;
+      const isSame = session.object === object && sender.geometry.mssBytes === mssBytes;
+      if (isSame && !sender.isDone) return session;
+    }
+    const { crypto, endpoint, host, livenessTimeoutMs } = this.options;
+    const { name, index } = object;
+    const { source } = index.listed;
+    const sender = new SessionSender({
+      label: name,
+      manifest: index.manifestBytes,
+      manifestDigest: index.manifestDigest,
+      contentSizeBytes: source.manifest.contentSizeBytes,
+      ...{ crypto, mssBytes, existing: 'quick' as const },
+      listedAtMs: source.listedAtMs,
+      ...withoutUndefined({ livenessTimeoutMs }),
+    });
+    const content = object.open((error) => this.handleReadError(object, error));
+    const session = { object, sender, driver: new SourceDriver(content, host) };
+    this.running.set(sender, session);
+    endpoint.addSender(sender);
+    return session;
+  }
+
+  private handleReadError(object: ServedObject, error: unknown): void {
+    if (error instanceof P2mpError) this.options.handleChange(object);
+    else this.options.crash(error);
+  }
+
+  private handleDone({ sender, driver, object }: Running): void {
+    driver.stop();
+    this.running.delete(sender);
+    object.release();
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      this.options.endpoint.removeSender(sender);
+    }, lingerMs);
+    timer.unref();
+    this.timers.add(timer);
+  }
+}

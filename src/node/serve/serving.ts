@@ -1,0 +1,322 @@
+/** A host that serves files and folders: answers clients that ask for them, over real sockets. */
+import { setImmediate, setTimeout } from 'node:timers/promises';
+import { type Address, formatAddress } from '../../base/address.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import { Endpoint, type EndpointEvent } from '../../endpoint/endpoint.js';
+import { AskListener } from '../../session/asks/ask-listener.js';
+import type { AskListenerEvent } from '../../session/asks/listener-events.js';
+import { compareNames, fillPage } from '../../wire/asks.js';
+import { toHex } from '../../wire/byte-codec.js';
+import { affordableFileCount } from '../disk/descriptor-limit.js';
+import { IndexFolder } from '../disk/index/index-folder.js';
+import { createNodeCrypto } from '../keys/node-crypto.js';
+import { refusalOf } from '../keys/trust-answer.js';
+import { noOffload, type Offload } from '../net/offload/offload-socket.js';
+import { SendErrorLog } from '../net/send-error-log.js';
+import { SocketRunner } from '../net/socket-runner.js';
+import { Catalogue, type CatalogueEntry } from './catalogue.js';
+import { OutgoingSessions } from './outgoing-sessions.js';
+import type { ClientStatus, OfferedPathStatus, ServeEvent, ServeOptions } from './serve-options.js';
+import type { ServedObject } from './served-object.js';
+import type { ServedPathEvent } from './served-path.js';
+
+type PortEvent = EndpointEvent<never>;
+type Ask = Extract<AskListenerEvent, { type: 'ask' }>;
+
+/** Interval at which a draining server checks whether all sessions have ended. */
+const idleCheckMs = 20;
+
+const defaultMaxOpenFiles = 256;
+const defaultMaxClients = 256;
+
+const untrusted = 'the other side does not let its key fetch';
+
+/** What a server has done since it was opened. */
+export interface ServingTotals {
+  /** Clients by outcome. */
+  readonly clients: Readonly<Record<string, number>>;
+  /** Content bytes that clients received. */
+  readonly receivedBytes: number;
+  readonly datagramsSent: number;
+  readonly repairs: number;
+  readonly changes: number;
+}
+
+/**
+ * A running server.
+ * @example
+ * ```ts
+ * import { mkdirSync } from 'node:fs';
+ * import { generateKeyPair, serve } from 'p2mp';
+ *
+ * mkdirSync('photos');
+ * const serving = await serve({
+ *   paths: ['photos'],
+ *   port: 0,
+ *   bind: ['127.0.0.1'],
+ *   keyPair: await generateKeyPair(),
+ *   trustClient: () => true,
+ * });
+ * console.log(serving.activeCount, serving.refusal); // 0 undefined
+ * await serving.drain();
+ * ```
+ */
+export class Serving {
+  /** Resolves when the server is closed. */
+  readonly closed: Promise<void>;
+  private readonly listener: AskListener;
+  private readonly sessions: OutgoingSessions;
+  private readonly endpoint: Endpoint;
+  private runner: SocketRunner<PortEvent> | undefined;
+  private catalogue: Catalogue | undefined;
+  private readonly sendErrors = new SendErrorLog((message) =>
+    this.emit({ type: 'send-error', message }),
+  );
+  private readonly ended = { receivedBytes: 0, datagramsSent: 0, repairs: 0, changes: 0 };
+  private readonly endedClients: Record<string, number> = {};
+  private progressTimer: NodeJS.Timeout | undefined;
+  private isDraining = false;
+  private isClosing = false;
+  private resolveClosed: () => void = () => undefined;
+  private rejectClosed: (error: unknown) => void = () => undefined;
+
+  private constructor(
+    private readonly options: ServeOptions,
+    crypto: Awaited<ReturnType<typeof createNodeCrypto>>,
+    maxOpenFiles: number,
+  ) {
+    this.closed = new Promise((resolve, reject) => {
+      this.resolveClosed = resolve;
+      this.rejectClosed = reject;
+    });
+    const { trustClient, livenessTimeoutMs, maxClients = defaultMaxClients } = options;
+    this.listener = new AskListener({
+      crypto,
+      refuseAsker: (key) => refusalOf(trustClient(key), untrusted),
+    });
+    this.endpoint = new Endpoint({ listener: this.listener });
+    const now = () => this.nowMs;
+    this.sessions = new OutgoingSessions({
+      ...{ crypto, listener: this.listener, endpoint: this.endpoint },
+      ...{ livenessTimeoutMs, maxClients, maxOpenFiles },
+      host: {
+        get nowMs() {
+          return now();
+        },
+        drain: () => this.runner?.drain(),
+      },
+      handleOutcome: ({ name }, outcome) => {
+        const { status } = outcome;
+        this.endedClients[status] = (this.endedClients[status] ?? 0) + 1;
+        this.ended.receivedBytes += outcome.receivedBytes;
+        this.ended.datagramsSent += outcome.datagramsSent;
+        this.ended.repairs += outcome.repairs;
+        this.emit({ type: 'end', name, outcome });
+      },
+      // Later, because a machine may be in the call that led to the read.
+      handleChange: (object) => setImmediate().then(() => this.catalogue?.handleChange(object)),
+      crash: (error) => this.rejectClosed(error),
+    });
+  }
+
+  /** @throws P2mpError INVALID_ARGUMENT, SOURCE_UNREADABLE, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
+  static async open(options: ServeOptions): Promise<Serving> {
+    const { paths, port, bind, keyPair, indexFolder } = options;
+    const wantedCount = options.maxOpenFiles ?? defaultMaxOpenFiles;
+    const maxOpenFiles = await affordableFileCount(wantedCount);
+    const serving = new Serving(options, await createNodeCrypto(keyPair), maxOpenFiles);
+    const folder = indexFolder === undefined ? undefined : await IndexFolder.open(indexFolder);
+    const catalogue = await Catalogue.open({
+      paths,
+      ...withoutUndefined({ folder }),
+      onEvent: (event) => serving.handlePathEvent(event),
+    });
+    serving.catalogue = catalogue;
+    try {
+      serving.runner = await SocketRunner.open<PortEvent>({
+        machine: serving.endpoint,
+        port,
+        ...withoutUndefined({ bind }),
+        handleEvent: (event) => serving.handleEvent(event),
+        handleSendError: (error) => serving.sendErrors.add(error),
+      });
+    } catch (error) {
+      catalogue.close();
+      throw error;
+    }
+    serving.startProgress();
+    return serving;
+  }
+
+  /** The addresses that the server listens on. */
+  get addresses(): Address[] {
+    return this.runner?.addresses ?? [];
+  }
+
+  /** Whether the system sends and receives batches of datagrams. */
+  get offload(): Offload {
+    return this.runner?.offload ?? noOffload;
+  }
+
+  /** What is offered, by name. */
+  entries(): OfferedPathStatus[] {
+    return this.catalogued().map(({ name, object, indexing, error }) => {
+      const reason = error?.message;
+      return { name, ...(object && factsOf(object)), ...withoutUndefined({ indexing, reason }) };
+    });
+  }
+
+  /** The status of each client that fetches. */
+  statuses(): ClientStatus[] {
+    return this.sessions.statuses();
+  }
+
+  /** Number of clients that fetch. */
+  get activeCount(): number {
+    return this.sessions.clientCount;
+  }
+
+  /** What the server has done since it was opened. */
+  totals(): ServingTotals {
+    return { ...this.ended, clients: this.endedClients };
+  }
+
+  /** Why the server takes no new clients; undefined if it does. */
+  get refusal(): string | undefined {
+    return this.isDraining || this.isClosing ? 'this server is shutting down' : undefined;
+  }
+
+  /**
+   * Takes no new clients, and resolves when all have their outcomes. After the timeout, ends the others.
+   * @returns whether all ended by themselves
+   */
+  async drain(timeoutMs = Infinity): Promise<boolean> {
+    this.isDraining = true;
+    this.listener.drain();
+    const endsAtMs = performance.now() + timeoutMs;
+    while (!this.isClosing && this.activeCount > 0 && performance.now() < endsAtMs) {
+      await setTimeout(idleCheckMs);
+    }
+    const isWhole = this.activeCount === 0;
+    await this.close('the server shut down; the fetch resumes once it is back');
+    return isWhole;
+  }
+
+  /** Ends every session with this reason. Clients keep what they have. */
+  async close(reason: string): Promise<void> {
+    const { runner } = this;
+    if (this.isClosing || runner === undefined) return this.closed;
+    this.isClosing = true;
+    clearInterval(this.progressTimer);
+    // Wait for the next turn of the event loop, because this call can come from an event handler.
+    await setImmediate();
+    this.sessions.abort(reason);
+    this.sessions.close();
+    this.catalogue?.close();
+    await runner.close();
+    this.resolveClosed();
+    return this.closed;
+  }
+
+  private get nowMs(): number {
+    return this.runner?.nowMs ?? 0;
+  }
+
+  private catalogued(): CatalogueEntry[] {
+    return this.catalogue?.entries() ?? [];
+  }
+
+  private emit(event: ServeEvent): void {
+    this.options.onEvent?.(event);
+  }
+
+  private startProgress(): void {
+    const { onEvent, progressIntervalMs = 1000 } = this.options;
+    if (onEvent === undefined) return;
+    let wasBusy = false;
+    this.progressTimer = setInterval(() => {
+      const clients = this.statuses();
+      const indexing = this.entries().filter((entry) => entry.indexing !== undefined);
+      const isBusy = clients.length + indexing.length > 0;
+      if (isBusy || wasBusy) onEvent({ type: 'progress', clients, indexing });
+      wasBusy = isBusy;
+    }, progressIntervalMs);
+  }
+
+  private handleEvent(event: PortEvent): void {
+    if (event.role === 'sender') this.sessions.handleEvent(event.sender, event.event);
+    else if (event.role === 'listener') this.handleListenerEvent(event.event);
+  }
+
+  private handleListenerEvent(event: AskListenerEvent): void {
+    switch (event.type) {
+      case 'ask':
+        this.answer(event).catch((error: unknown) => this.rejectClosed(error));
+        break;
+      case 'list-request':
+        this.list(event.channel, event.after);
+        break;
+      case 'asker-turned-away': {
+        const { cause, from, askerKey: clientKey, reason, unreported } = event;
+        this.emit({ type: 'turned-away', cause, from, clientKey, reason, unreported });
+        break;
+      }
+      default:
+        this.emit(event);
+    }
+  }
+
+  private async answer(ask: Ask): Promise<void> {
+    const { channel, from, askerKey: clientKey, what } = ask;
+    const found = (await this.catalogue?.find(what)) ?? 'is shutting down';
+    if (this.isClosing) return;
+    const client = formatAddress(from);
+    const full = typeof found === 'string' ? undefined : this.sessions.refusalOf(found);
+    const reason = typeof found === 'string' ? found : full;
+    if (reason === undefined && typeof found !== 'string') {
+      const { name } = found;
+      if (this.sessions.accept(ask, found)) this.emit({ type: 'connect', client, clientKey, name });
+      return;
+    }
+    this.listener.refuse(this.nowMs, channel, reason ?? '', full !== undefined);
+    this.runner?.drain();
+    this.emit({ type: 'refused', client, clientKey, name: what.name, reason: reason ?? '' });
+  }
+
+  private list(channel: number, after: string): void {
+    const objects = this.catalogued().flatMap(({ name, object }) => {
+      if (object === undefined || compareNames(name, after) <= 0) return [];
+      const { manifestDigest, contentRoot: root, listed } = object.index;
+      const { contentSizeBytes } = listed.source.manifest;
+      return [{ name, contentSizeBytes, manifestDigest, root }];
+    });
+    this.listener.answerList(channel, fillPage(after, objects));
+  }
+
+  private handlePathEvent(event: ServedPathEvent): void {
+    switch (event.type) {
+      case 'indexed': {
+        const { object, hashedBytes, elapsedMs, skipped } = event;
+        for (const each of skipped) this.emit({ type: 'skipped', ...each });
+        const { name } = object;
+        this.emit({ type: 'indexed', name, ...factsOf(object), hashedBytes, elapsedMs });
+        break;
+      }
+      case 'changed':
+        this.ended.changes++;
+        this.emit({ type: 'changed', name: event.name });
+        this.sessions.endObject(event.object);
+        break;
+      default:
+        this.emit({ type: event.type, name: event.name, reason: event.error.message });
+    }
+  }
+}
+
+function factsOf({ index: { contentRoot, listed } }: ServedObject) {
+  return {
+    contentRoot: toHex(contentRoot),
+    contentSizeBytes: listed.source.manifest.contentSizeBytes,
+    fileCount: listed.source.files.length,
+  };
+}
