@@ -1,16 +1,15 @@
 /** The command line of `p2mp receive`. */
 import { join } from 'node:path';
-import { P2mpError } from '../../base/errors.js';
 import { defaultPort } from '../../classic/config.js';
 import { defaultKeyFolder, publicPathOf } from '../../node/keys/key-files.js';
-import { parseChoice, parseCount, parseSeconds } from '../arguments.js';
+import { parseCount, parseSeconds } from '../arguments.js';
+import { authorizedKeysOption } from '../authorized-keys-option.js';
 import { createParser, flagOption, listOption, parse, single, textOption } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { receiverExitCodeHelp } from '../exit-code.js';
 import { createOnComplete, type OnComplete } from '../on-complete.js';
-import type { LogLevel } from '../output/log-output.js';
-import { LogOutput, logFormats, logLevels } from '../output/log-output.js';
-import { Output } from '../output/output.js';
+import type { Output } from '../output/output.js';
+import { logOptions, statusOptions } from '../service-arguments.js';
 
 const usage = [
   '$0 [options]',
@@ -78,12 +77,7 @@ const commandOptions = {
 
 /** Options that say which senders to accept and how this receiver identifies itself. */
 const trustOptions = {
-  'authorized-keys': {
-    ...textOption,
-    value: 'FILE',
-    describe: 'File with the public keys of those who may send, one key per line, with its rights',
-    defaultDescription: join(defaultKeyFolder(), 'authorized_keys'),
-  },
+  ...authorizedKeysOption,
   invite: {
     type: 'string',
     value: '[=COUNT]',
@@ -186,39 +180,7 @@ const serviceOptions = {
     value: 'FILE',
     describe: 'Also receive P2MP-FTP (from p2mpclient) on the same port, into this file',
   },
-  metrics: {
-    ...textOption,
-    value: '[HOST:]PORT',
-    describe:
-      'Serve /metrics, /healthz and /readyz over HTTP at [host:]port; the default port is 9735',
-  },
-  'metrics-name': {
-    ...listOption,
-    value: 'HOST',
-    describe: 'Additional host name to accept in HTTP requests for metrics; may be repeated',
-    defaultDescription: "IP addresses, names without a dot, and this host's own name",
-  },
-  'drain-timeout': {
-    ...textOption,
-    value: 'SECONDS',
-    describe: 'Maximum seconds for running sessions to finish after SIGTERM',
-    defaultDescription: 'no limit',
-  },
-} as const;
-
-/** Options for log output. */
-const logOptions = {
-  log: {
-    ...textOption,
-    value: 'FORMAT',
-    describe: 'Print log lines in this format: text, json, or journal (for systemd)',
-  },
-  'log-level': {
-    ...textOption,
-    value: 'LEVEL',
-    describe: 'Log level: error (like --quiet), warn, info, or debug (like --verbose)',
-    defaultDescription: 'info',
-  },
+  ...statusOptions,
 } as const;
 
 export function createReceiveParser() {
@@ -250,42 +212,12 @@ export function parseReceiveArguments(args: readonly string[]) {
   return parse(createReceiveParser(), args);
 }
 
-/** @returns the log level that the options select */
-export function chooseLevel(argv: ReceiveArguments): LogLevel {
-  const { quiet, verbose, 'log-level': given } = argv;
-  if (given === undefined) return quiet ? 'error' : verbose ? 'debug' : 'info';
-  if (quiet || verbose) {
-    const other = quiet ? '--quiet' : '--verbose';
-    throw new P2mpError(
-      'INVALID_ARGUMENT',
-      `--log-level and ${other} contradict each other; give only one`,
-    );
-  }
-  return parseChoice('log-level', single('log-level', given), logLevels);
-}
-
-export function authorizedPathOf({ 'authorized-keys': given }: ReceiveArguments): string {
-  return given === undefined
-    ? join(defaultKeyFolder(), 'authorized_keys')
-    : single('authorized-keys', given);
-}
-
 /** Files and folders that no sender may delete: keys and lists of keys, in case they are below the target folder. */
 export function protectedPathsOf(argv: ReceiveArguments): string[] {
   const { key, classic } = argv;
   const keys = [key ?? []].flat();
   const lists = [argv['authorized-keys'] ?? [], classic ?? []].flat();
   return [defaultKeyFolder(), ...keys, ...keys.map(publicPathOf), ...lists];
-}
-
-export function createOutput(argv: ReceiveArguments, level: LogLevel): Output {
-  const { json: isJson, log, color } = argv;
-  if (log === undefined) {
-    return new Output({ isJson, isQuiet: level === 'error', isTerse: level === 'warn', color });
-  }
-  if (isJson)
-    throw new P2mpError('INVALID_ARGUMENT', '--json and --log exclude each other; give only one');
-  return new LogOutput({ format: parseChoice('log', single('log', log), logFormats), level });
 }
 
 /** @returns the command queue of --on-complete; undefined without that option */

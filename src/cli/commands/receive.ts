@@ -5,15 +5,17 @@ import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { Announcement } from '../../node/announce-receiver.js';
 import { formatAddresses } from '../../node/file-receiver.js';
-import { AuthorizedKeys } from '../../node/keys/authorized-keys.js';
+import type { AuthorizedKeys } from '../../node/keys/authorized-keys.js';
 import { defaultKeyFolder } from '../../node/keys/key-files.js';
 import { trustAuthorizedSenders } from '../../node/keys/trust.js';
 import type { Receiving } from '../../node/receive.js';
 import { receive as startReceiving } from '../../node/receive.js';
 import type { ReceiveOptions } from '../../node/receive-options.js';
-import { StatusServer } from '../../node/service/status-server.js';
+import { receiverStatus } from '../../node/service/health.js';
+import type { StatusServer } from '../../node/service/status-server.js';
 import type { InvitationTerms } from '../../security/invitations.js';
-import { parseCount, parsePort, parseSeconds, parseServer, parseSize } from '../arguments.js';
+import { parseCount, parsePort, parseSeconds, parseSize } from '../arguments.js';
+import { authorizedPathOf, loadAuthorizedKeys } from '../authorized-keys-option.js';
 import { onInterrupt, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
@@ -23,21 +25,13 @@ import { describeOffload } from '../output/describe-offload.js';
 import type { Output } from '../output/output.js';
 import { progressIntervalMsOf, ReceiveOutput } from '../output/receive-output.js';
 import { loadOrCreateKey } from '../own-key.js';
+import { chooseLevel, createOutput, drainTimeoutMsOf } from '../service-arguments.js';
+import { serveStatus } from '../status-service.js';
 import { tuneEngine } from '../tune-engine.js';
 import { announce } from './receive-announcement.js';
 import type { ReceiveArguments } from './receive-arguments.js';
-import {
-  authorizedPathOf,
-  chooseLevel,
-  createCommands,
-  createOutput,
-  parseReceiveArguments,
-  protectedPathsOf,
-} from './receive-arguments.js';
+import { createCommands, parseReceiveArguments, protectedPathsOf } from './receive-arguments.js';
 import { admitInvited, invite, parseInvitationTerms } from './receive-invitation.js';
-
-/** Default port of metrics and health checks. */
-const metricsPort = 9735;
 
 export async function receive(args: readonly string[]): Promise<ExitCode> {
   tuneEngine();
@@ -86,11 +80,7 @@ class ReceiveCommand {
     const level = chooseLevel(argv);
     this.output = createOutput(argv, level);
     this.isVerbose = level === 'debug';
-    const drainTimeout = argv['drain-timeout'];
-    this.drainTimeoutMs =
-      drainTimeout === undefined
-        ? Infinity
-        : parseSeconds('drain-timeout', single('drain-timeout', drainTimeout));
+    this.drainTimeoutMs = drainTimeoutMsOf(argv);
     this.invitation = parseInvitationTerms(argv, level);
     this.onComplete = createCommands(argv, this.output);
     this.report = new ReceiveOutput(this.output, {
@@ -108,7 +98,7 @@ class ReceiveCommand {
     this.receiving = receiving;
     let server: StatusServer | undefined;
     try {
-      server = await this.serveStatus(receiving);
+      server = await serveStatus(argv, receiverStatus(receiving, this.onComplete), output);
     } catch (error) {
       await receiving.close('this receiver failed to start');
       throw error;
@@ -210,52 +200,12 @@ class ReceiveCommand {
       return { keyPair, trustSender: () => true, sharesParts: true, ...deletion };
     }
     const mayBeMissing = this.invitation !== undefined;
-    const authorized = await AuthorizedKeys.load(authorizedPathOf(argv), mayBeMissing);
+    const authorized = await loadAuthorizedKeys(argv, output, 'p2mp receive', mayBeMissing);
     this.authorized = authorized;
-    let lastMessage: string | undefined;
-    const timer = setInterval(async () => {
-      const message = (await authorized.refresh())?.message;
-      if (message !== undefined && message !== lastMessage) {
-        output.warn(`p2mp receive: ${message}; still using the previous list`);
-      }
-      lastMessage = message;
-    }, 1000);
-    timer.unref();
     const trust = { keyPair, trustSender: trustAuthorizedSenders(authorized) };
     // With --no-clobber, no existing file is replaced, and so none is deleted.
     if (!argv.clobber) return trust;
     const isForAll = argv['allow-delete'];
     return { ...trust, mayDelete: (key) => isForAll || authorized.may(key, 'delete') };
-  }
-
-  private async serveStatus(receiving: Receiving): Promise<StatusServer | undefined> {
-    const { argv, output } = this;
-    const names = argv['metrics-name'] ?? [];
-    if (argv.metrics === undefined) {
-      if (names.length === 0) return undefined;
-      throw new P2mpError(
-        'INVALID_ARGUMENT',
-        '--metrics-name has no effect without --metrics; give both',
-      );
-    }
-    const text = single('metrics', argv.metrics);
-    // Without a host, bind the port to loopback only, because metrics reveal names of senders and objects.
-    const { host, port } = parseServer(
-      /^:?\d+$/.test(text) ? `127.0.0.1:${text.replace(':', '')}` : text,
-      metricsPort,
-      0,
-    );
-    const server = new StatusServer({
-      receiving,
-      names,
-      ...withoutUndefined({ commands: this.onComplete }),
-      onError: ({ message }) => output.warn(`metrics: ${message}; transfers continue`),
-    });
-    const { address, port: bound } = await server.listen(host, port);
-    output.line(
-      `Serving metrics at http://${formatAddress({ host: address, port: bound })}/metrics`,
-    );
-    output.json({ event: 'metrics', address: formatAddress({ host: address, port: bound }) });
-    return server;
   }
 }

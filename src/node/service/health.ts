@@ -4,9 +4,8 @@ import { setTimeout } from 'node:timers/promises';
 import { formatBytes } from '../../base/format.js';
 import type { Receiving } from '../receive.js';
 import { describeError } from '../system-error.js';
-
-/** What is wrong; empty if nothing is. */
-export type Complaints = readonly string[];
+import type { CommandSource } from './metrics.js';
+import type { Complaints, StatusSource } from './status-source.js';
 
 /** Time limit for an answer of the disk. A slower disk counts as failed. */
 const diskTimeoutMs = 2000;
@@ -14,8 +13,23 @@ const diskTimeoutMs = 2000;
 /** Minimum free space. With less, the next session is unlikely to fit. */
 const minFreeBytes = 16 * 1024 * 1024;
 
+/** The state of a receiver, for HTTP. */
+export function receiverStatus(receiving: Receiving, commands?: CommandSource): StatusSource {
+  return {
+    get activeCount() {
+      return receiving.activeCount;
+    },
+    checkAlive: () => checkAlive(receiving),
+    checkReady: () => checkReady(receiving),
+    loadMetrics: async () => {
+      const { ReceiverMetrics } = await import('./metrics.js');
+      return new ReceiverMetrics(receiving, commands);
+    },
+  };
+}
+
 /** A receiver is alive if its sockets are open and its folder exists and is writable. */
-export async function checkAlive(receiving: Receiving): Promise<Complaints> {
+async function checkAlive(receiving: Receiving): Promise<Complaints> {
   return [...checkSockets(receiving), ...(await checkFolder(receiving.dir))];
 }
 
@@ -23,7 +37,7 @@ export async function checkAlive(receiving: Receiving): Promise<Complaints> {
  * A receiver is ready for new sessions if it is alive, not shutting down and below its session limit, and if
  * the disk has free space.
  */
-export async function checkReady(receiving: Receiving): Promise<Complaints> {
+async function checkReady(receiving: Receiving): Promise<Complaints> {
   const { refusal } = receiving;
   const alive = await checkAlive(receiving);
   return [
@@ -33,10 +47,10 @@ export async function checkReady(receiving: Receiving): Promise<Complaints> {
   ];
 }
 
-function checkSockets(receiving: Receiving): Complaints {
+export function checkSockets(owner: { readonly addresses: readonly unknown[] }): Complaints {
   try {
     // Reading the address of a closed socket throws.
-    return receiving.addresses.length > 0 ? [] : ['no socket is open'];
+    return owner.addresses.length > 0 ? [] : ['no socket is open'];
   } catch (error) {
     return [`a socket is closed: ${describeError(error)}`];
   }

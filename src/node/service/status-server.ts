@@ -1,35 +1,30 @@
 /**
- * Serves the state of a receiver over HTTP: /metrics for Prometheus, /healthz and /readyz for process
+ * Serves the state of a receiver or a server over HTTP: /metrics for Prometheus, /healthz and /readyz for process
  * supervisors. Names and status codes are a stable interface (docs/COMMANDS.md).
  */
 import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { P2mpError } from '../../base/errors.js';
-import type { Receiving } from '../receive.js';
 import { createBoundedServer } from './bounded-http.js';
-import { type Complaints, checkAlive, checkReady } from './health.js';
-import type { CommandSource } from './metrics.js';
+import type { Complaints, StatusSource } from './status-source.js';
 
 export interface StatusServerOptions {
-  readonly receiving: Receiving;
+  readonly source: StatusSource;
   /** Host names to accept in requests, besides IP addresses, names without a dot and the name of this host. */
   readonly names?: readonly string[];
-  readonly commands?: CommandSource;
   /** Called if the server fails after its TCP port was opened; transfers continue. */
   readonly onError: (error: Error) => void;
 }
 
 export class StatusServer {
-  private readonly receiving: Receiving;
   private readonly alive: () => Promise<Complaints>;
   private readonly ready: () => Promise<Complaints>;
   private server: Server | undefined;
 
   constructor(private readonly options: StatusServerOptions) {
-    const { receiving } = options;
-    this.receiving = receiving;
-    this.alive = oneAtATime(() => checkAlive(receiving));
-    this.ready = oneAtATime(() => checkReady(receiving));
+    const { source } = options;
+    this.alive = oneAtATime(() => source.checkAlive());
+    this.ready = oneAtATime(() => source.checkReady());
   }
 
   /**
@@ -37,10 +32,8 @@ export class StatusServer {
    * @throws P2mpError PORT_UNAVAILABLE
    */
   async listen(host: string, port: number): Promise<AddressInfo> {
-    const { names = [], commands } = this.options;
-    // Loaded only on demand, because loading its packages takes as long as loading the rest of a receiver.
-    const { ReceiverMetrics } = await import('./metrics.js');
-    const metrics = new ReceiverMetrics(this.receiving, commands);
+    const { names = [], source } = this.options;
+    const metrics = await source.loadMetrics();
     const metricsText = oneAtATime(() => metrics.text());
     const server = createBoundedServer([host, ...names], async (path, response) => {
       if (path !== '/metrics') return this.answer(path, response);
@@ -86,7 +79,7 @@ export class StatusServer {
   private report(response: ServerResponse, complaints: Complaints): void {
     const isGood = complaints.length === 0;
     const status = isGood ? { status: 'ok' } : { status: 'unavailable', reasons: complaints };
-    const answer = { ...status, sessions: this.receiving.activeCount };
+    const answer = { ...status, sessions: this.options.source.activeCount };
     response.writeHead(isGood ? 200 : 503, {
       'Content-Type': 'application/json',
       'Cache-Control': 'no-store',

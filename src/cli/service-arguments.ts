@@ -1,0 +1,86 @@
+/** Options of commands that run as services, `p2mp receive` and `p2mp serve`: logs, metrics and the way to stop. */
+import { P2mpError } from '../base/errors.js';
+import { parseChoice, parseSeconds } from './arguments.js';
+import { listOption, single, textOption } from './command.js';
+import type { LogLevel } from './output/log-output.js';
+import { LogOutput, logFormats, logLevels } from './output/log-output.js';
+import { Output } from './output/output.js';
+import type { ColorMode } from './output/terminal-look.js';
+
+/** Options for the state over HTTP, and for a stop. */
+export const statusOptions = {
+  metrics: {
+    ...textOption,
+    value: '[HOST:]PORT',
+    describe:
+      'Serve /metrics, /healthz and /readyz over HTTP at [host:]port; the default port is 9735',
+  },
+  'metrics-name': {
+    ...listOption,
+    value: 'HOST',
+    describe: 'Additional host name to accept in HTTP requests for metrics; may be repeated',
+    defaultDescription: "IP addresses, names without a dot, and this host's own name",
+  },
+  'drain-timeout': {
+    ...textOption,
+    value: 'SECONDS',
+    describe: 'Maximum seconds for running sessions to finish after SIGTERM',
+    defaultDescription: 'no limit',
+  },
+} as const;
+
+/** Options for log output. */
+export const logOptions = {
+  log: {
+    ...textOption,
+    value: 'FORMAT',
+    describe: 'Print log lines in this format: text, json, or journal (for systemd)',
+  },
+  'log-level': {
+    ...textOption,
+    value: 'LEVEL',
+    describe: 'Log level: error (like --quiet), warn, info, or debug (like --verbose)',
+    defaultDescription: 'info',
+  },
+} as const;
+
+interface LogArguments {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly color: ColorMode;
+  readonly log: string | undefined;
+  readonly 'log-level': string | undefined;
+}
+
+/** @returns the log level that the options select */
+export function chooseLevel(argv: LogArguments): LogLevel {
+  const { quiet, verbose, 'log-level': given } = argv;
+  if (given === undefined) return quiet ? 'error' : verbose ? 'debug' : 'info';
+  if (quiet || verbose) {
+    const other = quiet ? '--quiet' : '--verbose';
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      `--log-level and ${other} contradict each other; give only one`,
+    );
+  }
+  return parseChoice('log-level', single('log-level', given), logLevels);
+}
+
+export function createOutput(argv: LogArguments, level: LogLevel): Output {
+  const { json: isJson, log, color } = argv;
+  if (log === undefined) {
+    return new Output({ isJson, isQuiet: level === 'error', isTerse: level === 'warn', color });
+  }
+  if (isJson)
+    throw new P2mpError('INVALID_ARGUMENT', '--json and --log exclude each other; give only one');
+  return new LogOutput({ format: parseChoice('log', single('log', log), logFormats), level });
+}
+
+/** @returns Infinity without the option */
+export function drainTimeoutMsOf(argv: { readonly 'drain-timeout': string | undefined }): number {
+  const given = argv['drain-timeout'];
+  return given === undefined
+    ? Infinity
+    : parseSeconds('drain-timeout', single('drain-timeout', given));
+}
