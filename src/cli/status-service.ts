@@ -1,7 +1,8 @@
 /** `--metrics`: the state of a command that runs as a service, over HTTP. */
 import { formatAddress } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
-import { StatusServer, type StatusSource } from '../node/service/status-server.js';
+import { StatusServer } from '../node/service/status-server.js';
+import type { StatusSource } from '../node/service/status-source.js';
 import { parseServer } from './arguments.js';
 import { single } from './command.js';
 import type { Output } from './output/output.js';
