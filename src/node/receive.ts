@@ -350,6 +350,12 @@ export class Receiving {
       case 'finish':
       case 'drop':
         return;
+      case 'source':
+      case 'manifest-part':
+      case 'supplied':
+      case 'nodes':
+        // Senders that offer an object by themselves are no sources.
+        return;
       case 'end':
         this.endSession(event.result);
         break;

@@ -4,7 +4,7 @@ import type { DeletionResult } from '../object/content-store.js';
 import type { Manifest } from '../object/manifest.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 import type { Extra } from '../wire/lists.js';
-import type { Deletion, ExistingFiles } from '../wire/messages.js';
+import type { Deletion, ExistingFiles, Nodes, Offer } from '../wire/messages.js';
 
 /** What the offer says about a session. */
 export interface IncomingInfo {
@@ -71,10 +71,32 @@ export type SessionReceiverEvent =
   | { readonly type: 'end'; readonly result: IncomingResult }
   /** Follows `end` if an incomplete object will never be sent again. The received part can be deleted. */
   | { readonly type: 'drop'; readonly info: IncomingInfo }
+  | SourceEvent
   | InvitedEvent
   | TurnedAwayEvent
   | InternalErrorEvent
   | FaultEvent;
+
+/** Events of a session whose sender is one of several sources. It ends with an `end` event like any other. */
+export type SourceEvent =
+  /** The source offers the object. Nothing is received before it is wanted. */
+  | { readonly type: 'source'; readonly info: IncomingInfo; readonly offer: Offer }
+  /** A part of the manifest has arrived. It is not verified. */
+  | {
+      readonly type: 'manifest-part';
+      readonly session: number;
+      readonly offsetBytes: number;
+      readonly bytes: Uint8Array;
+    }
+  /** A content block has arrived, numbered within the content. It is not verified. Call `handleWritten` once it is stored or dropped. */
+  | {
+      readonly type: 'supplied';
+      readonly session: number;
+      readonly block: number;
+      readonly bytes: Uint8Array;
+    }
+  /** The source has answered a request for digests. They are not verified. */
+  | { readonly type: 'nodes'; readonly session: number; readonly nodes: Nodes };
 
 /**
  * A sender that was not trusted has proved an invitation and was admitted. The handler of this event must make

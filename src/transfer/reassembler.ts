@@ -92,6 +92,21 @@ export class Reassembler {
     this.noteNotLost(block);
   }
 
+  /** Adds blocks to those that are needed. Earlier blocks of the pass are not lost: they were not needed then. */
+  want(start: number, end: number): void {
+    this.missing.add(start, end);
+    for (let block = start; block < Math.min(end, this.highestBlock); block++)
+      this.noteNotLost(block);
+  }
+
+  /** Removes blocks from those that are needed, with what has arrived of them. */
+  unwant(start: number, end: number): void {
+    this.missing.remove(start, end);
+    for (const block of this.partialBlocks.keys()) {
+      if (block >= start && block < end) this.drop(block);
+    }
+  }
+
   /** Stores the new segments of a batch. */
   take(nowMs: TimeMs, batch: SegmentBatch): Taken {
     const { block, generation, count } = batch;

@@ -371,7 +371,8 @@ export class Asker implements Machine<AskerEvent> {
     // Beside the sessions with an outcome, because the asked host might never confirm that.
     if (older !== undefined && !isAgain)
       receiver.abandon(nowMs, older, 'replaced: the sender has begun a new session');
-    const origin = { channel, peerKey, rttMs, from };
+    const { isSource = false } = ask.spec;
+    const origin = { channel, peerKey, rttMs, from, isSource };
     // Before the session reports its offer.
     if (!isAgain) this.emit(ask, { type: 'answered', session: offer.session });
     ask.take(offer.session, offer.reportIntervalMs);

@@ -23,6 +23,8 @@ export interface AskSpec {
   readonly what?: Partial<AskedObject>;
   /** What happens to existing files; `update` by default. */
   readonly existing?: ExistingFiles;
+  /** Whether the host is one of several sources; if so, the session receives only what its owner wants of it. */
+  readonly isSource?: boolean;
 }
 
 export type AskStage =

@@ -81,6 +81,18 @@ export class BlockReception {
     this.isContentKnown = true;
   }
 
+  /** Expects further content blocks, from `start` (inclusive) to `end` (exclusive). */
+  want(start: number, end: number): void {
+    const { manifestBlockCount } = this.geometry;
+    this.reassembler.want(manifestBlockCount + start, manifestBlockCount + end);
+  }
+
+  /** Expects these content blocks no longer. */
+  unwant(start: number, end: number): void {
+    const { manifestBlockCount } = this.geometry;
+    this.reassembler.unwant(manifestBlockCount + start, manifestBlockCount + end);
+  }
+
   /** Marks a content block as wrong, so that it is received again. */
   markBad(block: number): void {
     this.badBlocks++;

@@ -13,6 +13,8 @@ export interface ReceptionOptions extends BlockReceptionOptions {
   /** Size of a block before sealing. */
   readonly blockSizeBytes: number;
   readonly limits: ObjectLimits;
+  /** Whether the sender is one of several sources, so that the session only receives what its owner wants. */
+  readonly isSource: boolean;
   /** Whether a sender may delete entries in folders that it sends. */
   readonly allowsDeletion: boolean;
 }

@@ -22,6 +22,7 @@ import { Concluding, Over } from './stages/concluding.js';
 import { ObjectStage } from './stages/object-stage.js';
 import type { Next, PreparedDetails, Stage } from './stages/stage.js';
 import { Outcome } from './stages/stage.js';
+import { Supplying } from './stages/supplying.js';
 
 /** Where sessions put what they give out. */
 export interface IncomingSessionOutputs {
@@ -181,6 +182,18 @@ export class IncomingSession {
   /** Fails the session, for example because the disk failed or the program is shutting down. */
   fail(nowMs: TimeMs, reason: string): void {
     if (!this.isSettled) this.enter(nowMs, new Outcome('failed', reason));
+  }
+
+  // --- A source
+
+  /** What the owner may want of the sender; undefined unless the sender is one of several sources. */
+  get source(): Supplying | undefined {
+    return this.stage instanceof Supplying ? this.stage : undefined;
+  }
+
+  /** Ends a session with a source, of which nothing more is needed. */
+  conclude(nowMs: TimeMs, isComplete: boolean, reason: string): void {
+    if (!this.isSettled) this.enter(nowMs, new Outcome(isComplete ? 'complete' : 'failed', reason));
   }
 
   // --- Datagrams

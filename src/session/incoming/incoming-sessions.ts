@@ -18,6 +18,8 @@ import { IncomingSession } from './incoming-session.js';
 /** A channel to the sender of a session, and the sender's address. */
 export interface SessionOrigin extends ProvenChannel {
   readonly from: Address;
+  /** Whether the sender is one of several sources; `false` by default. */
+  readonly isSource?: boolean;
 }
 
 export class IncomingSessions {
@@ -97,14 +99,14 @@ export class IncomingSessions {
   private build(
     nowMs: TimeMs,
     number: number,
-    { channel, peerKey, from, rttMs }: SessionOrigin,
+    { channel, peerKey, from, rttMs, isSource = false }: SessionOrigin,
   ): IncomingSession {
     const { outputs, budget, options } = this;
     const { crypto, name, platform, maxObjectBytes = Infinity, maxEntries = Infinity } = options;
     const { allocationBytes = commonAllocationBytes } = options;
     return new IncomingSession(
       {
-        ...{ crypto, platform, name, budget },
+        ...{ crypto, platform, name, budget, isSource },
         blockSizeBytes: options.blockSizeBytes ?? standardBlockSizeBytes,
         limits: { maxBytes: maxObjectBytes, maxEntries, allocationBytes },
         idleMs: options.idleMs ?? receiverLimits.idleMs,

@@ -13,6 +13,7 @@ import type { SessionOutput } from '../session-output.js';
 import { beginWithManifest } from './manifest.js';
 import type { Next } from './stage.js';
 import { Outcome, Stage } from './stage.js';
+import { Supplying } from './supplying.js';
 
 /** What is known of a session before its offer. */
 export interface SessionOpening {
@@ -80,7 +81,8 @@ export class Offered extends Stage {
     if (excess !== undefined) return this.refuseObject(excess);
     const blocks = new BlockReception(options, geometry, offer, nowMs, startedAtMs);
     if (groupHost !== '') output.emit({ type: 'join', session: info.session, groupHost });
-    return beginWithManifest(nowMs, { options, output, info, offer, blocks });
+    const object = { options, output, info, offer, blocks };
+    return options.isSource ? new Supplying(object) : beginWithManifest(nowMs, object);
   }
 
   private refuseObject(reason: string): Outcome {

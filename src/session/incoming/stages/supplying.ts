@@ -1,0 +1,71 @@
+/**
+ * The stage of a session whose sender is one of several sources of an object. The session receives what its owner wants
+ * of this source at the moment, and passes it on unverified: the owner knows the digests, and what other sources have
+ * sent.
+ */
+import type { TimeMs } from '../../../base/machine.js';
+import { isManifestBlock, offsetOfBlock } from '../../../object/geometry.js';
+import type { Nodes, NodesRequest } from '../../../wire/messages.js';
+import type { IncomingObject } from '../incoming-object.js';
+import { ObjectStage } from './object-stage.js';
+import type { Next } from './stage.js';
+
+export class Supplying extends ObjectStage {
+  override readonly activity = 'supplying';
+  /** Never `whole`: the sender is not to send its root digest, and more may be wanted at any time. */
+  protected override readonly reportedState = 'receiving';
+
+  constructor(object: IncomingObject) {
+    super(object);
+    const { blocks, output, info, offer } = object;
+    blocks.isContentKnown = true;
+    output.emit({ type: 'source', info, offer });
+  }
+
+  /** Wants the manifest, if the offer does not contain it. */
+  wantManifest(nowMs: TimeMs): void {
+    const { blocks } = this.object;
+    blocks.expectManifest();
+    blocks.feedback.want(nowMs);
+  }
+
+  /** Wants content blocks from `start` (inclusive) to `end` (exclusive), in addition to those wanted before. */
+  want(nowMs: TimeMs, start: number, end: number): void {
+    const { blocks } = this.object;
+    blocks.want(start, end);
+    blocks.feedback.want(nowMs);
+  }
+
+  /** Wants these content blocks no longer. Blocks that have arrived are not affected. */
+  unwant(nowMs: TimeMs, start: number, end: number): void {
+    const { blocks } = this.object;
+    blocks.unwant(start, end);
+    blocks.feedback.want(nowMs);
+  }
+
+  /** Asks for digests. A `nodes` event brings the answer, unless request or answer is lost. */
+  request(request: NodesRequest): void {
+    this.object.output.send(request);
+  }
+
+  override takeBlock(_nowMs: TimeMs, index: number, bytes: Uint8Array): Next {
+    const { blocks, output, info } = this.object;
+    const { geometry } = blocks;
+    const { session } = info;
+    if (isManifestBlock(geometry, index)) {
+      const offsetBytes = offsetOfBlock(geometry, index);
+      output.emit({ type: 'manifest-part', session, offsetBytes, bytes });
+    } else {
+      blocks.noteWrite(bytes.length);
+      const block = index - geometry.manifestBlockCount;
+      output.emit({ type: 'supplied', session, block, bytes });
+    }
+    return this;
+  }
+
+  override handleNodes(_nowMs: TimeMs, nodes: Nodes): Next {
+    const { output, info } = this.object;
+    output.emit({ type: 'nodes', session: info.session, nodes });
+    return this;
+  }
+}
