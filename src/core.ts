@@ -103,6 +103,13 @@ export { Receiver } from './receiver.js';
 export type { Handshake, HashInProgress, SessionCrypto } from './security/crypto.js';
 export type { InvitationTerms, ReceivedInvitation } from './security/invitations.js';
 export { Sender } from './sender.js';
+export type { AskListenerOptions } from './session/asks/ask-listener.js';
+export { AskListener } from './session/asks/ask-listener.js';
+export type { AskerOptions } from './session/asks/asker.js';
+export { Asker } from './session/asks/asker.js';
+export type { AskerEvent } from './session/asks/asker-events.js';
+export type { AskListenerEvent, AskRefusalCause } from './session/asks/listener-events.js';
+export type { AskSpec } from './session/asks/outgoing-ask.js';
 export type { SessionMemberStatus, SessionOutcomeStatus } from './session/outgoing/member.js';
 export { SessionReceiver } from './session/receiver.js';
 export type {
@@ -157,6 +164,7 @@ export type {
 export { createContent, receiverSeed, simulateTransfer } from './simulator/transfer.js';
 export type { ReceiverSpec } from './transfer/receiver-spec.js';
 export type { Ask, AskedObject, List, ListedObject, ListRequest, Preparing } from './wire/asks.js';
+export { compareNames, fillPage } from './wire/asks.js';
 export type { FaultCounts, FaultEvent, FaultKind } from './wire/faults.js';
 export type {
   BlockPacket,

@@ -67,7 +67,15 @@ export function isAskableName(name: string): boolean {
   return name !== '' && !isLongerUtf8(name, maxAskedNameBytes);
 }
 
-/** The order of the list: by the numbers of the characters' UTF-16 units, whatever the language. */
+/**
+ * The order of the list: by the numbers of the characters' UTF-16 units, whatever the language.
+ * @example
+ * ```ts
+ * import { compareNames } from 'p2mp/core';
+ *
+ * console.log(['b', 'a', 'B'].sort(compareNames).join(' ')); // B a b
+ * ```
+ */
 export function compareNames(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
@@ -75,6 +83,14 @@ export function compareNames(a: string, b: string): number {
 /**
  * Fills a page of the list.
  * @param objects those with a name greater than `after`, in the order of `compareNames`
+ * @example
+ * ```ts
+ * import { fillPage } from 'p2mp/core';
+ *
+ * const object = { contentSizeBytes: 3, manifestDigest: new Uint8Array(32), root: undefined };
+ * const objects = Array.from('abc', (name) => ({ ...object, name }));
+ * console.log(fillPage('a', objects.slice(1)).objects.length); // 2
+ * ```
  */
 export function fillPage(after: string, objects: Iterable<ListedObject>): List {
   const page: ListedObject[] = [];

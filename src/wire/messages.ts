@@ -227,14 +227,7 @@ export function encodeMessage(message: Message): Uint8Array {
       writeReport(writer, message.report);
       break;
     case 'poll':
-      writer
-        .uint8(
-          (message.burst === undefined ? 0 : pollFlag.hasBurst) |
-            (message.hasTags ? pollFlag.hasTags : 0) |
-            (message.leavesGroup ? pollFlag.leavesGroup : 0),
-        )
-        .uint16(message.burst ?? 0)
-        .varint(Math.round(message.reportGapMs * 1000));
+      writePoll(writer, message);
       break;
     case 'root':
       writer.raw(message.digest);
@@ -283,6 +276,17 @@ function writeOffer(writer: ByteWriter, message: Offer): void {
     .uint8(existingFiles.indexOf(message.existing))
     .uint8(deletions.indexOf(message.deletion))
     .float64(message.listedAtMs);
+}
+
+function writePoll(writer: ByteWriter, message: Poll): void {
+  writer
+    .uint8(
+      (message.burst === undefined ? 0 : pollFlag.hasBurst) |
+        (message.hasTags ? pollFlag.hasTags : 0) |
+        (message.leavesGroup ? pollFlag.leavesGroup : 0),
+    )
+    .uint16(message.burst ?? 0)
+    .varint(Math.round(message.reportGapMs * 1000));
 }
 
 function writeDone(writer: ByteWriter, message: Done): void {

@@ -45,6 +45,20 @@ export const askListenerLimits = {
   sweepMs: 5000,
 } as const;
 
+/**
+ * A `Machine` that is asked for objects: proves who asks, and hands those whom the shell accepts to senders (SESSIONS 7).
+ * @example
+ * ```ts
+ * import { AskListener, createNodeCrypto, Endpoint, generateKeyPair } from 'p2mp';
+ *
+ * const listener = new AskListener({
+ *   crypto: await createNodeCrypto(await generateKeyPair()),
+ *   refuseAsker: () => undefined,
+ * });
+ * const endpoint = new Endpoint({ listener });
+ * console.log(listener.channelCount, endpoint.pollTimeout()); // 0 undefined
+ * ```
+ */
 export class AskListener implements Machine<AskListenerEvent> {
   private readonly handshakes: IncomingHandshakes;
   private readonly ownsHandshakes: boolean;

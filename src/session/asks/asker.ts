@@ -9,7 +9,7 @@ import { stoppedTimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import { otherAddressEvent } from '../../path/candidate-addresses.js';
 import type { SessionCrypto } from '../../security/crypto.js';
-import { maxOpenCopies, narrowPathAnswers } from '../../security/handshake.js';
+import { narrowPathAnswers } from '../../security/handshake.js';
 import type { SecureChannel } from '../../security/secure-channel.js';
 import { retryTiming, sessionDefaults } from '../../transfer/config.js';
 import { isAskableName } from '../../wire/asks.js';
@@ -18,9 +18,10 @@ import { FaultLog } from '../../wire/faults.js';
 import type { ChannelPacket } from '../../wire/header.js';
 import { askerNumber, decodeSession, describeSession } from '../../wire/header.js';
 import type { Message, Offer } from '../../wire/messages.js';
-import { decodeMessage, encodeMessage } from '../../wire/messages.js';
+import { decodeMessage } from '../../wire/messages.js';
 import type { SessionReceiver } from '../receiver.js';
 import { narrowPathReason, noAnswerReason } from './ask-failures.js';
+import { AskRequests } from './ask-requests.js';
 import type { AskerEvent } from './asker-events.js';
 import type { AskSpec } from './outgoing-ask.js';
 import { OutgoingAsk } from './outgoing-ask.js';
@@ -44,12 +45,28 @@ const silentReports = 4;
 /** How often the asker looks at the sessions that answered. */
 const lookMs = 1000;
 
-/** Maximum retry interval, as a fraction of the liveness timeout. */
-const waitShare = 1 / 6;
-
+/**
+ * A `Machine` that asks hosts for objects, which the session receiver of the same endpoint receives (SESSIONS 7).
+ * @example
+ * ```ts
+ * import { Asker, createNodeCrypto, Endpoint, generateKeyPair, SessionReceiver } from 'p2mp';
+ *
+ * const crypto = await createNodeCrypto(await generateKeyPair());
+ * const receiver = new SessionReceiver({
+ *   ...{ crypto, name: 'a', platform: 'posix' },
+ *   refuseSender: () => 'receives only what it asks for',
+ * });
+ * const asker = new Asker({ crypto, receiver });
+ * const endpoint = new Endpoint({ receiver, asker });
+ * const server = { name: 'b', address: { host: '192.0.2.1', port: 7735 } };
+ * asker.ask(0, { server, what: { name: 'photos' } });
+ * // The first datagram asks the server whether it is there.
+ * console.log(endpoint.pollTransmit(0)?.to.host); // 192.0.2.1
+ * ```
+ */
 export class Asker implements Machine<AskerEvent> {
   private readonly asks = new Map<number, OutgoingAsk>();
-  private readonly transmits = new Queue<Transmit>();
+  private readonly requests: AskRequests;
   private readonly events = new Queue<AskerEvent>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
   private readonly livenessTimeoutMs: number;
@@ -58,6 +75,7 @@ export class Asker implements Machine<AskerEvent> {
 
   constructor(private readonly options: AskerOptions) {
     this.livenessTimeoutMs = options.livenessTimeoutMs ?? sessionDefaults.livenessTimeoutMs;
+    this.requests = new AskRequests(options.crypto, this.livenessTimeoutMs);
   }
 
   /** Number of asks that are not over. */
@@ -91,7 +109,7 @@ export class Asker implements Machine<AskerEvent> {
       this.options.mssBytes ?? sessionDefaults.mssBytes,
     );
     this.asks.set(ask.id, ask);
-    this.sendRequest(nowMs, ask, 'first');
+    this.requests.send(nowMs, ask, 'first');
     return ask.id;
   }
 
@@ -154,7 +172,7 @@ export class Asker implements Machine<AskerEvent> {
   }
 
   pollTransmit(): Transmit | undefined {
-    return this.transmits.shift();
+    return this.requests.shift();
   }
 
   pollTimeout(): TimeMs | undefined {
@@ -175,60 +193,11 @@ export class Asker implements Machine<AskerEvent> {
 
   // --- Requests
 
-  private get maxWaitMs(): number {
-    return Math.min(retryTiming.maxMs, this.livenessTimeoutMs * waitShare);
-  }
-
   private handleDue(nowMs: TimeMs, ask: OutgoingAsk): void {
     const sinceMs = Math.min(ask.heardAtMs, ask.deferredAtMs ?? Infinity);
     if (ask.session === undefined && nowMs - sinceMs >= this.livenessTimeoutMs)
       this.fail(nowMs, ask, noAnswerReason(ask, this.livenessTimeoutMs));
-    else this.sendRequest(nowMs, ask, 'again');
-  }
-
-  private sendRequest(nowMs: TimeMs, ask: OutgoingAsk, which: 'first' | 'again'): void {
-    ask.requests.scheduleRepetition(nowMs, which, this.maxWaitMs);
-    if (ask.stage === 'connecting') this.sendHandshake(nowMs, ask, which);
-    else if (ask.stage === 'asking') this.sendQuestion(nowMs, ask, which);
-  }
-
-  private sendHandshake(nowMs: TimeMs, ask: OutgoingAsk, which: 'first' | 'again'): void {
-    const { requests, path } = ask;
-    if (ask.handshake?.stage === 'open' && which === 'again') {
-      requests.noteAttempt(which);
-      if (requests.areExhausted) ask.handshake = undefined;
-    }
-    requests.noteSent(nowMs, which === 'again' && ask.handshake !== undefined);
-    if (ask.handshake === undefined) ask.beginHandshake(this.options.crypto);
-    path.addresses.noteAttempt();
-    for (const bytes of ask.handshake?.nextDatagrams() ?? []) this.send(ask, bytes);
-  }
-
-  private sendQuestion(nowMs: TimeMs, ask: OutgoingAsk, which: 'first' | 'again'): void {
-    const { requests, handshake, isHeard } = ask;
-    requests.noteAttempt(which);
-    if (requests.areExhausted && !isHeard) {
-      // The asked host might have restarted, or the handshake was corrupted.
-      ask.beginHandshake(this.options.crypto);
-      this.sendRequest(nowMs, ask, 'first');
-      return;
-    }
-    const channel = handshake?.channel;
-    if (channel === undefined) return;
-    // Sends more copies with each repetition, because a flooded host answers only some of them.
-    const copies = isHeard ? 1 : Math.min(2 ** (requests.attemptCount - 1), maxOpenCopies);
-    for (let i = 0; i < copies; i++) {
-      if (!isHeard && handshake?.datagram !== undefined) this.send(ask, handshake.datagram);
-      this.sendMessage(ask, channel, ask.question);
-    }
-  }
-
-  private sendMessage(ask: OutgoingAsk, channel: SecureChannel, message: Message): void {
-    if (!channel.isSpent) this.send(ask, channel.seal(encodeMessage(message)));
-  }
-
-  private send({ path }: OutgoingAsk, bytes: Uint8Array): void {
-    this.transmits.push(path.carry({ to: path.address, bytes }));
+    else this.requests.send(nowMs, ask, 'again');
   }
 
   // --- Handshakes
@@ -260,7 +229,7 @@ export class Asker implements Machine<AskerEvent> {
       return undefined;
     }
     if (requests.sentAtMs !== undefined) ask.noteRtt(nowMs - requests.sentAtMs);
-    if (handshake.stage !== 'trust') this.sendRequest(nowMs, ask, 'first');
+    if (handshake.stage !== 'trust') this.requests.send(nowMs, ask, 'first');
     else if (ask.identify()) this.prove(nowMs, ask);
     else this.emit(ask, { type: 'identify', serverKey: ask.shownKey });
     return undefined;
@@ -270,13 +239,13 @@ export class Asker implements Machine<AskerEvent> {
   private handleSmallAnswer(nowMs: TimeMs, ask: OutgoingAsk, smallAnswers: number): void {
     ask.requests.scheduleAt(nowMs + retryTiming.firstMs);
     if (smallAnswers < narrowPathAnswers.suspected) return;
-    if (ask.narrow()) this.sendRequest(nowMs, ask, 'first');
+    if (ask.narrow()) this.requests.send(nowMs, ask, 'first');
     else this.fail(nowMs, ask, narrowPathReason(ask));
   }
 
   private prove(nowMs: TimeMs, ask: OutgoingAsk): void {
     ask.prove();
-    this.sendRequest(nowMs, ask, 'first');
+    this.requests.send(nowMs, ask, 'first');
   }
 
   // --- Answers
@@ -351,7 +320,7 @@ export class Asker implements Machine<AskerEvent> {
         this.emit(ask, { type: 'page', page: message });
         ask.after = message.objects.at(-1)?.name ?? '';
         if (message.isLast) this.asks.delete(ask.id);
-        else this.sendRequest(nowMs, ask, 'first');
+        else this.requests.send(nowMs, ask, 'first');
         return true;
       default:
         return false;
@@ -378,7 +347,11 @@ export class Asker implements Machine<AskerEvent> {
     ask.take(offer.session, offer.reportIntervalMs);
     const refusal = receiver.takeOffer(nowMs, origin, this.adapt(ask, offer) as Offer, isAgain);
     if (refusal !== undefined) {
-      this.sendMessage(ask, channel, { kind: 'refuse', reason: refusal, isTemporary: false });
+      this.requests.sendMessage(ask, channel, {
+        kind: 'refuse',
+        reason: refusal,
+        isTemporary: false,
+      });
       this.asks.delete(ask.id);
       this.emit(ask, { type: 'failed', reason: refusal });
     }
@@ -416,7 +389,7 @@ export class Asker implements Machine<AskerEvent> {
     if (!isSilent && ask.channel?.isSpent !== true) return;
     if (isSilent) this.emit(ask, { type: 'silent' });
     ask.beginHandshake(this.options.crypto);
-    this.sendRequest(nowMs, ask, 'first');
+    this.requests.send(nowMs, ask, 'first');
   }
 
   // --- Ends

@@ -3,6 +3,7 @@ import type { Address } from '../../base/address.js';
 import type { AskedObject } from '../../wire/asks.js';
 import type { FaultEvent } from '../../wire/faults.js';
 
+/** Why a receiver may not ask: its key, or no room. */
 export type AskRefusalCause = 'untrusted' | 'no-room';
 
 /** A receiver that asks, and has proven its key. */
