@@ -279,7 +279,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     }
   }
 
-  // --- Sessions that this receiver asked for (SESSIONS 7)
+  // --- Sessions that this receiver asked for (SESSIONS 9)
 
   /**
    * Begins a session with an offer that answers an ask, or connects a session to a new channel.

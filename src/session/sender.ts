@@ -143,7 +143,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /**
    * Adds a receiver to the session, which may be running. A receiver that joins late catches up in a further pass
    * over the content (SESSIONS 3.16).
-   * @param asked the channel of a receiver that asked for the object; it gets the offer at once (SESSIONS 7.4)
+   * @param asked the channel of a receiver that asked for the object; it gets the offer at once (SESSIONS 9.4)
    * @returns the receiver's number, which no other receiver of the session gets
    * @throws P2mpError INVALID_ARGUMENT if the session has ended, or has had 65,535 receivers
    */

@@ -1,6 +1,6 @@
 /**
  * What a receiver asks of a host that serves objects: one object, or the list of objects, page by page. Each page fits
- * in one datagram (SESSIONS 7).
+ * in one datagram (SESSIONS 9).
  */
 import type { ByteReader, ByteWriter } from './byte-codec.js';
 import { isLongerUtf8 } from './byte-codec.js';

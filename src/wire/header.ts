@@ -22,7 +22,7 @@ export const sessionType = 0x5032;
 
 /**
  * The receiver number of a handshake that the receiver began, and of its channel. The session number of such datagrams
- * is a channel number, which the receiver drew (SESSIONS 7).
+ * is a channel number, which the receiver drew (SESSIONS 9).
  */
 export const askerNumber = 65_535;
 

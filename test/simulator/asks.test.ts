@@ -1,4 +1,4 @@
-/** Hosts that ask each other for objects (SESSIONS 7), in virtual time. */
+/** Hosts that ask each other for objects (SESSIONS 9), in virtual time. */
 import t from 'tap';
 import { answersOf, holds, runAsking, served } from '../support/asking-hosts.js';
 

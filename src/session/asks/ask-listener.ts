@@ -1,5 +1,5 @@
 /**
- * The side that is asked (SESSIONS 7): answers the handshakes that receivers begin, tells the shell what they ask for,
+ * The side that is asked (SESSIONS 9): answers the handshakes that receivers begin, tells the shell what they ask for,
  * and hands the channel of each accepted receiver to a session's sender.
  */
 import type { Address } from '../../base/address.js';
@@ -46,7 +46,7 @@ export const askListenerLimits = {
 } as const;
 
 /**
- * A `Machine` that is asked for objects: proves who asks, and hands those whom the shell accepts to senders (SESSIONS 7).
+ * A `Machine` that is asked for objects: proves who asks, and hands those whom the shell accepts to senders (SESSIONS 9).
  * @example
  * ```ts
  * import { AskListener, createNodeCrypto, Endpoint, generateKeyPair } from 'p2mp';

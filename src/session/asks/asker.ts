@@ -1,5 +1,5 @@
 /**
- * The side that asks (SESSIONS 7): begins handshakes with hosts that serve objects, asks for objects and lists, and
+ * The side that asks (SESSIONS 9): begins handshakes with hosts that serve objects, asks for objects and lists, and
  * hands the offers to the session receiver of the same port. It asks again if the asked host falls silent.
  */
 import type { Address } from '../../base/address.js';
@@ -46,7 +46,7 @@ const silentReports = 4;
 const lookMs = 1000;
 
 /**
- * A `Machine` that asks hosts for objects, which the session receiver of the same endpoint receives (SESSIONS 7).
+ * A `Machine` that asks hosts for objects, which the session receiver of the same endpoint receives (SESSIONS 9).
  * @example
  * ```ts
  * import { Asker, createNodeCrypto, Endpoint, generateKeyPair, SessionReceiver } from 'p2mp';
