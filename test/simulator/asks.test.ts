@@ -199,3 +199,117 @@ t.test('the list of objects comes page by page', async (t) => {
     t.equal(run.host('a').role.asker?.askCount, 0);
   }
 });
+
+t.test('a server that is never back fails the session, which keeps what has arrived', async (t) => {
+  const run = runAsking({
+    seed: '1',
+    hosts: { server: { serves: [big] }, a: { asks: [{ of: 'server', name: 'big' }] } },
+    prepare: ({ simulation, host }) => {
+      simulation.at(500, () => host('server').host.inject('kill'));
+    },
+  });
+  t.ok(run.isAtRest);
+  t.same(answersOf(run.host('a')), ['identify', 'answered', 'silent', 'ended']);
+  t.match(run.host('a').role.received, [{ status: 'failed', reason: /no response/ }]);
+});
+
+t.test('an ask waits for a server that takes its time, however long', async (t) => {
+  const run = runAsking({
+    seed: '1',
+    lossProbability: 0.1,
+    hosts: {
+      server: { serves: [small], answersAfterMs: 100_000 },
+      a: { asks: [{ of: 'server', name: 'small' }] },
+    },
+  });
+  t.ok(run.isAtRest && holds(run.host('a'), small));
+  t.same(answersOf(run.host('a')), ['identify', 'answered', 'ended']);
+  t.equal(run.host('server').role.serving?.asked.length, 1);
+});
+
+t.test('a server that shuts down puts off the answer, and its successor gives it', async (t) => {
+  for (const backAtMs of [5000, Infinity]) {
+    const run = runAsking({
+      seed: '1',
+      hosts: {
+        server: { serves: [small] },
+        a: { asks: [{ of: 'server', name: 'small', atMs: 100 }] },
+      },
+      prepare: ({ simulation, host }) => {
+        simulation.at(50, () => host('server').role.listener?.drain());
+        if (backAtMs === Infinity) return;
+        simulation.at(backAtMs, () => {
+          host('server').host.inject('kill');
+          host('server').host.inject('start');
+        });
+      },
+    });
+    t.ok(run.isAtRest);
+    const a = run.host('a');
+    t.equal(holds(a, small), backAtMs < Infinity);
+    t.same(answersOf(a), [
+      'identify',
+      'deferred',
+      ...(backAtMs < Infinity ? ['answered', 'ended'] : ['failed']),
+    ]);
+  }
+});
+
+t.test('a channel that has used up its numbers is replaced, on either side', async (t) => {
+  for (const side of ['a', 'server']) {
+    const run = runAsking({
+      seed: '1',
+      hosts: { server: { serves: [big] }, a: { asks: [{ of: 'server', name: 'big' }] } },
+      prepare: ({ simulation, host }) => {
+        simulation.at(500, () => {
+          const [ask] = host('a').role.asker?.['asks'].values() ?? [];
+          const [asked] = host('server').role.listener?.['channels'].values() ?? [];
+          const channel = side === 'a' ? ask?.channel : asked?.proven.channel;
+          Object.assign(channel as object, { sendCounter: 2 ** 32 });
+        });
+      },
+    });
+    t.ok(run.isAtRest && holds(run.host('a'), big), side);
+    t.match(run.host('a').role.received, [{ status: 'complete' }], 'in one session');
+    t.equal(run.host('a').role.received.length, 1);
+  }
+});
+
+t.test('an ask that is cancelled ends its session at both sides', async (t) => {
+  for (const atMs of [2, 12, 500]) {
+    const run = runAsking({
+      seed: '1',
+      hosts: { server: { serves: [big] }, a: { asks: [{ of: 'server', name: 'big' }] } },
+      prepare: ({ host }) => {
+        const { host: machine, role } = host('a');
+        machine.at(atMs, () => role.asker?.cancel(atMs, 0, 'no longer wanted'));
+      },
+    });
+    t.ok(run.isAtRest);
+    t.equal(run.host('a').role.asker?.askCount, 0);
+    if (atMs < 500) continue;
+    t.match(run.host('a').role.received, [{ status: 'failed', reason: 'no longer wanted' }]);
+    t.match(run.host('server').role.sent, [
+      { result: { receivers: [{ status: 'failed', reason: 'no longer wanted' }] } },
+    ]);
+  }
+});
+
+t.test('on a narrow path, the ask names a smaller MSS', async (t) => {
+  for (const [limitBytes, expected] of [
+    [1432, 1400],
+    [1300, 1200],
+    [600, 508],
+  ] as const) {
+    const run = runAsking({
+      seed: '1',
+      hosts: {
+        server: { serves: [small] },
+        a: { asks: [{ of: 'server', name: 'small' }], helloMssBytes: 1400 },
+      },
+      intercept: ({ bytes }) => (bytes.length > limitBytes ? [] : [bytes]),
+    });
+    t.ok(run.isAtRest && holds(run.host('a'), small));
+    t.match(run.host('server').role.serving?.asked, [{ mssBytes: expected }]);
+  }
+});

@@ -130,8 +130,16 @@ export class Asker implements Machine<AskerEvent> {
   cancel(nowMs: TimeMs, id: number, reason: string): void {
     const ask = this.asks.get(id);
     if (ask === undefined) return;
-    this.asks.delete(id);
-    if (ask.session !== undefined) this.options.receiver.find(ask.session)?.fail(nowMs, reason);
+    if (ask.session === undefined) {
+      this.asks.delete(id);
+      return;
+    }
+    // The ask is over once the asked host has confirmed the outcome.
+    ask.dropHandshake();
+    ask.requests.stop();
+    const { receiver } = this.options;
+    const { session } = ask;
+    receiver.contain(nowMs, session, () => receiver.find(session)?.fail(nowMs, reason));
   }
 
   /** Whether this is the number of a channel that this asker began. */
@@ -289,7 +297,8 @@ export class Asker implements Machine<AskerEvent> {
     const { receiver } = this.options;
     if (message.kind === 'offer' && message.session !== session) return false;
     const isGood = receiver.deliver(nowMs, session, from, this.adapt(ask, message));
-    if (receiver.find(session) === undefined) this.end(ask);
+    // The shell hears of the session's outcome first.
+    if (receiver.find(session) === undefined) this.lookAtMs = nowMs;
     return isGood;
   }
 
@@ -312,6 +321,7 @@ export class Asker implements Machine<AskerEvent> {
         else this.endRefused(nowMs, ask, message.reason);
         return true;
       case 'preparing':
+        ask.deferredAtMs = undefined;
         ask.requests.noteAttempt('first');
         return true;
       case 'list':
@@ -342,11 +352,11 @@ export class Asker implements Machine<AskerEvent> {
       receiver.abandon(nowMs, older, 'replaced: the sender has begun a new session');
     const { isSource = false } = ask.spec;
     const origin = { channel, peerKey, rttMs, from, isSource };
-    // Before the session reports its offer.
-    if (!isAgain) this.emit(ask, { type: 'answered', session: offer.session });
     ask.take(offer.session, offer.reportIntervalMs);
     const refusal = receiver.takeOffer(nowMs, origin, this.adapt(ask, offer) as Offer, isAgain);
-    if (refusal !== undefined) {
+    if (refusal === undefined) {
+      if (!isAgain) this.emit(ask, { type: 'answered', session: offer.session });
+    } else {
       this.requests.sendMessage(ask, channel, {
         kind: 'refuse',
         reason: refusal,

@@ -14,6 +14,7 @@ import type { MemoryStores } from '../../object/memory-store.js';
 import { AskListener } from '../../session/asks/ask-listener.js';
 import { Asker } from '../../session/asks/asker.js';
 import type { AskerEvent } from '../../session/asks/asker-events.js';
+import type { AskListenerEvent } from '../../session/asks/listener-events.js';
 import type { DriverHost } from '../../session/drivers/driver-host.js';
 import { SourceDriver } from '../../session/drivers/source-driver.js';
 import { StoreDriver } from '../../session/drivers/store-driver.js';
@@ -56,7 +57,11 @@ export interface EndpointRoleOptions {
   readonly refuseAsker?: (askerKey: Uint8Array) => string | undefined;
   /** @returns why not to take anything from a host with this key */
   readonly refuseServer?: (serverKey: Uint8Array) => string | undefined;
+  /** Time that the host takes to answer an ask; 0 by default. */
+  readonly answersAfterMs?: number;
   readonly asks?: readonly SimulatedAsk[];
+  /** The MSS that the asks name first; `mssBytes` by default. */
+  readonly helloMssBytes?: number;
   /** Whether the served objects are sent to a multicast group. */
   readonly hasGroup?: boolean;
   /** Receives by P2MP-FTP on the same port. */
@@ -87,6 +92,7 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
   /** Largest number of sessions that the host sent and received at the same moment. */
   readonly mostAtOnce = { sending: 0, receiving: 0 };
   private lives = 0;
+  private host: SimulatedHost | undefined;
   private senderCount = 0;
   private receiver: SessionReceiver | undefined;
   private storeDriver: StoreDriver | undefined;
@@ -101,6 +107,7 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
     const { simulation } = this;
     const { name, stores, objects = [], classic, blockSizeBytes } = this.options;
     this.lives++;
+    this.host = host;
     const driverHost = {
       get nowMs() {
         return simulation.nowMs;
@@ -120,13 +127,13 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
       const driver = new SourceDriver(MemorySource.of(object.content), driverHost);
       this.sendings.set(this.createSender(object), { label: object.label, driver });
     }
-    const { refuseAsker = () => undefined } = this.options;
+    const { refuseAsker = () => undefined, helloMssBytes } = this.options;
     const listener = new AskListener({ crypto: this.cryptoFor('listener'), receiver, refuseAsker });
     this.listener = listener;
     this.asker = new Asker({
       crypto: this.cryptoFor('asker'),
       receiver,
-      ...withoutUndefined({ mssBytes: this.options.mssBytes }),
+      ...withoutUndefined({ mssBytes: helloMssBytes ?? this.options.mssBytes }),
     });
     const endpoint = new Endpoint({
       receiver,
@@ -153,7 +160,7 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
   handleEvent(event: EndpointEvent<ReceiverEvent>): void {
     if (event.role === 'classic') this.options.classic?.handleEvent(event.event);
     else if (event.role === 'receiver') this.handleReceiverEvent(event.event);
-    else if (event.role === 'listener') this.serving?.handleEvent(event.event);
+    else if (event.role === 'listener') this.handleListenerEvent(event.event);
     else if (event.role === 'asker') this.handleAskerEvent(event.event);
     else this.handleSenderEvent(event.sender, event.event);
   }
@@ -189,6 +196,13 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
     sending.driver.handleEvent(sender, event);
     if (event.type === 'identify') sender.trust(this.simulation.nowMs, event.index);
     else if (event.type === 'done') this.sent.push({ label: sending.label, result: event.result });
+  }
+
+  private handleListenerEvent(event: AskListenerEvent): void {
+    const { serving, host, simulation } = this;
+    const { answersAfterMs = 0 } = this.options;
+    if (answersAfterMs === 0) serving?.handleEvent(event);
+    else host?.at(simulation.nowMs + answersAfterMs, () => serving?.handleEvent(event));
   }
 
   private handleAskerEvent(event: AskerEvent): void {
