@@ -5,6 +5,7 @@
 export const optionValues = {
   dir: 'folder',
   out: 'folder',
+  index: 'folder',
   key: 'file',
   'authorized-keys': 'file',
   'known-receivers': 'file',

@@ -35,7 +35,11 @@ export type { ReceiverCheck } from './node/keys/known-receivers.js';
 export { KnownReceivers } from './node/keys/known-receivers.js';
 export { createNodeCrypto } from './node/keys/node-crypto.js';
 export type { AskAboutReceivers, TrustKnownOptions, UnknownReceiver } from './node/keys/trust.js';
-export { trustAuthorizedSenders, trustKnownReceivers } from './node/keys/trust.js';
+export {
+  trustAuthorizedClients,
+  trustAuthorizedSenders,
+  trustKnownReceivers,
+} from './node/keys/trust.js';
 export type { TrustAnswer } from './node/keys/trust-answer.js';
 export type { MulticastChoice } from './node/net/group-address.js';
 export type { Offload } from './node/net/offload/offload-socket.js';

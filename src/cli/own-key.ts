@@ -5,12 +5,12 @@ import { fingerprint, generateKeyPair, loadKeyPair, saveKeyPair } from '../node/
 import type { Output } from './output/output.js';
 
 /**
- * @param owner for the message and for the comment in the public file: `receiver` or `sender`
+ * @param owner for the message and for the comment in the public file: `receiver`, `sender` or `server`
  * @throws P2mpError KEY_UNREADABLE, KEY_EXISTS, TARGET_UNWRITABLE
  */
 export async function loadOrCreateKey(
   path: string,
-  owner: 'receiver' | 'sender',
+  owner: 'receiver' | 'sender' | 'server',
   output: Output,
 ): Promise<KeyPair> {
   try {
@@ -20,7 +20,7 @@ export async function loadOrCreateKey(
     if (cause?.code !== 'ENOENT') throw error;
   }
   const pair = await generateKeyPair();
-  const comment = owner === 'receiver' ? 'p2mp receive' : 'p2mp send';
+  const comment = { receiver: 'p2mp receive', sender: 'p2mp send', server: 'p2mp serve' }[owner];
   try {
     await saveKeyPair(path, pair, comment, { force: false });
   } catch (error) {

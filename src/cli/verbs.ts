@@ -14,6 +14,10 @@ export const verbs: Readonly<Record<string, { what: string; load: () => Promise<
     what: 'Receive files from any number of senders',
     load: async () => (await import('./commands/receive.js')).receive,
   },
+  serve: {
+    what: 'Offer files and folders to hosts that fetch them',
+    load: async () => (await import('./commands/serve.js')).serve,
+  },
   peers: {
     what: 'List the receivers on this network, and whether they are trusted',
     load: async () => (await import('./commands/peers.js')).peers,

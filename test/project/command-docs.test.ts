@@ -12,7 +12,10 @@ const manFolder = join(distFolder, 'man');
 const scripts = join(distFolder, 'completions');
 const bashScript = join(scripts, 'p2mp.bash');
 
-const verbs = ['send', 'receive', 'peers', 'digest', 'keygen', 'experiment', 'completion'];
+const verbs = [
+  ...['send', 'receive', 'serve', 'peers'],
+  ...['digest', 'keygen', 'experiment', 'completion'],
+];
 const commands = ['p2mp', ...verbs.map((verb) => `p2mp ${verb}`), 'p2mpclient', 'p2mpserver'];
 
 /** Options as a user types them. */

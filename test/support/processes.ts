@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { jsonLineSchema } from '../../src/cli/output/json-events.js';
+import { jsonLineSchema } from '../../src/cli/output/json/json-events.js';
 
 export const projectFolder = fileURLToPath(new URL('../../', import.meta.url));
 

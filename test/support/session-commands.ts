@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Test } from 'tap';
+import type { Address } from '../../src/base/address.js';
 import { type Exit, type JsonEvent, type Program, parseEvents, startCommand } from './processes.js';
 
 /** Size of the journal of an empty part. */
@@ -18,6 +19,12 @@ export interface ReceiverProgram {
   /** The --to argument of a sender. */
   readonly name: string;
   readonly dir: string;
+}
+
+/** A server that is listening. */
+export interface ServerProgram {
+  readonly program: Program;
+  readonly address: Address;
 }
 
 /** The folders of one test: `sent`, those of receivers, and a folder of keys for each side. */
@@ -51,6 +58,16 @@ export class SessionPlace {
     const program = this.start(this.receiverHome, args);
     const [, bound] = await program.waitFor(/listening.*?127\.0\.0\.1:(\d+)/i);
     return { program, port: Number(bound), name: `127.0.0.1:${bound}`, dir };
+  }
+
+  /** Starts `p2mp serve` on a free port. */
+  async serve(args: readonly string[]): Promise<ServerProgram> {
+    const port = args.includes('--port') ? [] : ['--port', '0'];
+    const index = ['--index', join(this.folder, 'index')];
+    const all = ['serve', ...args, '--bind', '127.0.0.1', ...port, ...index];
+    const program = this.start(this.receiverHome, all);
+    const [, bound] = await program.waitFor(/listening.*?127\.0\.0\.1:(\d+)/i);
+    return { program, address: { host: '127.0.0.1', port: Number(bound) } };
   }
 
   send(args: readonly string[], options: { readonly cwd?: string } = {}): Program {

@@ -9,6 +9,7 @@ import { createKeygenParser } from './keygen.js';
 import { createPeersParser } from './peers.js';
 import { createReceiveParser } from './receive-arguments.js';
 import { createSendParser } from './send-arguments.js';
+import { createServeParser } from './serve-arguments.js';
 import { createServerParser } from './server-arguments.js';
 
 export function everyCommand(): CommandHelp[] {
@@ -16,6 +17,7 @@ export function everyCommand(): CommandHelp[] {
     createMainParser(),
     createSendParser(),
     createReceiveParser(),
+    createServeParser(),
     createPeersParser(),
     createDigestParser(),
     createKeygenParser(),

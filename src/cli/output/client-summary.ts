@@ -10,7 +10,7 @@ import {
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { ReceiverOutcome } from '../../classic/sender-events.js';
 import type { SendFileResult } from '../../node/file-sender.js';
-import type { JsonEvent } from './json-events.js';
+import type { JsonEvent } from './json/json-events.js';
 import type { Output } from './output.js';
 import { errorJson } from './output.js';
 import { join, statusTone, type Text, toned } from './text.js';

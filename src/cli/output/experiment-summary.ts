@@ -10,7 +10,7 @@ import type { PointSummary } from '../../experiment/summary.js';
 import type { Conclusion } from '../../node/experiment/conclusion.js';
 import type { Effort } from '../../node/experiment/effort-meter.js';
 import type { ResultsFolder } from '../../node/experiment/results-folder.js';
-import type { JsonEvent } from './json-events.js';
+import type { JsonEvent } from './json/json-events.js';
 import type { Output } from './output.js';
 
 /** Maximum number of points in the table; summary.csv has all of them. */

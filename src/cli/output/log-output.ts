@@ -3,7 +3,7 @@
  * format is JSON, plain text, or text for the systemd journal. The journal adds the time itself.
  */
 import { escapeControlsInLines } from '../../base/control-characters.js';
-import type { JsonEvent } from './json-events.js';
+import type { JsonEvent } from './json/json-events.js';
 import { isResult, Output, toJsonLine } from './output.js';
 import { plain, type Text } from './text.js';
 

@@ -3,7 +3,7 @@
  * error. A transfer continues even if the process that reads the output exits.
  */
 import type { P2mpError } from '../../base/errors.js';
-import type { JsonEvent } from './json-events.js';
+import type { JsonEvent } from './json/json-events.js';
 import { breaksLines, LiveView, type View } from './live-view.js';
 import { dropColumns, formatTable } from './table.js';
 import { type ColorMode, chooseGlyphs, usesColor } from './terminal-look.js';

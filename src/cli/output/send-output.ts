@@ -16,7 +16,7 @@ import type { SkippedEntry } from '../../node/disk/source/object-source.js';
 import type { SendEvent, SendResult } from '../../node/send-options.js';
 import type { SessionReceiverOutcome, SessionReceiverStatus } from '../../session/sender-events.js';
 import { describeOffload } from './describe-offload.js';
-import type { JsonEvent } from './json-events.js';
+import type { JsonEvent } from './json/json-events.js';
 import type { Output } from './output.js';
 import { errorJson } from './output.js';
 import { printOddity, printOtherAddress, printPortRefused } from './print-event.js';

@@ -10,7 +10,7 @@ import {
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { DiagnosisEvent } from '../../classic/diagnosis/packet-diagnosis.js';
 import type { FileTransferResult } from '../../node/file-receiver.js';
-import type { JsonEvent } from './json-events.js';
+import type { JsonEvent } from './json/json-events.js';
 import type { Output } from './output.js';
 import { errorJson } from './output.js';
 import { join, statusTone, toned } from './text.js';

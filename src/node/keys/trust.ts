@@ -193,3 +193,24 @@ export function trustAuthorizedSenders(
     authorized.may(senderKey, 'send') ||
     `the receiver does not trust this sender's key ${fingerprint(senderKey)}; add this line to its authorized_keys: ${formatAuthorizedKey(['send'], senderKey, '')}`;
 }
+
+/**
+ * Accepts only clients whose keys have the right `fetch`.
+ * @example
+ * ```ts
+ * import { writeFileSync } from 'node:fs';
+ * import { AuthorizedKeys, formatAuthorizedKey, generateKeyPair, trustAuthorizedClients } from 'p2mp';
+ *
+ * const { publicKey } = await generateKeyPair();
+ * writeFileSync('authorized_keys', formatAuthorizedKey(['fetch'], publicKey, 'alice'));
+ * const trustClient = trustAuthorizedClients(await AuthorizedKeys.load('authorized_keys'));
+ * console.log(trustClient(publicKey)); // true
+ * ```
+ */
+export function trustAuthorizedClients(
+  authorized: AuthorizedKeys,
+): (clientKey: Uint8Array) => TrustAnswer {
+  return (clientKey) =>
+    authorized.may(clientKey, 'fetch') ||
+    `the server does not let this key ${fingerprint(clientKey)} fetch; add this line to its authorized_keys: ${formatAuthorizedKey(['fetch'], clientKey, '')}`;
+}

@@ -93,7 +93,12 @@ export type ServeEvent =
       readonly unreported: number;
     }
   /** A client's outcome. */
-  | { readonly type: 'end'; readonly name: string; readonly outcome: SessionReceiverOutcome }
+  | {
+      readonly type: 'end';
+      readonly name: string;
+      readonly contentSizeBytes: number;
+      readonly outcome: SessionReceiverOutcome;
+    }
   /** Reported once in each interval while clients fetch or indexes are made, and once more afterwards. */
   | {
       readonly type: 'progress';

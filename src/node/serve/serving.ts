@@ -7,6 +7,7 @@ import { AskListener } from '../../session/asks/ask-listener.js';
 import type { AskListenerEvent } from '../../session/asks/listener-events.js';
 import { compareNames, fillPage } from '../../wire/asks.js';
 import { toHex } from '../../wire/byte-codec.js';
+import type { FaultCounts } from '../../wire/faults.js';
 import { affordableFileCount } from '../disk/descriptor-limit.js';
 import { IndexFolder } from '../disk/index/index-folder.js';
 import { createNodeCrypto } from '../keys/node-crypto.js';
@@ -40,6 +41,10 @@ export interface ServingTotals {
   readonly datagramsSent: number;
   readonly repairs: number;
   readonly changes: number;
+  /** Content bytes that were read for indexes. */
+  readonly hashedBytes: number;
+  /** Unexpected datagrams by kind. */
+  readonly faults: FaultCounts;
 }
 
 /**
@@ -72,7 +77,10 @@ export class Serving {
   private readonly sendErrors = new SendErrorLog((message) =>
     this.emit({ type: 'send-error', message }),
   );
-  private readonly ended = { receivedBytes: 0, datagramsSent: 0, repairs: 0, changes: 0 };
+  private readonly ended = {
+    ...{ receivedBytes: 0, datagramsSent: 0, repairs: 0 },
+    ...{ changes: 0, hashedBytes: 0 },
+  };
   private readonly endedClients: Record<string, number> = {};
   private progressTimer: NodeJS.Timeout | undefined;
   private isDraining = false;
@@ -105,13 +113,14 @@ export class Serving {
         },
         drain: () => this.runner?.drain(),
       },
-      handleOutcome: ({ name }, outcome) => {
+      handleOutcome: ({ name, index }, outcome) => {
         const { status } = outcome;
         this.endedClients[status] = (this.endedClients[status] ?? 0) + 1;
         this.ended.receivedBytes += outcome.receivedBytes;
         this.ended.datagramsSent += outcome.datagramsSent;
         this.ended.repairs += outcome.repairs;
-        this.emit({ type: 'end', name, outcome });
+        const { contentSizeBytes } = index.listed.source.manifest;
+        this.emit({ type: 'end', name, contentSizeBytes, outcome });
       },
       // Later, because a machine may be in the call that led to the read.
       handleChange: (object) => setImmediate().then(() => this.catalogue?.handleChange(object)),
@@ -178,7 +187,7 @@ export class Serving {
 
   /** What the server has done since it was opened. */
   totals(): ServingTotals {
-    return { ...this.ended, clients: this.endedClients };
+    return { ...this.ended, clients: this.endedClients, faults: this.listener.faultCounts };
   }
 
   /** Why the server takes no new clients; undefined if it does. */
@@ -299,6 +308,7 @@ export class Serving {
         const { object, hashedBytes, elapsedMs, skipped } = event;
         for (const each of skipped) this.emit({ type: 'skipped', ...each });
         const { name } = object;
+        this.ended.hashedBytes += hashedBytes;
         this.emit({ type: 'indexed', name, ...factsOf(object), hashedBytes, elapsedMs });
         break;
       }

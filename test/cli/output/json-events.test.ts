@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { eventsJsonSchema, jsonLineSchema } from '../../../src/cli/output/json-events.js';
+import { eventsJsonSchema, jsonLineSchema } from '../../../src/cli/output/json/json-events.js';
 import { projectFolder } from '../../support/processes.js';
 
 const line = { time: '2026-03-01T09:12:44.031Z', event: 'silent', receiver: 'lab1' };

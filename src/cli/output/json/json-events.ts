@@ -7,26 +7,23 @@
 import { z } from 'zod';
 import {
   arrivalFields,
+  contentRoot,
   count,
   deletedNames,
+  error,
+  event,
+  manifestDigest,
+  offload,
   seconds,
   text,
   texts,
   undeletedCauses,
 } from './json-fields.js';
+import { serveEvents } from './json-serve-events.js';
 
 const seeds = { seed: text };
 
-const error = z.strictObject({
-  code: text.describe('One of the error codes in docs/COMMANDS.md.'),
-  message: text,
-});
-
 const faultCounts = z.record(text, count).describe('Unexpected datagrams: their number by kind.');
-
-const offload = z
-  .strictObject({ send: z.boolean(), receive: z.boolean(), reason: text.optional() })
-  .describe('Whether the system segments and coalesces batches of datagrams, and why not.');
 
 const skipped = z.array(z.strictObject({ name: text, reason: text })).readonly();
 
@@ -71,9 +68,6 @@ const announcedFields = {
     .describe('Fingerprint of the key that the receiver announced, if @lan found the receiver.'),
 };
 
-const manifestDigest = text.describe('SHA-256 of the manifest.');
-const contentRoot = text.describe("Root of the tree over the content's blocks.");
-
 /** A session of `p2mp receive`. */
 const sessionFields = {
   sender: text.describe('IP and port.'),
@@ -86,13 +80,6 @@ const sessionFields = {
   duplicates: count,
   badBlocks: count.describe('Blocks that did not belong to the object.'),
 };
-
-function event<Name extends string, Fields extends z.core.$ZodLooseShape>(
-  name: Name,
-  fields: Fields,
-) {
-  return z.strictObject({ event: z.literal(name), ...fields });
-}
 
 /** A receiver that discovery has found. Only a handshake shows whether it has the key that it announces. */
 const peerFields = {
@@ -402,6 +389,7 @@ const eventsOfCommands = {
   p2mpserver: serverEvents,
   'p2mp-send': sendEvents,
   'p2mp-receive': receiveEvents,
+  'p2mp-serve': serveEvents,
   'p2mp-peers': peersEvents,
   'p2mp-digest': digestEvents,
   'p2mp-keygen': keygenEvents,

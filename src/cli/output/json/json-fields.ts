@@ -1,4 +1,4 @@
-/** Fields that several events of `--json` have: plain values, and what a receiver got and deleted. */
+/** What several events of `--json` have in common: plain values, errors, and what a receiver got and deleted. */
 import { z } from 'zod';
 
 export const count = z.int().nonnegative();
@@ -6,6 +6,25 @@ export const seconds = z.number().nonnegative();
 export const text = z.string();
 
 export const texts = z.array(text).readonly();
+
+export const error = z.strictObject({
+  code: text.describe('One of the error codes in docs/COMMANDS.md.'),
+  message: text,
+});
+
+export const offload = z
+  .strictObject({ send: z.boolean(), receive: z.boolean(), reason: text.optional() })
+  .describe('Whether the system segments and coalesces batches of datagrams, and why not.');
+
+export const manifestDigest = text.describe('SHA-256 of the manifest.');
+export const contentRoot = text.describe("Root of the tree over the content's blocks.");
+
+export function event<Name extends string, Fields extends z.core.$ZodLooseShape>(
+  name: Name,
+  fields: Fields,
+) {
+  return z.strictObject({ event: z.literal(name), ...fields });
+}
 
 /** How much of a session's content has arrived at one receiver, and how. */
 export const arrivalFields = {

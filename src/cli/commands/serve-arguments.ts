@@ -1,0 +1,103 @@
+/** The command line of `p2mp serve`. */
+import { join } from 'node:path';
+import { defaultPort } from '../../classic/config.js';
+import { defaultIndexFolder } from '../../node/disk/index/index-folder.js';
+import { defaultKeyFolder } from '../../node/keys/key-files.js';
+import { authorizedKeysOption } from '../authorized-keys-option.js';
+import { createParser, flagOption, listOption, parse, textOption } from '../command.js';
+import type { ExitCode } from '../exit-code.js';
+import { logOptions, statusOptions } from '../service-arguments.js';
+
+const usage = [
+  '$0 PATH... [options]',
+  '',
+  'Offers files and folders to the hosts whose keys may fetch, many at once. Each path is offered under',
+  'its last part. All of it is read once, in the background, and again when it changes; clients that',
+  'come earlier wait. After SIGTERM, clients finish, and new ones are deferred until a new process takes',
+  'over. Ctrl-C stops immediately.',
+].join('\n');
+
+const placeOptions = {
+  port: {
+    ...textOption,
+    value: 'PORT',
+    alias: 'p',
+    default: String(defaultPort),
+    describe: 'UDP port; 0 for any free port',
+  },
+  bind: {
+    ...listOption,
+    value: 'ADDRESS',
+    alias: 'b',
+    describe: 'Local address to listen on; may be repeated',
+    defaultDescription: 'all',
+  },
+  index: {
+    ...textOption,
+    value: 'FOLDER',
+    describe: 'Where digests are kept, so that a restart need not read everything again',
+    defaultDescription: defaultIndexFolder(),
+  },
+} as const;
+
+const trustOptions = {
+  ...authorizedKeysOption,
+  open: {
+    ...flagOption,
+    describe: 'Let any host that can reach this port fetch, without authentication',
+  },
+  key: {
+    ...textOption,
+    value: 'FILE',
+    describe: "File with this server's private key; created if missing",
+    defaultDescription: join(defaultKeyFolder(), 'key'),
+  },
+} as const;
+
+const limitOptions = {
+  'max-clients': {
+    ...textOption,
+    value: 'COUNT',
+    default: '256',
+    describe: 'Maximum number of clients that fetch at the same time',
+  },
+  'max-open-files': {
+    ...textOption,
+    value: 'COUNT',
+    default: '256',
+    describe: 'Maximum number of open files',
+  },
+  'idle-timeout': {
+    ...textOption,
+    value: 'SECONDS',
+    default: '60',
+    describe: 'Seconds of silence from a client after which its fetch fails',
+  },
+} as const;
+
+export function createServeParser() {
+  return createParser({
+    name: 'p2mp serve',
+    usage,
+    groups: {
+      'Address and index': placeOptions,
+      Trust: trustOptions,
+      Limits: limitOptions,
+      Service: statusOptions,
+      Output: logOptions,
+    },
+    examples: [
+      ['$0 /srv/images/disk.img', 'to the keys that may fetch, in authorized_keys'],
+      ['$0 photos videos --open', 'to any host that reaches this port'],
+    ],
+    exitCodes:
+      'Exit codes: 0 stopped; 2 usage error; 4 file, port, key or disk error; 130 interrupted while\nclients fetched.',
+  });
+}
+
+/** The parsed arguments of the command. */
+export type ServeArguments = Exclude<Awaited<ReturnType<typeof parseServeArguments>>, ExitCode>;
+
+export function parseServeArguments(args: readonly string[]) {
+  return parse(createServeParser(), args);
+}

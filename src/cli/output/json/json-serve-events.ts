@@ -1,0 +1,68 @@
+/** The events of `p2mp serve`. */
+import { z } from 'zod';
+import {
+  arrivalFields,
+  contentRoot,
+  count,
+  event,
+  offload,
+  seconds,
+  text,
+  texts,
+} from './json-fields.js';
+
+const name = text.describe('The name under which the object is offered.');
+const client = text.describe('IP and port.');
+
+/** A client that fetches an object. */
+const clientFields = {
+  client,
+  name,
+  bytes: count.describe('Size of the content.'),
+  activity: text.describe('The current activity for people: the texts may change.'),
+  ...arrivalFields,
+  repairs: count.describe('Datagrams with segments that the client missed the first time.'),
+};
+
+export const serveEvents = [
+  event('listening', { addresses: texts, offload }),
+  event('metrics', { address: text }),
+  event('draining', { clients: count }),
+  event('indexing', { name, doneBytes: count, bytes: count }),
+  event('indexed', {
+    name,
+    contentRoot,
+    bytes: count,
+    files: count,
+    hashedBytes: count.describe('What was read; 0 if the index of an earlier run is still right.'),
+    seconds,
+  }),
+  event('skipped', { name: text, reason: text }),
+  event('changed', { name }),
+  event('unservable', { name, reason: text }),
+  event('unsaved', { name, reason: text.describe('Why the index could not be saved.') }),
+  event('connect', { client, name, fingerprint: text }),
+  event('refused', { client, name, fingerprint: text, reason: text }),
+  event('turned-away', {
+    client,
+    cause: text,
+    fingerprint: text,
+    reason: text,
+    unreported: count.describe('Refusals since the last report.'),
+    listFile: text.optional().describe('The file of authorized keys.'),
+    line: text.optional().describe('The line to add to it.'),
+  }),
+  event('progress', clientFields),
+  event('client-result', {
+    ...clientFields,
+    status: z.enum(['complete', 'failed', 'refused', 'aborted']),
+    reason: text.optional(),
+  }),
+  event('message', { message: text.describe('Text for people, with --log json only.') }),
+  event('result', {
+    status: z.literal('stopped'),
+    completeClients: count,
+    incompleteClients: count,
+    receivedBytes: count.describe('Content that clients received.'),
+  }),
+] as const;

@@ -1,0 +1,63 @@
+/** The live table of `p2mp serve`: a row for each client and each index that is being made, and a total line. */
+import { bytesPerSec, formatPlural, formatRate } from '../../../base/format.js';
+import type { ClientStatus, OfferedPathStatus } from '../../../node/serve/serve-options.js';
+import type { ViewArea } from '../live-view.js';
+import { joinFitting } from '../table.js';
+import type { Text } from '../text.js';
+import { formatLoss } from './progress-parts.js';
+import { type ProgressRow, progressTable } from './progress-table.js';
+
+/** What the server knows at one moment. */
+export interface ServingStatus {
+  readonly clients: readonly ClientStatus[];
+  readonly indexing: readonly OfferedPathStatus[];
+  /** The current rate of each client and then of each index, in bytes per second. */
+  readonly rates: readonly (number | undefined)[];
+  /** Number of complete clients since the start. */
+  readonly completeCount: number;
+}
+
+const extras = ['loss', 'ETA', 'average', 'object'];
+
+export function servingTable(serving: ServingStatus, area: ViewArea): Text[] {
+  const { clients, indexing, rates } = serving;
+  const clientRows = clients.map(
+    (client, i): ProgressRow => ({
+      name: client.receiver,
+      state: client.activity,
+      standing: client.status === 'active' ? 'active' : 'waiting',
+      heldBytes: client.heldBytes,
+      sizeBytes: client.contentSizeBytes,
+      rate: rates[i],
+      average: bytesPerSec(client.receivedBytes, client.elapsedMs),
+      more: { object: client.name, loss: formatLoss(client.lossRatio) },
+    }),
+  );
+  const indexRows = indexing.map(
+    ({ name, indexing: progress }, i): ProgressRow => ({
+      name,
+      state: 'indexing',
+      standing: 'active',
+      heldBytes: progress?.doneBytes ?? 0,
+      sizeBytes: progress?.totalBytes ?? 0,
+      rate: rates[clients.length + i],
+      average: undefined,
+      more: { object: '', loss: '' },
+    }),
+  );
+  const total = totalLine(serving, area);
+  return progressTable(
+    { head: 'client', rows: [...clientRows, ...indexRows], extras, total },
+    area,
+  );
+}
+
+function totalLine({ clients, rates, completeCount }: ServingStatus, { columns }: ViewArea): Text {
+  const rate = clients.reduce((sum, _, i) => sum + (rates[i] ?? 0), 0);
+  const complete = completeCount === 0 ? '' : `, ${completeCount} complete`;
+  const parts = [
+    `${formatPlural(clients.length, 'client')}${complete}`,
+    rate > 0 ? formatRate(rate) : '',
+  ];
+  return joinFitting(parts, '  ', columns, [1]);
+}
