@@ -1,7 +1,7 @@
 /** A host of the simulated network: plays a role, and can be killed, started again and disconnected. */
 import type { Address } from '../base/address.js';
 import type { Machine, Shell, TimeMs, Transmit } from '../base/machine.js';
-import { datagramsOf, Runner } from '../base/machine.js';
+import { Runner } from '../base/machine.js';
 
 /** Properties of a simulated host. */
 export interface HostOptions {
@@ -178,12 +178,20 @@ export class SimulatedHost {
     const { host: to } = transmit.to;
     const from = this.sourceFor(to, transmit.from);
     this.sendsUntilMs = network.nowMs;
-    // Copies a batch, because the sender can reuse the batch's memory while the datagrams are in transit.
-    const sent = transmit.datagramSizeBytes === undefined ? transmit.bytes : transmit.bytes.slice();
-    for (const bytes of datagramsOf({ ...transmit, bytes: sent })) {
+    const send = (bytes: Uint8Array) => {
       this.sendsUntilMs += sendTimeMs;
       if (sendTimeMs === 0) network.send(from, to, bytes);
       else network.at(this.sendsUntilMs, () => network.send(from, to, bytes));
+    };
+    const { bytes, datagramSizeBytes } = transmit;
+    if (datagramSizeBytes === undefined) {
+      send(bytes);
+      return;
+    }
+    // Copies a batch, because the sender can reuse the batch's memory while the datagrams are in transit.
+    const copy = bytes.slice();
+    for (let start = 0; start < copy.length; start += datagramSizeBytes) {
+      send(copy.subarray(start, start + datagramSizeBytes));
     }
   }
 

@@ -3,9 +3,10 @@
  * fails unless the key, the nonce, the ciphertext and the associated data are those of `seal`.
  */
 import { assert } from '../base/assert.js';
+import { writeUint32 } from '../base/network-order.js';
 import { createRandom } from '../base/random.js';
 import type { Handshake, SessionCrypto } from '../security/crypto.js';
-import { joinBytes, toHex } from '../wire/byte-codec.js';
+import { isEqualBytes, joinBytes, toHex } from '../wire/byte-codec.js';
 import { digestSizeBytes, keySizeBytes, tagSizeBytes } from '../wire/sizes.js';
 
 /** Counts reuses of nonces: two different plaintexts sealed with the same key and nonce. */
@@ -62,7 +63,7 @@ export function createSimulatedCrypto(
       if (end < 0) return undefined;
       const plaintext = sealed.slice(0, end);
       const tag = tagOf(key, nonce, plaintext, associated);
-      return tag.every((byte, i) => byte === sealed[end + i]) ? plaintext : undefined;
+      return isEqualBytes(tag, sealed.subarray(end)) ? plaintext : undefined;
     },
     handshakeCostMs: 0.5,
     startHandshake: (role, prologue) =>
@@ -173,7 +174,7 @@ function digest(parts: readonly Uint8Array[]): Uint8Array {
     a = Math.imul(a ^ (a >>> 16) ^ lane, 0x85ebca6b);
     b = Math.imul(b ^ (b >>> 13) ^ a, 0xc2b2ae35);
     const word = a ^ b ^ (b >>> 16);
-    bytes.set([word >>> 24, word >>> 16, word >>> 8, word], 4 * lane);
+    writeUint32(bytes, 4 * lane, word);
   }
   return bytes;
 }

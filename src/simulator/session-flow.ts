@@ -11,6 +11,7 @@ import type { SessionReceiverEvent } from '../session/receiver-events.js';
 import { SessionSender } from '../session/sender.js';
 import type { SessionSenderEvent } from '../session/sender-events.js';
 import type { SessionSenderOptions } from '../session/sender-options.js';
+import { isEqualBytes } from '../wire/byte-codec.js';
 import type { SimulatedHost } from './host.js';
 import { createSimulatedCrypto } from './session-crypto.js';
 import { Simulation } from './simulation.js';
@@ -189,8 +190,7 @@ function createFlowCrypto(seed: string, name: string): SessionCrypto {
       if (associated.length > 0) return crypto.open(key, nonce, sealed, associated);
       const plaintext = sealed.slice(0, -16);
       const expected = seal(key, nonce, head(plaintext), associated).subarray(-16);
-      const isGood = expected.every((byte, i) => byte === sealed[plaintext.length + i]);
-      return isGood ? plaintext : undefined;
+      return isEqualBytes(expected, sealed.subarray(-16)) ? plaintext : undefined;
     },
   };
 }

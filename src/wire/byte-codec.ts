@@ -11,7 +11,6 @@ const maxBytesPerUnit = 3;
 
 export class ByteWriter {
   private bytes = new Uint8Array(256);
-  private view = new DataView(this.bytes.buffer);
   private length = 0;
 
   get sizeBytes(): number {
@@ -42,7 +41,7 @@ export class ByteWriter {
 
   float64(value: number): this {
     this.reserve(8);
-    this.view.setFloat64(this.length, value);
+    new DataView(this.bytes.buffer).setFloat64(this.length, value);
     this.length += 8;
     return this;
   }
@@ -80,7 +79,6 @@ export class ByteWriter {
     const larger = new Uint8Array(Math.max(2 * this.bytes.length, this.length + sizeBytes));
     larger.set(this.bytes.subarray(0, this.length));
     this.bytes = larger;
-    this.view = new DataView(larger.buffer);
   }
 }
 
@@ -91,11 +89,8 @@ export class ByteWriter {
 export class ByteReader {
   isGood = true;
   private offset = 0;
-  private readonly view: DataView;
 
-  constructor(private readonly bytes: Uint8Array) {
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  }
+  constructor(private readonly bytes: Uint8Array) {}
 
   get remainingBytes(): number {
     return this.bytes.length - this.offset;
@@ -133,8 +128,8 @@ export class ByteReader {
   float64(): number {
     if (this.remainingBytes < 8) this.isGood = false;
     if (!this.isGood) return 0;
-    this.offset += 8;
-    return this.view.getFloat64(this.offset - 8);
+    const { buffer, byteOffset } = this.raw(8);
+    return new DataView(buffer, byteOffset).getFloat64(0);
   }
 
   /** Reads bytes as a view, not a copy. */
@@ -174,8 +169,12 @@ export function isLongerUtf8(text: string, sizeBytes: number): boolean {
   return maxBytesPerUnit * text.length > sizeBytes && encoder.encode(text).length > sizeBytes;
 }
 
+const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 export function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  let text = '';
+  for (let i = 0; i < bytes.length; i++) text += hexOfByte[bytes[i] as number];
+  return text;
 }
 
 /** Concatenates into new memory. */
