@@ -44,13 +44,17 @@ t.test('a session fills a local network too', (t) => {
 });
 
 t.test('two sessions share a path fairly', (t) => {
-  for (const queueBdp of [0.25, 1, 4]) {
-    for (const startAtMs of [0, 5000]) {
-      const { fairness, first, second } = runTwo({ seed, queueBdp }, startAtMs);
-      const what = `queue ${queueBdp}, start ${startAtMs}: ${fairness.toFixed(3)} of`;
-      t.ok(Math.abs(fairness - 0.5) < 0.2, `${what} total`);
-      t.ok(first + second > 0.6, `${what} ${(first + second).toFixed(3)}`);
-    }
+  // Those that start together with shorter queues are in fairness.test.ts.
+  for (const [queueBdp, startAtMs] of [
+    [0.25, 5000],
+    [1, 5000],
+    [4, 0],
+    [4, 5000],
+  ] as const) {
+    const { fairness, first, second } = runTwo({ seed, queueBdp }, startAtMs);
+    const what = `queue ${queueBdp}, start ${startAtMs}: ${fairness.toFixed(3)} of`;
+    t.ok(Math.abs(fairness - 0.5) < 0.2, `${what} total`);
+    t.ok(first + second > 0.6, `${what} ${(first + second).toFixed(3)}`);
   }
   t.end();
 });

@@ -5,6 +5,7 @@
  */
 import {
   alikeSeeds,
+  leastPart,
   runAlike,
   runAlone,
   runAsymmetric,
@@ -53,6 +54,12 @@ table(
   ['queue, BDP', 'first', 'second', 'least part', 'queue full'],
   [0.25, 1, 4].map((queueBdp) => {
     const run = runAlike(queueBdp);
+    if (run.least < leastPart) {
+      console.error(
+        `queue ${queueBdp}: one session got less than ${percent(leastPart)} % of the total`,
+      );
+      process.exitCode = 1;
+    }
     return [`${queueBdp}`, ...[run.first, run.second, run.least, run.queueFull].map(percent)];
   }),
 );
