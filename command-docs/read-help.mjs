@@ -6,6 +6,8 @@ import { pathToFileURL } from 'node:url';
 export async function readCommands(distFolder) {
   // Defaults must not contain names of this host.
   process.env.P2MP_HOME = '~/.config/p2mp';
+  process.env.HOME = '~';
+  delete process.env.XDG_CACHE_HOME;
   const load = (path) => import(pathToFileURL(`${distFolder}/cli/${path}`).href);
   const { everyCommand } = await load('commands/every-command.js');
   const help = await load('help/command-help.js');
