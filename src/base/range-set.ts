@@ -10,6 +10,9 @@ export interface Range {
   readonly end: number;
 }
 
+/** A set of integers that its reader must not change. */
+export type ReadonlyRangeSet = Omit<RangeSet, 'add' | 'remove' | 'clear'>;
+
 /** A mutable set of integers, stored as disjoint ranges. */
 export class RangeSet {
   /**
@@ -54,13 +57,28 @@ export class RangeSet {
     return place % 2 === 1 ? (this.bounds[place] as number) : value;
   }
 
+  /** The last member at or before `value`, if any. */
+  previousFrom(value: number): number | undefined {
+    const place = this.boundsUpTo(value);
+    if (place % 2 === 1) return value;
+    return place === 0 ? undefined : (this.bounds[place - 1] as number) - 1;
+  }
+
+  /** The last number at or before `value` that is not a member. */
+  previousOutside(value: number): number {
+    const place = this.boundsUpTo(value);
+    return place % 2 === 1 ? (this.bounds[place - 1] as number) - 1 : value;
+  }
+
   /** Adds every number from `start` up to but excluding `end`. */
   add(start: number, end: number): void {
     checkRange(start, end);
     // The bounds inside the new range are dropped. A range that touches the new range is merged with it.
     const from = this.boundsUpTo(start - 1);
     const to = this.boundsUpTo(end);
-    this.replace(from, to, [...(from % 2 === 0 ? [start] : []), ...(to % 2 === 0 ? [end] : [])]);
+    if (to === from + 1) this.move(from, from % 2 === 0 ? start : end);
+    else
+      this.replace(from, to, [...(from % 2 === 0 ? [start] : []), ...(to % 2 === 0 ? [end] : [])]);
   }
 
   /** Removes every number from `start` up to but excluding `end`. */
@@ -68,7 +86,9 @@ export class RangeSet {
     checkRange(start, end);
     const from = this.boundsUpTo(start - 1);
     const to = this.boundsUpTo(end);
-    this.replace(from, to, [...(from % 2 === 1 ? [start] : []), ...(to % 2 === 1 ? [end] : [])]);
+    if (to === from + 1) this.move(from, from % 2 === 1 ? start : end);
+    else
+      this.replace(from, to, [...(from % 2 === 1 ? [start] : []), ...(to % 2 === 1 ? [end] : [])]);
   }
 
   /** The ranges in ascending order. The set must not change during iteration. */
@@ -111,6 +131,13 @@ export class RangeSet {
   clear(): void {
     this.bounds = [];
     this.memberCount = 0;
+  }
+
+  /** Grows or shrinks a range at one side: the usual case, which must not allocate. */
+  private move(place: number, bound: number): void {
+    const growth = bound - (this.bounds[place] as number);
+    this.bounds[place] = bound;
+    this.memberCount += place % 2 === 0 ? -growth : growth;
   }
 
   private replace(from: number, to: number, bounds: readonly number[]): void {

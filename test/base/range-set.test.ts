@@ -64,7 +64,7 @@ t.test('its members and its gaps together cover every interval', (t) => {
   t.end();
 });
 
-t.test('the next member from any position matches a plain set', (t) => {
+t.test('the members next to any position match a plain set', (t) => {
   const property = fc.property(fc.array(change), (changes) => {
     const { ranges, plain } = build(changes);
     const places = Array.from({ length: limit + 4 }, (_, i) => i - 2);
@@ -74,9 +74,18 @@ t.test('the next member from any position matches a plain set', (t) => {
       while (plain.has(outside)) outside++;
       return outside;
     };
+    const previous = (value: number) => [...plain].sort((a, b) => b - a).find((m) => m <= value);
+    const previousOutside = (value: number): number => {
+      let outside = value;
+      while (plain.has(outside)) outside--;
+      return outside;
+    };
     return places.every(
       (value) =>
-        ranges.nextFrom(value) === next(value) && ranges.nextOutside(value) === nextOutside(value),
+        ranges.nextFrom(value) === next(value) &&
+        ranges.nextOutside(value) === nextOutside(value) &&
+        ranges.previousFrom(value) === previous(value) &&
+        ranges.previousOutside(value) === previousOutside(value),
     );
   });
   fc.assert(property, runs);
