@@ -45,6 +45,17 @@ export class RangeSet {
     return this.boundsUpTo(value) % 2 === 1;
   }
 
+  /** Number of members below `value`. */
+  countBelow(value: number): number {
+    let count = 0;
+    for (let i = 0; i < this.bounds.length; i += 2) {
+      const start = this.bounds[i] as number;
+      if (start >= value) break;
+      count += Math.min(value, this.bounds[i + 1] as number) - start;
+    }
+    return count;
+  }
+
   /** The first member at or after `value`, if any. */
   nextFrom(value: number): number | undefined {
     const place = this.boundsUpTo(value);

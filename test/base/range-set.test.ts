@@ -84,6 +84,7 @@ t.test('the members next to any position match a plain set', (t) => {
       (value) =>
         ranges.nextFrom(value) === next(value) &&
         ranges.nextOutside(value) === nextOutside(value) &&
+        ranges.countBelow(value) === [...plain].filter((m) => m < value).length &&
         ranges.previousFrom(value) === previous(value) &&
         ranges.previousOutside(value) === previousOutside(value),
     );

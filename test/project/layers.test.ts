@@ -16,6 +16,7 @@ const layers = [
   ['transfer'],
   ['classic', 'session'],
   ['endpoint'],
+  ['roles'],
   ['simulator'],
   ['experiment'],
   ['node'],

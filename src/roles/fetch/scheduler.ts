@@ -1,0 +1,438 @@
+/**
+ * Decides which block of one object is asked of which source. It is pure: time is an argument, and what it wants is
+ * polled.
+ *
+ * A source is asked for what keeps it busy, in contiguous runs from the first missing block on, if it would deliver
+ * them before the other sources could. So the shares follow the speeds, and a slow source does not hold up the end.
+ * A source that slows down loses what the others would deliver much earlier, and a source that leaves loses
+ * everything. When each missing block is asked of a source, idle sources are asked for the same blocks as slower
+ * ones: that is the last window.
+ */
+import { assert, at } from '../../base/assert.js';
+import type { TimeMs } from '../../base/machine.js';
+import { Queue } from '../../base/queue.js';
+import { RangeSet, type ReadonlyRangeSet } from '../../base/range-set.js';
+import { cutEqually } from './equal-parts.js';
+import type { FetchEvent, FetchReport, ReplacedReason, SourceIndex } from './fetch-events.js';
+import { FetchSource, type FetchSourceOptions } from './fetch-source.js';
+import type { OpenSegment } from './open-segments.js';
+import { Retries } from './retries.js';
+import { SourceRate } from './source-rate.js';
+
+/** Sources are compared this often, because their estimates change with time. */
+const tickMs = 20;
+
+/** A window is filled up by runs of at least this part of it, so that sources read contiguous runs. */
+const runsPerWindow = 4;
+
+/** A slow source loses a block if another source would deliver it in less than this part of the time. */
+const lossFactor = 2;
+const lossMarginMs = 100;
+
+/** A block is asked of a second source if that source would deliver it in less than this part of the time. */
+const repeatFactor = 1.25;
+const repeatMarginMs = 30;
+
+export interface FetchSchedulerOptions {
+  readonly contentSizeBytes: number;
+  readonly blockSizeBytes: number;
+  /** The blocks that are not held yet. */
+  readonly missing: ReadonlyRangeSet;
+  /**
+   * `speed`: the share of a source follows its speed. `equal`: as many equal contiguous parts as there are sources
+   * at the begin, and only the rest of a source that leaves is shared among the others. Each source must then hold
+   * the whole object.
+   */
+  readonly split: 'speed' | 'equal';
+}
+
+export class FetchScheduler {
+  private readonly missing: RangeSet;
+  /**
+   * Missing blocks that nobody is asked for. With the equal split, each source has a pool of its own instead, and
+   * here are only the blocks for which there is no source.
+   */
+  private readonly unasked: RangeSet;
+  private readonly sources: FetchSource[] = [];
+  /** Sources that have not left. */
+  private readonly live: FetchSource[] = [];
+  private readonly retries = new Retries();
+  /** Blocks that may be asked of several sources. */
+  private readonly shared = new RangeSet();
+  private readonly changed = new Set<SourceIndex>();
+  private readonly events = new Queue<FetchEvent>();
+  private hasBegun = false;
+  private begunAtMs: TimeMs = 0;
+  private dueAtMs: TimeMs = 0;
+  private deliveredBytes = 0;
+  private duplicateBytes = 0;
+  private receivedBytes = 0;
+  private readonly rate = new SourceRate(0);
+
+  constructor(private readonly options: FetchSchedulerOptions) {
+    this.missing = new RangeSet(options.missing.ranges());
+    this.unasked = new RangeSet(options.missing.ranges());
+  }
+
+  // --- Sources
+
+  /** A source can be asked from now on. @returns its number, which is not used again */
+  join(nowMs: TimeMs, options: FetchSourceOptions): SourceIndex {
+    const index = this.sources.length;
+    assert(
+      this.isBySpeed || options.holds === undefined,
+      'a source of equal parts holds everything',
+    );
+    const pool = this.isBySpeed ? this.unasked : new RangeSet();
+    const source = new FetchSource(index, options, pool, this.options.blockSizeBytes);
+    this.sources.push(source);
+    this.live.push(source);
+    if (!this.hasBegun) return index;
+    if (!this.isBySpeed) this.shareOut();
+    this.serveAll(nowMs);
+    return index;
+  }
+
+  /** Begins to ask the sources that have joined. */
+  begin(nowMs: TimeMs): void {
+    assert(!this.hasBegun, 'a fetch begins once');
+    this.hasBegun = true;
+    this.begunAtMs = nowMs;
+    if (this.missing.isEmpty) this.events.push({ type: 'complete', atMs: nowMs });
+    if (!this.isBySpeed) this.shareOut();
+    this.serveAll(nowMs);
+  }
+
+  /** A source cannot be asked any more. The others are asked for its blocks. */
+  leave(nowMs: TimeMs, index: SourceIndex, reason: string): void {
+    this.remove(nowMs, at(this.sources, index), reason, 'left');
+  }
+
+  /** A source holds these blocks, too, from now on. */
+  hold(nowMs: TimeMs, index: SourceIndex, startBlock: number, endBlock: number): void {
+    const source = at(this.sources, index);
+    source.hold(startBlock, endBlock);
+    if (!source.hasLeft) this.serve(nowMs, source);
+  }
+
+  /**
+   * Takes the measurements of a source. Call it before `handleBlock` and `handleTimeout`.
+   * @param receivedBytes all bytes that have arrived from the source, also of incomplete blocks
+   */
+  update(nowMs: TimeMs, index: SourceIndex, receivedBytes: number, rttMs?: number): void {
+    this.receivedBytes += at(this.sources, index).update(nowMs, receivedBytes, rttMs);
+  }
+
+  // --- Blocks
+
+  /** A verified block has arrived from a source. */
+  handleBlock(nowMs: TimeMs, index: SourceIndex, block: number): void {
+    const source = at(this.sources, index);
+    const sizeBytes = this.sizeOf(block);
+    if (!this.missing.has(block)) {
+      this.duplicateBytes += sizeBytes;
+      return;
+    }
+    this.missing.remove(block, block + 1);
+    this.retries.delete(block);
+    this.deliveredBytes += sizeBytes;
+    source.deliver(block, sizeBytes);
+    if (!source.asked.has(block)) this.reportLateBlock(nowMs, index, block);
+    const isElsewhere = this.shared.has(block) || !source.asked.has(block);
+    this.unask(nowMs, source, block);
+    if (isElsewhere) this.withdraw(nowMs, block);
+    if (this.missing.isEmpty) this.events.push({ type: 'complete', atMs: nowMs });
+    else if (isElsewhere) this.serveAll(nowMs);
+    else if (!source.hasLeft) this.serve(nowMs, source);
+  }
+
+  /** A source has sent a block with wrong content: it is dropped. */
+  handleBadBlock(nowMs: TimeMs, index: SourceIndex): void {
+    const source = at(this.sources, index);
+    if (source.hasLeft) return;
+    this.events.push({ type: 'drop', source: index, reason: 'bad-block' });
+    this.remove(nowMs, source, 'sent a bad block', 'bad-block');
+  }
+
+  /** Blocks that had arrived, or were held, turn out to be missing. */
+  handleMissing(nowMs: TimeMs, startBlock: number, endBlock: number): void {
+    for (const { start, end } of this.missing.gaps(startBlock, endBlock)) {
+      this.unasked.add(start, end);
+    }
+    this.missing.add(startBlock, endBlock);
+    if (!this.hasBegun) return;
+    if (!this.isBySpeed) this.shareOut();
+    this.serveAll(nowMs);
+  }
+
+  // --- Time
+
+  handleTimeout(nowMs: TimeMs): void {
+    if (nowMs < this.dueAtMs) return;
+    this.dueAtMs = nowMs + tickMs;
+    this.rate.update(nowMs, this.receivedBytes, this.begunAtMs);
+    for (const source of this.live) source.handleTimeout(nowMs);
+    if (this.isBySpeed) for (const source of this.live) this.relieve(nowMs, source);
+    this.serveAll(nowMs);
+  }
+
+  /** The time at which to call `handleTimeout`, if any. */
+  pollTimeout(): TimeMs | undefined {
+    const isIdle = !this.hasBegun || this.isComplete || this.live.length === 0;
+    return isIdle ? undefined : this.dueAtMs;
+  }
+
+  // --- Outputs
+
+  get isComplete(): boolean {
+    return this.missing.isEmpty;
+  }
+
+  /** Removes and returns the next source whose `wantedFrom` has changed, if any. */
+  pollChanged(): SourceIndex | undefined {
+    for (const index of this.changed) {
+      this.changed.delete(index);
+      return index;
+    }
+    return undefined;
+  }
+
+  /** The blocks that this source shall deliver now. */
+  wantedFrom(index: SourceIndex): ReadonlyRangeSet {
+    return at(this.sources, index).asked;
+  }
+
+  /** Removes and returns the oldest event, if any. */
+  pollEvent(): FetchEvent | undefined {
+    return this.events.shift();
+  }
+
+  report(nowMs: TimeMs): FetchReport {
+    return {
+      missingBlocks: this.missing.count,
+      deliveredBytes: this.deliveredBytes,
+      duplicateBytes: this.duplicateBytes,
+      rateBytesPerSec: this.rate.bytesPerSec,
+      possibleBytesPerSec: this.live.reduce((sum, source) => sum + source.rateBytesPerSec, 0),
+      sources: this.sources.map((source) => source.report(nowMs, this.deliveredBytes)),
+    };
+  }
+
+  // --- Asking
+
+  private get isBySpeed(): boolean {
+    return this.options.split === 'speed';
+  }
+
+  /** Serves the sources that would deliver first before the others. */
+  private serveAll(nowMs: TimeMs): void {
+    if (!this.hasBegun) return;
+    this.live.sort((a, b) => a.arrivalMs(1) - b.arrivalMs(1) || a.index - b.index);
+    for (const source of this.live) this.serve(nowMs, source);
+  }
+
+  private serve(nowMs: TimeMs, source: FetchSource): void {
+    if (!this.hasBegun) return;
+    this.fill(nowMs, source);
+    if (this.isBySpeed && this.unasked.isEmpty) this.repeat(nowMs, source);
+  }
+
+  /** Fills the window of a source from its pool. */
+  private fill(nowMs: TimeMs, source: FetchSource): void {
+    const { pool } = source;
+    const mostBlocks = Math.min(source.windowBlocks, this.fairCount(source));
+    let room = mostBlocks - source.asked.count;
+    if (room < Math.min(Math.ceil(mostBlocks / runsPerWindow), pool.count)) return;
+    while (room > 0) {
+      const start = source.nextInPool(0);
+      if (start === undefined) return;
+      const mostEnd = this.retries.runEnd(start, Math.min(source.runEnd(start), start + room));
+      const count = this.usefulCount(source, start, mostEnd - start);
+      if (count === 0) return;
+      pool.remove(start, start + count);
+      this.ask(nowMs, source, start, start + count);
+      room -= count;
+    }
+  }
+
+  /** While nothing is known of its speed, a source gets no more than an equal share of the missing blocks. */
+  private fairCount(source: FetchSource): number {
+    if (!this.isBySpeed || source.isMeasured) return Infinity;
+    return Math.ceil(this.missing.count / this.live.length);
+  }
+
+  /**
+   * How many of the blocks from this one on the source would deliver before the other sources would have
+   * delivered everything that nobody is asked for. The source that delivers first takes at least one.
+   */
+  private usefulCount(source: FetchSource, block: number, mostCount: number): number {
+    if (!this.isBySpeed || !source.isMeasured) return mostCount;
+    let [askedBlocks, blocksPerMs, firstMs] = [0, 0, Infinity];
+    for (const other of this.live) {
+      if (other === source || !other.holds(block)) continue;
+      askedBlocks += other.asked.count;
+      blocksPerMs += other.blocksIn(1);
+      firstMs = Math.min(firstMs, other.arrivalMs(1));
+    }
+    if (blocksPerMs === 0) return mostCount;
+    const isUseful = (count: number): boolean => {
+      const othersMs = (askedBlocks + this.unasked.count - count + 1) / blocksPerMs;
+      return source.arrivalMs(count) <= Math.max(firstMs, othersMs);
+    };
+    let [low, high] = [0, mostCount];
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (isUseful(middle)) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** In the last window, asks a source for blocks that it would deliver clearly earlier than the others. */
+  private repeat(nowMs: TimeMs, source: FetchSource): void {
+    while (source.asked.count < source.windowBlocks) {
+      const block = this.latestFor(nowMs, source);
+      if (block === undefined) return;
+      this.shared.add(block, block + 1);
+      this.ask(nowMs, source, block, block + 1);
+    }
+  }
+
+  /** @returns of the blocks that this source would deliver clearly earlier than the others, the one that is latest */
+  private latestFor(nowMs: TimeMs, source: FetchSource): number | undefined {
+    let latestMs = repeatFactor * source.arrivalMs(1) + repeatMarginMs;
+    let latest: number | undefined;
+    for (const other of this.live) {
+      let block = other.asked.previousFrom(Infinity);
+      let rank = other.asked.count;
+      while (block !== undefined && other.pendingMs(nowMs, rank) > latestMs) {
+        const isFor = !source.asked.has(block) && source.holds(block);
+        const pendingMs = isFor ? this.pendingMs(nowMs, block, other.pendingMs(nowMs, rank)) : 0;
+        if (pendingMs > latestMs) {
+          latestMs = pendingMs;
+          latest = block;
+          break;
+        }
+        rank--;
+        block = other.asked.previousFrom(block - 1);
+      }
+    }
+    return latest;
+  }
+
+  /** The time until the first of the sources that are asked for a block delivers it, given that of one of them. */
+  private pendingMs(nowMs: TimeMs, block: number, ofOneMs: number): number {
+    if (!this.shared.has(block)) return ofOneMs;
+    let firstMs = ofOneMs;
+    for (const other of this.live) {
+      if (!other.asked.has(block)) continue;
+      firstMs = Math.min(firstMs, other.pendingMs(nowMs, other.asked.countBelow(block + 1)));
+    }
+    return firstMs;
+  }
+
+  private ask(nowMs: TimeMs, source: FetchSource, startBlock: number, endBlock: number): void {
+    source.ask(nowMs, startBlock, endBlock, this.retries.countOf(startBlock));
+    this.changed.add(source.index);
+  }
+
+  // --- Losing blocks
+
+  /** Takes blocks from a source that has become so slow that others would deliver them much earlier. */
+  private relieve(nowMs: TimeMs, source: FetchSource): void {
+    const { windowBlocks } = source;
+    if (source.asked.count <= windowBlocks) return;
+    let firstMs = Infinity;
+    for (const other of this.live) {
+      if (other !== source) firstMs = Math.min(firstMs, other.arrivalMs(1));
+    }
+    const keptMs = lossFactor * firstMs + lossMarginMs - source.pendingMs(nowMs, 0);
+    const kept = Math.floor(source.blocksIn(Math.max(0, keptMs)));
+    const count = source.asked.count - Math.max(windowBlocks, kept);
+    if (count > 0) this.replace(nowMs, source, count, 'slow');
+  }
+
+  private remove(nowMs: TimeMs, source: FetchSource, text: string, reason: ReplacedReason): void {
+    if (source.hasLeft) return;
+    source.leave(text);
+    this.live.splice(this.live.indexOf(source), 1);
+    this.replace(nowMs, source, source.asked.count, reason);
+    if (!this.isBySpeed) {
+      for (const { start, end } of source.pool.ranges()) this.unasked.add(start, end);
+      source.pool.clear();
+      if (this.hasBegun) this.shareOut();
+    }
+    this.serveAll(nowMs);
+  }
+
+  /** Takes the last `count` blocks from a source. Those that nobody else is asked for can be asked for again. */
+  private replace(nowMs: TimeMs, source: FetchSource, count: number, reason: ReplacedReason): void {
+    const { lost, finished } = source.replace(count, reason);
+    for (const { start, end } of lost.ranges()) {
+      this.unasked.add(start, end);
+      this.retries.add(start, end);
+    }
+    for (const other of this.live) {
+      if (this.shared.isEmpty) break;
+      for (const { start, end } of other.asked.ranges()) this.unasked.remove(start, end);
+    }
+    this.changed.add(source.index);
+    for (const segment of finished) this.reportSegment(nowMs, source, segment);
+  }
+
+  /** Nobody needs to be asked for this block any more. */
+  private withdraw(nowMs: TimeMs, block: number): void {
+    this.unasked.remove(block, block + 1);
+    this.shared.remove(block, block + 1);
+    for (const other of this.live) {
+      other.pool.remove(block, block + 1);
+      this.unask(nowMs, other, block);
+    }
+  }
+
+  private unask(nowMs: TimeMs, source: FetchSource, block: number): void {
+    if (!source.asked.has(block)) return;
+    const finished = source.unask(block);
+    this.changed.add(source.index);
+    if (finished !== undefined) this.reportSegment(nowMs, source, finished);
+  }
+
+  /** Shares the blocks for which there is no source equally among the sources. */
+  private shareOut(): void {
+    if (this.live.length === 0) return;
+    const sources = this.live.toSorted((a, b) => a.index - b.index);
+    for (const [i, part] of cutEqually(this.unasked, sources.length).entries()) {
+      for (const { start, end } of part.ranges()) at(sources, i).pool.add(start, end);
+    }
+    this.unasked.clear();
+  }
+
+  // --- Segments
+
+  private reportSegment(nowMs: TimeMs, { index: source }: FetchSource, segment: OpenSegment): void {
+    const { startBlock, startMs, retries, deliveredBytes: sizeBytes, replaced } = segment;
+    // Another source was faster.
+    if (sizeBytes === 0 && replaced === undefined) return;
+    const firstByte = startBlock * this.options.blockSizeBytes;
+    const row = { source, firstByte, sizeBytes, startMs, endMs: nowMs, retries };
+    this.events.push({ type: 'segment', ...row, ...(replaced === undefined ? {} : { replaced }) });
+  }
+
+  /** A source delivers a block that it had lost. The segment of the block is reported already. */
+  private reportLateBlock(nowMs: TimeMs, source: SourceIndex, block: number): void {
+    const firstByte = block * this.options.blockSizeBytes;
+    const times = { startMs: nowMs, endMs: nowMs, retries: 0 };
+    this.events.push({
+      type: 'segment',
+      source,
+      firstByte,
+      sizeBytes: this.sizeOf(block),
+      ...times,
+    });
+  }
+
+  private sizeOf(block: number): number {
+    const { contentSizeBytes, blockSizeBytes } = this.options;
+    return Math.min(blockSizeBytes, contentSizeBytes - block * blockSizeBytes);
+  }
+}
