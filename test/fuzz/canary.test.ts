@@ -8,6 +8,8 @@ import { Cookies } from '../../src/security/cookies.js';
 import { IncomingHandshakes } from '../../src/security/incoming-handshakes.js';
 import { SecureChannel } from '../../src/security/secure-channel.js';
 import { Sender } from '../../src/sender.js';
+import { AskListener } from '../../src/session/asks/ask-listener.js';
+import { Asker } from '../../src/session/asks/asker.js';
 import { IncomingSession } from '../../src/session/incoming/incoming-session.js';
 import { Searching } from '../../src/session/incoming/stages/receiving.js';
 import { Connections } from '../../src/session/outgoing/connections.js';
@@ -18,6 +20,7 @@ import { MemoryBudget } from '../../src/transfer/partial-block.js';
 import { Reassembler } from '../../src/transfer/reassembler.js';
 import { ByteReader } from '../../src/wire/byte-codec.js';
 import type { ChannelPacket } from '../../src/wire/header.js';
+import type { Message } from '../../src/wire/messages.js';
 import { replace } from '../support/planted-fault.js';
 import { kindOf } from './fuzzing.js';
 import { tapeOf } from './tape.js';
@@ -64,6 +67,39 @@ notices('a receiver that sends more than it received', {
       },
     );
   },
+});
+
+notices('a server that makes room for a channel without forgetting one', {
+  target: 'ask-listener',
+  expected: /7 channels/,
+  plant: () =>
+    replace(
+      AskListener.prototype as unknown as { forgetIdle(): boolean },
+      'forgetIdle',
+      () => true,
+    ),
+});
+
+notices('an asker that lets the server decide about deletion', {
+  target: 'asker',
+  expected: /a server asks for deletion/,
+  plant: () =>
+    replace(
+      Asker.prototype as unknown as { adapt(ask: unknown, message: Message): Message },
+      'adapt',
+      (_: unknown, message: Message) => message,
+    ),
+});
+
+notices('an asker that does not look whether its sessions are over', {
+  target: 'asker',
+  expected: /an ask that is never over|a timeout behind the end/,
+  plant: () =>
+    replace(
+      Asker.prototype as unknown as { lookAtSession(): void },
+      'lookAtSession',
+      () => undefined,
+    ),
 });
 
 notices('a receiver that answers every copy of a query without limit', {

@@ -1,4 +1,5 @@
 /** The targets of the fuzzer, by name. */
+import { fuzzAsker, fuzzAskListener } from './fuzz-asks.js';
 import { fuzzClassicReceiver } from './fuzz-classic-receiver.js';
 import { fuzzClassicSender } from './fuzz-classic-sender.js';
 import {
@@ -34,8 +35,10 @@ export interface Target {
 }
 
 export const targets: readonly Target[] = [
-  { name: 'session-receiver', run: fuzzSessionReceiver, share: 0.35 },
-  { name: 'session-sender', run: fuzzSessionSender, share: 0.3 },
+  { name: 'session-receiver', run: fuzzSessionReceiver, share: 0.29 },
+  { name: 'session-sender', run: fuzzSessionSender, share: 0.24 },
+  { name: 'ask-listener', run: fuzzAskListener, share: 0.06 },
+  { name: 'asker', run: fuzzAsker, share: 0.06 },
   { name: 'classic-receiver', run: fuzzClassicReceiver, share: 0.08 },
   { name: 'classic-sender', run: fuzzClassicSender, share: 0.08 },
   { name: 'session-transfer', run: fuzzBesideSession, share: 0.005 },
