@@ -14,7 +14,7 @@ export { datagramsOf, Runner, stoppedTimeMs } from './base/machine.js';
 export type { Random } from './base/random.js';
 export { createRandom } from './base/random.js';
 export type { Range } from './base/range-set.js';
-export type { PortRefusedEvent, RefusalCode } from './base/refusal.js';
+export type { Refusal, RefusalCode, RefusedEvent } from './base/refusal.js';
 export type { RttLimits } from './base/rtt.js';
 export { RttEstimator } from './base/rtt.js';
 export { SegmentSet } from './base/segment-set.js';

@@ -9,7 +9,7 @@ import type { Address } from './base/address.js';
 import { at } from './base/assert.js';
 import type { Machine, TimeMs, Transmit } from './base/machine.js';
 import { Queue } from './base/queue.js';
-import type { RefusalCode } from './base/refusal.js';
+import type { Refusal } from './base/refusal.js';
 import { senderDefaults } from './classic/config.js';
 import { describeToSender } from './classic/diagnosis/unexpected-answers.js';
 import { EndConfirmation } from './classic/end-confirmation.js';
@@ -154,19 +154,19 @@ export class Sender implements Machine<SenderEvent> {
    * Handles an ICMP error for a receiver's port. A server might still be started on that port, so the
    * liveness timeout does not change.
    */
-  handleRefusal(nowMs: TimeMs, index: number, at: Address, code: RefusalCode): void {
+  handleRefusal(nowMs: TimeMs, index: number, at: Address, refusal: Refusal): void {
     const peer = this.peers[index];
     if (peer?.status !== 'active') return;
-    if (this.phase !== 'data' && peer.ackedSegments > 0) {
+    if (refusal.code === 'port-closed' && this.phase !== 'data' && peer.ackedSegments > 0) {
       // This receiver has the whole file and has exited, so it needs no end marker (PROTOCOL 5.3).
       if (this.phase === 'ending') this.settleUnconfirmed(nowMs, peer);
       this.advance(nowMs);
       return;
     }
-    const reason = peer.addresses.noteRefusal(at, code, 'p2mpserver');
-    if (reason === undefined) return;
+    const refused = peer.addresses.noteRefusal(at, refusal, 'p2mpserver');
+    if (refused === undefined) return;
     const { limitMs: livenessTimeoutMs } = this.liveness;
-    this.events.push({ type: 'port-refused', receiver: peer.name, reason, livenessTimeoutMs });
+    this.events.push({ ...refused, receiver: peer.name, livenessTimeoutMs });
   }
 
   /** Aborts the transfer: notifies every unfinished receiver (PROTOCOL 5.6), then emits `done`. */

@@ -1,6 +1,6 @@
 /** Events of a sender, and the result of a transfer. */
 
-import type { PortRefusedEvent } from '../base/refusal.js';
+import type { RefusedEvent } from '../base/refusal.js';
 import type { OtherAddressEvent } from '../path/candidate-addresses.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 import type { PeerStatus } from './peer.js';
@@ -24,7 +24,7 @@ export type SenderEvent =
       readonly pendingCount: number;
     }
   | OtherAddressEvent
-  | PortRefusedEvent
+  | RefusedEvent
   /** A receiver's outcome is known. */
   | { readonly type: 'receiver'; readonly outcome: ReceiverOutcome }
   | FaultEvent

@@ -26,7 +26,7 @@ import {
   printInterrupted,
   printOddity,
   printOtherAddress,
-  printPortRefused,
+  printRefused,
 } from './output/print-event.js';
 
 async function main(args: readonly string[]): Promise<ExitCode> {
@@ -130,7 +130,8 @@ function printEvent(
       break;
     }
     case 'port-refused':
-      printPortRefused(output, event);
+    case 'unreachable':
+      printRefused(output, event);
       break;
     case 'other-address':
       printOtherAddress(output, event);

@@ -143,6 +143,7 @@ export type SendEvent =
           | 'connect'
           | 'other-address'
           | 'port-refused'
+          | 'unreachable'
           | 'silent'
           | 'deferred'
           | 'receiver'

@@ -4,8 +4,8 @@
  */
 import type { Address } from '../base/address.js';
 import { formatAddress } from '../base/address.js';
-import type { RefusalCode } from '../base/refusal.js';
-import { describeRefusal, describeRemedy } from '../base/refusal.js';
+import type { Refusal, RefusedEvent } from '../base/refusal.js';
+import { describeRefusal, describeRemedy, isUnreachable } from '../base/refusal.js';
 
 /** A receiver answered from an address other than the first address of its host name. */
 export interface OtherAddressEvent {
@@ -29,9 +29,9 @@ export function otherAddressEvent(
   };
 }
 
-interface Refusal {
+interface RefusalAt {
   readonly at: Address;
-  readonly code: RefusalCode;
+  readonly refusal: Refusal;
 }
 
 /** Number of consecutive attempts at one address; more than one, because the first attempt might be lost. */
@@ -42,7 +42,7 @@ export class CandidateAddresses {
   private attempts = 0;
   private hasAnswered = false;
   /** Refusals since the last answer, by address. */
-  private readonly refusals = new Map<string, Refusal>();
+  private readonly refusals = new Map<string, RefusalAt>();
 
   /** @param others further addresses, if any */
   constructor(
@@ -64,9 +64,9 @@ export class CandidateAddresses {
     return this.hasAnswered ? [this.current] : this.all;
   }
 
-  /** Whether every address has refused since the last answer. */
-  get isRefused(): boolean {
-    return this.refusalsOfAll !== undefined;
+  /** How every address has refused since the last answer; undefined if not all of them have. */
+  get refused(): RefusedEvent['type'] | undefined {
+    return typeOf(this.refusalsOfAll);
   }
 
   /** @returns text that names the addresses tried; empty if there is only one */
@@ -82,23 +82,28 @@ export class CandidateAddresses {
   describeRefusal(program: string): string | undefined {
     const refusals = this.refusalsOfAll;
     if (refusals === undefined) return undefined;
-    const remedies = refusals.map(({ at, code }) => describeRemedy(code, at));
+    const remedies = refusals.map(({ at, refusal }) => describeRemedy(refusal, at));
     return `${describeAll(refusals, program)}${remedies.find((text) => text !== '') ?? ''}`;
   }
 
   /**
-   * Handles the refusal of a datagram by one address. The next request goes to another address, if there is
+   * Handles the refusal of a datagram to one address. The next request goes to another address, if there is
    * one.
    * @param program the program that is expected to listen on the port
-   * @returns the reason if only this address had not refused yet; otherwise undefined
+   * @returns what to report if only this address had not refused yet; otherwise undefined
    */
-  noteRefusal(at: Address, code: RefusalCode, program: string): string | undefined {
-    const wasRefused = this.isRefused;
+  noteRefusal(
+    at: Address,
+    refusal: Refusal,
+    program: string,
+  ): Pick<RefusedEvent, 'type' | 'reason'> | undefined {
+    const wasRefused = this.refused !== undefined;
     const key = formatAddress(at);
-    this.refusals.set(key, { at, code });
+    this.refusals.set(key, { at, refusal });
     if (key === formatAddress(this.current)) this.attempts = attemptsInARow;
     const refusals = wasRefused ? undefined : this.refusalsOfAll;
-    return refusals === undefined ? undefined : describeAll(refusals, program);
+    const type = typeOf(refusals);
+    return refusals && type && { type, reason: describeAll(refusals, program) };
   }
 
   /** Selects the address for the next attempt. Call it before each request that the receiver must answer. */
@@ -129,13 +134,18 @@ export class CandidateAddresses {
   }
 
   /** The refusal of each address; undefined unless all have refused. */
-  private get refusalsOfAll(): readonly Refusal[] | undefined {
+  private get refusalsOfAll(): readonly RefusalAt[] | undefined {
     const { places } = this;
     const refusals = places.flatMap((place) => this.refusals.get(formatAddress(place)) ?? []);
     return refusals.length === places.length ? refusals : undefined;
   }
 }
 
-function describeAll(refusals: readonly Refusal[], program: string): string {
-  return refusals.map(({ at, code }) => describeRefusal(code, at, program)).join('; ');
+function describeAll(refusals: readonly RefusalAt[], program: string): string {
+  return refusals.map(({ at, refusal }) => describeRefusal(refusal, at, program)).join('; ');
+}
+
+function typeOf(refusals: readonly RefusalAt[] | undefined): RefusedEvent['type'] | undefined {
+  if (refusals === undefined) return undefined;
+  return refusals.every(({ refusal }) => isUnreachable(refusal)) ? 'unreachable' : 'port-refused';
 }

@@ -1,6 +1,6 @@
 /** The events and requests that a session sender emits for its shell, and its result. */
 
-import type { PortRefusedEvent } from '../base/refusal.js';
+import type { RefusedEvent } from '../base/refusal.js';
 import type { OtherAddressEvent } from '../path/candidate-addresses.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 import type { Undeleted } from '../wire/lists.js';
@@ -23,7 +23,7 @@ export type SessionSenderEvent =
       readonly receiverKey: Uint8Array;
     }
   | OtherAddressEvent
-  | PortRefusedEvent
+  | RefusedEvent
   /** A receiver has connected, for the first time or again. */
   | { readonly type: 'connect'; readonly receiver: string; readonly selfName: string }
   /** A receiver's blocks were all read. Call `confirmSource` if the source is unchanged, else `abort`. */

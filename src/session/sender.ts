@@ -9,7 +9,7 @@ import type { Machine, TimeMs, Transmit } from '../base/machine.js';
 import { stoppedTimeMs } from '../base/machine.js';
 import { readUint32 } from '../base/network-order.js';
 import { Queue } from '../base/queue.js';
-import type { RefusalCode } from '../base/refusal.js';
+import type { Refusal } from '../base/refusal.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { BlockSeal } from '../security/block-seal.js';
@@ -224,10 +224,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.advance(nowMs);
   }
 
-  /** Handles an ICMP error: a receiver's port refuses datagrams. */
-  handleRefusal(index: number, from: Address, code: RefusalCode): void {
+  /** Handles an ICMP error: datagrams do not reach a receiver's port. */
+  handleRefusal(index: number, from: Address, refusal: Refusal): void {
     const peer = at(this.members, index);
-    const event = peer.isSettled ? undefined : this.connections.noteRefusal(peer, from, code);
+    const event = peer.isSettled ? undefined : this.connections.noteRefusal(peer, from, refusal);
     if (event !== undefined) this.events.push(event);
   }
 

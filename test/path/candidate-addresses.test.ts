@@ -52,7 +52,7 @@ t.test('a session leaves an address that refuses at once', async (t) => {
   const receivers = [{ name: 'r0', address: v4, otherAddresses: [receiverAddress(0)] }];
   const called = (refuses: boolean) => {
     const wire = new SessionWire({ sender: { receivers } }).run(50);
-    if (refuses) wire.sender.handleRefusal(0, v4, 'ECONNREFUSED');
+    if (refuses) wire.sender.handleRefusal(0, v4, { code: 'port-closed' });
     wire.run();
     t.same(
       wire.senderEvents.filter(({ type }) => type === 'port-refused'),

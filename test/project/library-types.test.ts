@@ -56,6 +56,7 @@ function describeSent(event: SendEvent): string {
     case 'other-address':
       return `${event.receiver} ${event.address} ${event.insteadOf}`;
     case 'port-refused':
+    case 'unreachable':
       return `${event.receiver}: ${event.reason} ${event.livenessTimeoutMs}`;
     case 'deferred':
       return `${event.receiver}: ${event.reason}`;

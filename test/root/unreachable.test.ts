@@ -76,6 +76,80 @@ for (const version of [4, 6] as const) {
   );
 }
 
+/** Hosts that nobody has; host 1 is the router to all of them but the last, which is on the network itself. */
+const nobody = {
+  4: { noHost: '10.98.0.1', noRoute: '10.97.0.1', neighbor: '10.99.0.77' },
+  6: { noHost: 'fd98::1', noRoute: 'fd97::1', neighbor: 'fd99::77' },
+} as const;
+
+/** Makes host 1 a router that reports every datagram, and neighbors that do not answer known quickly. */
+function addRouter(lab: SessionLab, version: 4 | 6): string {
+  const router = lab.address(1, version);
+  const { noHost, noRoute } = nobody[version];
+  const ip = ['ip', `-${version}`, 'route', 'add'];
+  const forwarding = version === 4 ? 'ipv4.ip_forward' : 'ipv6.conf.all.forwarding';
+  const limit = version === 4 ? 'ipv4.icmp_ratemask' : 'ipv6.icmp.ratelimit';
+  lab.run(1, 'sysctl', '-qw', `net.${forwarding}=1`, `net.${limit}=0`);
+  lab.lab.linkHosts(1, 2, 'back', 1500);
+  const back = version === 4 ? ['10.98.0.9/24'] : ['fd98::9/64', 'nodad'];
+  lab.run(1, 'ip', 'addr', 'add', ...back, 'dev', 'back');
+  for (const host of [noHost, noRoute]) lab.run(0, ...ip, host, 'via', router);
+  for (const [host, name] of [
+    [0, 'eth0'],
+    [1, 'back'],
+  ] as const) {
+    const neighbors = `net.ipv${version}.neigh.${name}`;
+    const settings = [`${neighbors}.mcast_solicit=1`, `${neighbors}.retrans_time_ms=100`];
+    lab.run(host, 'sysctl', '-qw', ...settings);
+  }
+  return router;
+}
+
+for (const version of [4, 6] as const) {
+  t.test(
+    `nobody there, or no route behind a router, IPv${version}`,
+    {
+      skip: skip || noOffload,
+    },
+    async (t) => {
+      const lab = new SessionLab(t, 1000);
+      const router = addRouter(lab, version);
+      const { noHost, noRoute, neighbor } = nobody[version];
+      const hosts = [noHost, noRoute, neighbor];
+      const reasons = [
+        `no host answers at ${noHost} (reported by the router ${router}); check the address, and that the host is on and connected`,
+        `the router ${router} has no route to ${noRoute}; check the address, and the network behind that router`,
+        `no host answers at ${neighbor}; check the address, and that the host is on and connected`,
+      ];
+      const sender = lab.p2mp(
+        0,
+        'send',
+        lab.sent,
+        '--to',
+        hosts.join(),
+        '--open',
+        '--json',
+        '--give-up-after',
+        '4',
+      );
+      const client = startClient(t, lab, noHost, '--json', '--give-up-after', '4');
+      const exit = await sender.exited;
+      t.equal(exit.code, 1);
+      const events = parseEvents(exit.stdout).filter(({ event }) => event === 'unreachable');
+      t.same(new Set(events.map(({ reason }) => reason)), new Set(reasons));
+      t.same(
+        parseResult(exit)['receivers'].map(({ reason }: { reason: string }) => reason),
+        reasons,
+      );
+      const old = await client;
+      t.equal(old.code, 1);
+      const [event] = parseEvents(old.stdout).filter(({ event }) => event === 'unreachable');
+      t.equal(event?.['reason'], reasons[0]);
+      t.match(parseResult(old)['receivers'], [{ status: 'failed', reason: reasons[0] }]);
+    },
+  );
+}
+
 t.test('the broadcast address of a network', { skip }, async (t) => {
   const lab = new SessionLab(t, 1000);
   const session = lab.p2mp(
@@ -132,9 +206,10 @@ t.test('the same with p2mpclient', { skip }, async (t) => {
   t.ok(isSameContent(lab.sent, copy));
 });
 
-function startClient(t: Test, lab: SessionLab, server: string) {
+function startClient(t: Test, lab: SessionLab, server: string, ...options: string[]) {
   const path = join(distFolder, 'cli', 'p2mpclient.js');
-  const args = [path, server, '7735', lab.sent, '500', ...livenessOptions];
+  const given = options.length > 0 ? options : livenessOptions;
+  const args = [path, server, '7735', lab.sent, '500', ...given];
   const [program, words] = lab.lab.on(0, process.execPath, ...args);
   return new Program(t, program, words).exited;
 }

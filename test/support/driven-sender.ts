@@ -94,7 +94,7 @@ export class DrivenSender {
   }
 
   refuse(index: number, at: Address): void {
-    this.sender.handleRefusal(this.nowMs, index, at, 'ECONNREFUSED');
+    this.sender.handleRefusal(this.nowMs, index, at, { code: 'port-closed' });
     this.runner.drain();
   }
 

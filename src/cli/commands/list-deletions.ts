@@ -35,6 +35,7 @@ function isShown(event: SendEvent, isJson: boolean): boolean {
       return event.outcome.status !== 'complete' && !isJson;
     case 'other-address':
     case 'port-refused':
+    case 'unreachable':
     case 'silent':
     case 'deferred':
     case 'fault':

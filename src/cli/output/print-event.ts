@@ -1,6 +1,6 @@
 /** Prints events that several commands have in common, such as send errors and refused ports. */
 
-import type { PortRefusedEvent } from '../../base/refusal.js';
+import type { RefusedEvent } from '../../base/refusal.js';
 import type { DiagnosisEvent } from '../../classic/diagnosis/packet-diagnosis.js';
 import type { OtherAddressEvent } from '../../path/candidate-addresses.js';
 import type { FaultEvent } from '../../wire/faults.js';
@@ -36,8 +36,8 @@ export function printOtherAddress(output: Output, event: OtherAddressEvent): voi
   if (!output.isJson) output.warn(`${receiver}: answers at ${address}, not at ${insteadOf}`);
 }
 
-/** Reports that a receiver's port refuses datagrams. The sender keeps trying until the liveness timeout. */
-export function printPortRefused(output: Output, event: PortRefusedEvent): void {
+/** Reports that datagrams do not reach a receiver's port. The sender keeps trying until the liveness timeout. */
+export function printRefused(output: Output, event: RefusedEvent): void {
   const { type, receiver, reason, livenessTimeoutMs } = event;
   output.json({ event: type, receiver, reason });
   if (!output.isJson)

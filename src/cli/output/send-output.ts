@@ -19,7 +19,7 @@ import { describeOffload } from './describe-offload.js';
 import type { JsonEvent } from './json/json-events.js';
 import type { Output } from './output.js';
 import { errorJson } from './output.js';
-import { printOddity, printOtherAddress, printPortRefused } from './print-event.js';
+import { printOddity, printOtherAddress, printRefused } from './print-event.js';
 import { formatLoss } from './progress/progress-parts.js';
 import { sessionTable } from './progress/session-table.js';
 import { join, statusTone, toned } from './text.js';
@@ -71,7 +71,8 @@ export class SendOutput {
         printOtherAddress(output, event);
         break;
       case 'port-refused':
-        printPortRefused(output, event);
+      case 'unreachable':
+        printRefused(output, event);
         break;
       case 'silent':
         output.json({ event: 'silent', receiver: event.receiver });

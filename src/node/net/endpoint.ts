@@ -6,7 +6,7 @@ import { formatAddress } from '../../base/address.js';
 import type { ErrorCode } from '../../base/errors.js';
 import { P2mpError } from '../../base/errors.js';
 import type { Transmit } from '../../base/machine.js';
-import type { RefusalCode } from '../../base/refusal.js';
+import type { Refusal } from '../../base/refusal.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { GroupMemberships, multicastInterfaces } from './group-memberships.js';
 import { openSocket } from './offload/offload-open.js';
@@ -200,7 +200,7 @@ export class Endpoint {
    * `handleDatagram`. A datagram that arrives at the moment when the watch stops can be lost.
    * @returns a function that stops the watch; undefined if the port cannot be watched
    */
-  watchRefusals(to: Address, handleRefusal: (code: RefusalCode) => void): (() => void) | undefined {
+  watchRefusals(to: Address, handleRefusal: (refusal: Refusal) => void): (() => void) | undefined {
     const port = this.portFor(to);
     const { system } = this;
     if (port?.setPortSharing === undefined || system === undefined || this.isClosed)

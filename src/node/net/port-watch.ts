@@ -1,7 +1,7 @@
 /** Watches whether the ports of silent receivers refuse datagrams. */
 import type { Address } from '../../base/address.js';
 import { formatAddress } from '../../base/address.js';
-import type { RefusalCode } from '../../base/refusal.js';
+import type { Refusal } from '../../base/refusal.js';
 import type { Endpoint } from './endpoint.js';
 
 /** A receiver whose answer is awaited. */
@@ -18,13 +18,11 @@ export interface PortWatchOptions {
   /** @returns the receivers that the sender is currently waiting for */
   readonly awaited: () => Iterable<AwaitedPeer>;
   /** Called at most once per address during one period of silence. */
-  readonly handleRefusal: (index: number, from: Address, code: RefusalCode) => void;
+  readonly handleRefusal: (index: number, from: Address, refusal: Refusal) => void;
 }
 
-/**
- * Delay before the first check. By then, a receiver on a LAN has answered, so its port need not be watched.
- */
-const firstLookMs = 50;
+/** By then, a receiver on a LAN has answered, so its port need not be watched any longer. */
+const firstIntervalMs = 50;
 const intervalMs = 200;
 
 /**
@@ -57,7 +55,9 @@ export class PortWatch {
   private timer: NodeJS.Timeout;
 
   constructor(private readonly options: PortWatchOptions) {
-    this.timer = setTimeout(this.handleTimer, firstLookMs).unref();
+    // Before anything is sent, because many routers report only the first datagrams.
+    this.look(performance.now());
+    this.timer = setTimeout(this.handleTimer, firstIntervalMs).unref();
   }
 
   close(): void {
@@ -109,10 +109,10 @@ export class PortWatch {
 
   private begin(nowMs: number, { key, index, address }: Place): void {
     this.hadTurn.add(key);
-    const end = this.options.sockets.watchRefusals(address, (code) => {
+    const end = this.options.sockets.watchRefusals(address, (refusal) => {
       if (this.refused.has(key) || !this.watches.has(key)) return;
       this.refused.add(key);
-      this.options.handleRefusal(index, address, code);
+      this.options.handleRefusal(index, address, refusal);
     });
     if (end !== undefined) this.watches.set(key, { end, endsAtMs: nowMs + turnMs });
   }

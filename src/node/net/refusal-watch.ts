@@ -1,13 +1,14 @@
 /**
- * Detects that a remote port refuses datagrams. The remote host reports this by ICMP, and the local system
- * passes the report only to connected sockets. A second socket therefore shares the local port and is
+ * Detects that a remote port refuses datagrams, or that they do not reach its host. Hosts and routers report this by
+ * ICMP, and the local system passes the reports only to connected sockets. A second socket therefore shares the local port and is
  * connected to the remote address. The first socket sends as before; answers and ICMP errors arrive at the
  * second socket. No probe is sent, because any extra datagram could start a transfer at a server or crash it.
  */
 import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { Address } from '../../base/address.js';
-import type { RefusalCode } from '../../base/refusal.js';
+import type { Refusal, RefusalCode } from '../../base/refusal.js';
+import type { IcmpError } from './offload/error-queue.js';
 import type { OffloadSocket } from './offload/offload-socket.js';
 import type { SystemCalls } from './offload/offload-system.js';
 import { socketOptions } from './offload/offload-system.js';
@@ -21,7 +22,7 @@ export interface RefusalWatchOptions {
   /** Called for each datagram from the address. During the watch, these datagrams do not reach `socket`. */
   readonly handleMessage: (bytes: Uint8Array, info: dgram.RemoteInfo) => void;
   /** Called for each reported refusal. The handler is allowed to close the socket. */
-  readonly handleRefusal: (code: RefusalCode) => void;
+  readonly handleRefusal: (refusal: Refusal) => void;
 }
 
 export interface RefusalWatch {
@@ -34,6 +35,25 @@ export interface RefusalWatch {
 /** A port that no peer uses for UDP: the port of tcpmux. */
 const unusedPort = 1;
 
+/** What ICMP errors of each version, type and code mean. Other errors say nothing about the receiver. */
+const meanings: Readonly<Record<string, RefusalCode>> = {
+  ...meaningOf('no-route', ['4 3 0', '4 3 6', '4 3 8', '4 3 11', '6 1 0', '6 1 2']),
+  ...meaningOf('no-host', ['4 3 1', '4 3 7', '4 3 12', '6 1 3']),
+  ...meaningOf('port-closed', ['4 3 3', '6 1 4']),
+  ...meaningOf('prohibited', ['4 3 9', '4 3 10', '4 3 13', '6 1 1', '6 1 5', '6 1 6']),
+};
+
+function meaningOf(code: RefusalCode, errors: readonly string[]): Record<string, RefusalCode> {
+  return Object.fromEntries(errors.map((error) => [error, code]));
+}
+
+/** @param ownHost the address from which this host sends; an error from there is its own observation */
+function refusalOf(error: IcmpError, ownHost: string): Refusal | undefined {
+  const code = meanings[`${error.version} ${error.type} ${error.code}`];
+  if (code === undefined) return undefined;
+  return error.from === ownHost ? { code } : { code, router: error.from };
+}
+
 /** @throws NodeJS.ErrnoException if the system does not allow a watch. No socket stays open in this case. */
 export function openRefusalWatch(options: RefusalWatchOptions): RefusalWatch {
   const { system, socket, setPortSharing, to, handleMessage, handleRefusal } = options;
@@ -42,6 +62,10 @@ export function openRefusalWatch(options: RefusalWatchOptions): RefusalWatch {
   const fd = system.openUdpSocket(isIPv6(host));
   try {
     if (isIPv6(host)) system.setOption(fd, socketOptions.ipv6Only, 1);
+    // Without this option, Linux passes on no report after which a datagram may still get through, such as that no
+    // host answers.
+    const { ipv4ReceiveErrors, ipv6ReceiveErrors } = socketOptions;
+    system.setOption(fd, isIPv6(host) ? ipv6ReceiveErrors : ipv4ReceiveErrors, 1);
     // The first socket allows port sharing only during `bind`, so that no other program can take the port.
     // Watching sockets always allow it, so that several of them can use the port.
     system.setOption(fd, socketOptions.reuseAddress, 1);
@@ -65,12 +89,14 @@ export function openRefusalWatch(options: RefusalWatchOptions): RefusalWatch {
     readCount++;
     handleMessage(bytes, info);
   });
-  // Ignore all other errors, because the first socket reports them when it sends.
-  watch.on('error', ({ code }: NodeJS.ErrnoException) => {
-    if (isEnding) return;
-    if (code === 'ECONNREFUSED') handleRefusal(code);
-    // For IPv6, Linux reports EACCES if a firewall rejects datagrams.
-    if (code === 'EHOSTUNREACH' || code === 'EACCES') handleRefusal('EHOSTUNREACH');
+  watch.on('error', () => {
+    if (isClosed) return;
+    // A socket with queued errors would wake the event loop without end.
+    for (let error = system.takeError(fd); error !== undefined; error = system.takeError(fd)) {
+      const refusal = error === 'other' ? undefined : refusalOf(error, watch.address().address);
+      if (refusal !== undefined && !isEnding) handleRefusal(refusal);
+      if (isClosed) return;
+    }
   });
   const close = () => {
     if (!isClosed) watch.close();

@@ -2,7 +2,7 @@
 import type { Address } from '../../base/address.js';
 import type { Machine, TimeMs } from '../../base/machine.js';
 import { Runner } from '../../base/machine.js';
-import type { RefusalCode } from '../../base/refusal.js';
+import type { Refusal } from '../../base/refusal.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { Endpoint } from './endpoint.js';
 import type { Offload } from './offload/offload-socket.js';
@@ -95,7 +95,7 @@ export class SocketRunner<Event> {
    */
   watchPorts(
     awaited: () => Iterable<AwaitedPeer>,
-    handleRefusal: (index: number, from: Address, code: RefusalCode) => void,
+    handleRefusal: (index: number, from: Address, refusal: Refusal) => void,
   ): void {
     const { endpoint } = this;
     if (endpoint === undefined) return;

@@ -6,7 +6,7 @@
 import type { Address } from '../../base/address.js';
 import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
-import type { PortRefusedEvent, RefusalCode } from '../../base/refusal.js';
+import type { Refusal, RefusedEvent } from '../../base/refusal.js';
 import { PollBudget } from '../../path/poll-budget.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import { maxOpenCopies, narrowPathAnswers, OutgoingHandshake } from '../../security/handshake.js';
@@ -282,16 +282,16 @@ export class Connections {
   }
 
   /**
-   * Records an ICMP error: a receiver's port refuses datagrams. The liveness timeout is not shortened,
+   * Records an ICMP error: datagrams do not reach a receiver's port. The liveness timeout is not shortened,
    * because the receiver might start later and because anyone on the path can forge ICMP.
    * @returns the event to report; undefined if another address might still answer, if the refusal was
    * reported before, or if the receiver announced a restart
    */
-  noteRefusal(member: SessionMember, at: Address, code: RefusalCode): PortRefusedEvent | undefined {
-    const reason = member.addresses.noteRefusal(at, code, receiverProgram);
-    if (reason === undefined || member.deferral !== undefined) return undefined;
+  noteRefusal(member: SessionMember, at: Address, refusal: Refusal): RefusedEvent | undefined {
+    const refused = member.addresses.noteRefusal(at, refusal, receiverProgram);
+    if (refused === undefined || member.deferral !== undefined) return undefined;
     const { name: receiver } = member;
-    return { type: 'port-refused', receiver, reason, livenessTimeoutMs: this.livenessTimeoutMs };
+    return { ...refused, receiver, livenessTimeoutMs: this.livenessTimeoutMs };
   }
 
   /** Maximum retry interval, limited so that even a short liveness timeout leaves time for a few attempts. */

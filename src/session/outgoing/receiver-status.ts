@@ -66,12 +66,22 @@ export function outcomeOf(
   };
 }
 
+function connectingActivity({ addresses, hasAnswered }: SessionMember): string {
+  switch (addresses.refused) {
+    case 'port-refused':
+      return 'port refused, retrying';
+    case 'unreachable':
+      return 'unreachable, retrying';
+    case undefined:
+      return hasAnswered ? 'silent, retrying' : 'connecting';
+  }
+}
+
 function activityOf(member: SessionMember, isConfirmed: boolean): string {
   switch (member.status) {
     case 'connecting':
       if (member.deferral !== undefined) return 'waiting for its restart';
-      if (member.addresses.isRefused) return 'port refused, retrying';
-      return member.hasAnswered ? 'silent, retrying' : 'connecting';
+      return connectingActivity(member);
     case 'identifying':
       return 'waiting for key approval';
     case 'active':

@@ -119,7 +119,7 @@ function runWithForgery(index: number | undefined, options: WireOptions): Sessio
     ...options,
     attack: (passing, wire) => {
       if (index !== undefined) {
-        wire.sender.handleRefusal(index, receiverAddress(index), 'ECONNREFUSED');
+        wire.sender.handleRefusal(index, receiverAddress(index), { code: 'port-closed' });
       }
       return options.attack?.(passing, wire) ?? [passing.bytes];
     },
@@ -160,7 +160,7 @@ t.test('an answer clears a refusal', async (t) => {
     sender: { livenessTimeoutMs: 2000, rateBytesPerSec: 100_000 },
     attack: ({ bytes }) => (isCut ? [] : [bytes]),
   }).run(200);
-  wire.sender.handleRefusal(0, receiverAddress(0), 'ECONNREFUSED');
+  wire.sender.handleRefusal(0, receiverAddress(0), { code: 'port-closed' });
   wire.run(400);
   isCut = true;
   t.match(wire.run().outcomeOf(0), {
@@ -193,7 +193,7 @@ t.test('a restarted session remembers the refusal and does not report it twice',
     scheduleTimeout: () => undefined,
   });
   const refuse = () => {
-    sender.handleRefusal(0, receiverAddress(0), 'ECONNREFUSED');
+    sender.handleRefusal(0, receiverAddress(0), { code: 'port-closed' });
     runner.drain();
   };
   refuse();

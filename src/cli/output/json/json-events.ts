@@ -100,6 +100,7 @@ const sharedEvents = [
   event('send-error', { message: text }),
   event('other-address', { receiver: text, address: text, insteadOf: text }),
   event('port-refused', { receiver: text, reason: text }),
+  event('unreachable', { receiver: text, reason: text }),
   event('diagnosis', diagnosisFields),
   event('peer', peerFields),
   event('result', { error }),

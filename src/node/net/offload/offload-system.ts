@@ -4,6 +4,8 @@ import { isIPv6 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import type { Address } from '../../../base/address.js';
 import { formatAddress } from '../../../base/address.js';
+import type { IcmpError } from './error-queue.js';
+import { controlSizeBytes, parseIcmpError } from './error-queue.js';
 
 /** A file descriptor of a socket. */
 export type Descriptor = number;
@@ -17,6 +19,8 @@ export interface SystemCalls {
   /** Connects a UDP socket; sends nothing. */
   connect(fd: Descriptor, address: Address): void;
   close(fd: Descriptor): void;
+  /** Takes the next error from the error queue; undefined if the queue is empty. */
+  takeError(fd: Descriptor): IcmpError | 'other' | undefined;
   /** 0 if there is no such interface. */
   interfaceIndex(name: string): number;
 }
@@ -37,11 +41,14 @@ export const socketOptions = {
   /** Sets the size of the receive buffer without the limit that applies to other users; root only. */
   receiveBufferForce: [socketLevel, 33],
   ipv4MtuDiscover: [ipv4Level, 10],
+  /** Queues each ICMP error, also those after which a datagram may still get through. */
+  ipv4ReceiveErrors: [ipv4Level, 11],
   ipv4Mtu: [ipv4Level, 14],
   /** Whether a socket receives from groups that it has joined on another interface, or not at all. */
   ipv4MulticastAll: [ipv4Level, 49],
   ipv6MulticastInterface: [ipv6Level, 17],
   ipv6MtuDiscover: [ipv6Level, 23],
+  ipv6ReceiveErrors: [ipv6Level, 25],
   ipv6Mtu: [ipv6Level, 24],
   ipv6Only: [ipv6Level, 26],
   ipv6MulticastAll: [ipv6Level, 29],
@@ -55,6 +62,9 @@ const inet = 2;
 const inet6 = 10;
 /** SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK */
 const socketType = 2 | 0o2000000 | 0o4000;
+
+/** MSG_ERRQUEUE | MSG_DONTWAIT */
+const errorQueueFlags = 0x2000 | 0x40;
 
 let loaded: SystemCalls | undefined;
 
@@ -80,6 +90,20 @@ function declareSystemCalls(): SystemCalls {
   const bind = libc.func('int bind(int, const void *, uint32_t)');
   const connect = libc.func('int connect(int, const void *, uint32_t)');
   const close = libc.func('int close(int)');
+  const messageHeader = koffi.struct({
+    name: 'void *',
+    nameLength: 'uint32_t',
+    parts: 'void *',
+    partCount: 'size_t',
+    control: 'void *',
+    controlLength: 'size_t',
+    flags: 'int',
+  });
+  const recvmsg = libc.func('recvmsg', 'long', [
+    'int',
+    koffi.inout(koffi.pointer(messageHeader)),
+    'int',
+  ]);
   const inetPton = libc.func('int inet_pton(int, const char *, void *)');
   const nameToIndex = libc.func('unsigned int if_nametoindex(const char *)');
 
@@ -97,6 +121,7 @@ function declareSystemCalls(): SystemCalls {
   };
   const value = Buffer.alloc(4);
   const length = Buffer.alloc(4);
+  const control = Buffer.alloc(controlSizeBytes);
   return {
     openUdpSocket: (isV6) => check('socket', socket(isV6 ? inet6 : inet, socketType, 0)),
     setOption(fd, [level, name], number) {
@@ -117,6 +142,15 @@ function declareSystemCalls(): SystemCalls {
       check('connect', connect(fd, name, name.length), address);
     },
     close: (fd) => void close(fd),
+    takeError(fd) {
+      const header = {
+        ...{ name: null, nameLength: 0, parts: null, partCount: 0, flags: 0 },
+        ...{ control, controlLength: control.length },
+      };
+      if (recvmsg(fd, header, errorQueueFlags) < 0) return undefined;
+      const found = control.subarray(0, Number(header.controlLength));
+      return parseIcmpError(found, koffi.sizeof('size_t')) ?? 'other';
+    },
     interfaceIndex: (name) => nameToIndex(name),
   };
 }
