@@ -57,17 +57,17 @@ function withoutDir(words: readonly string[]): string[] {
 
 // --- systemd
 
-const unit = join(deploy, 'systemd/p2mp-receive.service');
+const services = ['receive', 'serve'] as const;
 
-/** Settings of the unit; all values of a repeated one. */
-function settings(name: string): string[] {
-  const lines = readFileSync(unit, 'utf8').split('\n');
+const unitOf = (service: string) => join(deploy, `systemd/p2mp-${service}.service`);
+
+/** Settings of a unit; all values of a repeated one. */
+function settings(service: string, name: string): string[] {
+  const lines = readFileSync(unitOf(service), 'utf8').split('\n');
   return lines
     .filter((line) => line.startsWith(`${name}=`))
     .map((line) => line.slice(name.length + 1));
 }
-
-const [execStart = ''] = settings('ExecStart');
 
 function analyze(t: Test, ...args: string[]): string | undefined {
   const { status, stdout, stderr, error } = spawnSync('systemd-analyze', args, {
@@ -81,37 +81,16 @@ function analyze(t: Test, ...args: string[]): string | undefined {
   return `${stdout}${stderr}`;
 }
 
-t.test('systemd accepts the unit without warnings', async (t) => {
-  const said = analyze(t, 'verify', '--man=no', unit);
-  if (said !== undefined) t.equal(said, '');
-});
-
-t.test('systemd rates the unit as well isolated', async (t) => {
-  // 20 is an exposure of 2.0 out of 10; docs/OPERATIONS.md has the figure.
-  const options = ['--offline=true', '--threshold=20', '--no-pager'];
-  const said = analyze(t, 'security', ...options, unit);
-  if (said !== undefined) t.match(said, /Overall exposure level for p2mp-receive\.service: [01]\./);
-});
-
-t.test('V8 may generate code in the unit', async (t) => {
-  t.same(settings('MemoryDenyWriteExecute'), [], 'Node would not start');
-});
-
-t.test('the unit waits as long as the receiver may drain', async (t) => {
-  const drainSeconds = Number(optionOf(execStart.split(' '), 'drain-timeout'));
-  const [stopSeconds = ''] = settings('TimeoutStopSec');
-  t.ok(Number.parseInt(stopSeconds, 10) >= drainSeconds + 5, 'with a margin for the disk');
-  t.same(settings('SuccessExitStatus'), ['130'], 'suspended sessions are not a failure');
-});
-
-t.test('the unit runs a valid p2mp command', { buffered, skip: noSignals }, async (t) => {
+/** The words of the unit's command, with the values of its variables. */
+function commandOf(t: Test, service: string): string[] {
+  const [execStart = ''] = settings(service, 'ExecStart');
   const [program, name, verb, ...words] = execStart.split(' ');
-  t.same([program, name, verb], ['/usr/bin/env', 'p2mp', 'receive']);
+  t.same([program, name, verb], ['/usr/bin/env', 'p2mp', service]);
   const variables = new Map(
-    settings('Environment').map((line) => line.split('=') as [string, string]),
+    settings(service, 'Environment').map((line) => line.split('=') as [string, string]),
   );
-  t.match(variables.get('P2MP_HOME'), /^%S\/p2mp-receive\//, 'in the StateDirectory');
-  const file = readFileSync(join(deploy, 'systemd/receive.env'), 'utf8');
+  t.match(variables.get('P2MP_HOME'), `%S/p2mp-${service}/`, 'in the StateDirectory');
+  const file = readFileSync(join(deploy, `systemd/${service}.env`), 'utf8');
   for (const [, key = '', value = ''] of file.matchAll(/^#?(P2MP_\w+)=(.*)$/gm)) {
     if (!variables.has(key)) variables.set(key, value);
   }
@@ -123,7 +102,58 @@ t.test('the unit runs a valid p2mp command', { buffered, skip: noSignals }, asyn
     expanded.some((word) => word.includes('$')),
     'every variable has a value',
   );
-  await startsAndEnds(t, withoutDir(expanded), {});
+  return expanded;
+}
+
+for (const service of services) {
+  const unit = unitOf(service);
+
+  t.test(`${service}: systemd accepts the unit without warnings`, async (t) => {
+    const said = analyze(t, 'verify', '--man=no', unit);
+    if (said !== undefined) t.equal(said, '');
+  });
+
+  t.test(`${service}: systemd rates the unit as well isolated`, async (t) => {
+    // 20 is an exposure of 2.0 out of 10; docs/OPERATIONS.md has the figure.
+    const options = ['--offline=true', '--threshold=20', '--no-pager'];
+    const said = analyze(t, 'security', ...options, unit);
+    const level = new RegExp(`Overall exposure level for p2mp-${service}\\.service: [01]\\.`);
+    if (said !== undefined) t.match(said, level);
+  });
+
+  t.test(`${service}: V8 may generate code in the unit`, async (t) => {
+    t.same(settings(service, 'MemoryDenyWriteExecute'), [], 'Node would not start');
+  });
+
+  t.test(`${service}: the unit waits as long as the process may drain`, async (t) => {
+    const [execStart = ''] = settings(service, 'ExecStart');
+    const drainSeconds = Number(optionOf(execStart.split(' '), 'drain-timeout'));
+    const [stopSeconds = ''] = settings(service, 'TimeoutStopSec');
+    t.ok(Number.parseInt(stopSeconds, 10) >= drainSeconds + 5, 'with a margin for the disk');
+    t.same(settings(service, 'SuccessExitStatus'), ['130'], 'suspended sessions are not a failure');
+  });
+}
+
+t.test('the unit runs a valid p2mp receive', { buffered, skip: noSignals }, async (t) => {
+  await startsAndEnds(t, withoutDir(commandOf(t, 'receive')), {});
+});
+
+t.test('the unit runs a valid p2mp serve', { buffered, skip: noSignals }, async (t) => {
+  const place = new SessionPlace(t);
+  const list = join(place.folder, 'authorized');
+  writeFileSync(list, `fetch ${await place.keygen(place.senderHome)}`);
+  const own: Record<string, string> = {
+    '/etc/p2mp/authorized_keys': list,
+    '127.0.0.1:9736': '127.0.0.1:0',
+    '%C/p2mp-serve': join(place.folder, 'index'),
+    '/srv/p2mp': place.sent,
+  };
+  const words = commandOf(t, 'serve').map((word) => own[word] ?? word);
+  t.equal(words.at(-1), place.sent, 'the paths come last');
+  const { program } = await place.serve(words);
+  program.kill('SIGTERM');
+  const { code, stderr } = await program.exited;
+  t.equal(code, 0, stderr);
 });
 
 // --- Docker

@@ -63,7 +63,7 @@ export class SessionPlace {
   /** Starts `p2mp serve` on a free port. */
   async serve(args: readonly string[]): Promise<ServerProgram> {
     const port = args.includes('--port') ? [] : ['--port', '0'];
-    const index = ['--index', join(this.folder, 'index')];
+    const index = args.includes('--index') ? [] : ['--index', join(this.folder, 'index')];
     const all = ['serve', ...args, '--bind', '127.0.0.1', ...port, ...index];
     const program = this.start(this.receiverHome, all);
     const [, bound] = await program.waitFor(/listening.*?127\.0\.0\.1:(\d+)/i);
