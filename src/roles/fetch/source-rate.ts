@@ -17,7 +17,7 @@ export class SourceRate {
   private receivedBytes = 0;
   /** Bytes that arrived in no time, after the last measurement. */
   private newBytes = 0;
-  private updatedAtMs: TimeMs = 0;
+  private updatedAtMs: TimeMs = -Infinity;
   private measuredMs = 0;
   private arrivedAtMs: TimeMs | undefined;
   private roundMs = 0;
@@ -60,9 +60,12 @@ export class SourceRate {
     if (bytes > 0) this.arrivedAtMs = nowMs;
     if (dueAtMs === Infinity) return;
     this.newBytes += bytes;
-    // Bytes that come early show that the round trip is shorter than it was thought to be.
+    // Bytes that come early show that the round trip is shorter than it was thought to be. How long they took is
+    // unknown if the last update is long ago.
     const isEarly = dueAtMs >= nowMs && bytes > 0;
-    const elapsedMs = nowMs - (isEarly ? fromMs : Math.max(fromMs, dueAtMs));
+    const elapsedMs = isEarly
+      ? Math.min(nowMs - fromMs, minAverageMs)
+      : nowMs - Math.max(fromMs, dueAtMs);
     if (elapsedMs > 0) this.measure(elapsedMs);
   }
 
