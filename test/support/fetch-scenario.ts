@@ -43,7 +43,8 @@ export function drawFetchScenario(number: number): FetchScenario {
   const split = draw.chance(0.15) ? 'equal' : 'speed';
   const count = kind === 'death' ? draw.integer(2, 8) : draw.integer(1, 8);
   const fastest = draw.pick([500_000, 5_000_000, 12_500_000, 125_000_000]);
-  const spread = draw.pick([1, 3, 10, 100]);
+  // A source that takes many seconds for a block is compared with a fluid in vain.
+  const spread = draw.pick([1, 3, 10, fastest < 1_000_000 ? 10 : 100]);
   const mostRttMs = draw.pick([1, 20, 100, 300]);
   const sources = Array.from({ length: count }, () => {
     const rate = fastest / draw.between(1, spread);
