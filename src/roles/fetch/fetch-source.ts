@@ -25,10 +25,17 @@ const stallMs = 1000;
 
 export interface FetchSourceOptions {
   readonly name: string;
-  /** The round-trip time, if it is known. */
+  /** The round-trip time, if it is known. An early answer corrects an estimate that is too high. */
   readonly rttMs?: number;
   /** The blocks that the source holds so far; all if it is undefined. */
   readonly holds?: ReadonlyRangeSet;
+}
+
+interface Ask {
+  readonly atMs: TimeMs;
+  /** The number of blocks that the source was asked for up to this one. */
+  readonly total: number;
+  readonly retries: number;
 }
 
 export class FetchSource {
@@ -39,10 +46,9 @@ export class FetchSource {
   private readonly segments = new OpenSegments();
   private readonly rate: SourceRate;
   private rtt: number;
-  private receivedBytes = 0;
   private delivered = 0;
-  /** The asks whose blocks are not all here, and how many blocks were asked for up to each of them. */
-  private readonly asks = new Queue<{ readonly atMs: TimeMs; readonly total: number }>();
+  /** The asks whose blocks are not all here. */
+  private readonly asks = new Queue<Ask>();
   private askedTotal = 0;
   private replacedCount = 0;
   private replacedReason: ReplacedReason | undefined;
@@ -164,7 +170,7 @@ export class FetchSource {
   ask(nowMs: TimeMs, startBlock: number, endBlock: number, retries: number): void {
     this.askedBlocks.add(startBlock, endBlock);
     this.askedTotal += endBlock - startBlock;
-    this.asks.push({ atMs: nowMs, total: this.askedTotal });
+    this.asks.push({ atMs: nowMs, total: this.askedTotal, retries });
     this.segments.add(nowMs, startBlock, endBlock, retries);
   }
 
@@ -210,19 +216,20 @@ export class FetchSource {
 
   /** @returns the number of bytes that are new */
   update(nowMs: TimeMs, receivedBytes: number, rttMs: number | undefined): number {
-    const bytes = Math.max(0, receivedBytes - this.receivedBytes);
-    this.receivedBytes = receivedBytes;
     if (rttMs !== undefined) this.rtt = rttMs;
-    this.rate.update(nowMs, receivedBytes, this.dueAtMs);
-    return bytes;
+    return this.rate.update(nowMs, receivedBytes, this.dueAtMs);
   }
 
   /** Time has passed in which nothing else was heard of the source. */
   handleTimeout(nowMs: TimeMs): void {
-    this.rate.update(nowMs, this.receivedBytes, this.dueAtMs);
+    this.rate.update(nowMs, undefined, this.dueAtMs);
   }
 
-  deliver(block: number, sizeBytes: number): void {
+  deliver(nowMs: TimeMs, block: number, sizeBytes: number): void {
+    const { first } = this.asks;
+    // A block that had been lost might have been on its way already.
+    if (first?.retries === 0 && this.askedBlocks.has(block))
+      this.rtt = Math.min(this.rtt, nowMs - first.atMs);
     this.delivered += sizeBytes;
     this.segments.deliver(block, sizeBytes);
   }

@@ -116,7 +116,8 @@ export class FetchScheduler {
   }
 
   /**
-   * Takes the measurements of a source. Call it before `handleBlock` and `handleTimeout`.
+   * Takes the measurements of a source. Call it before `handleBlock` and `handleTimeout`. The first call sets from
+   * where bytes count.
    * @param receivedBytes all bytes that have arrived from the source, also of incomplete blocks
    */
   update(nowMs: TimeMs, index: SourceIndex, receivedBytes: number, rttMs?: number): void {
@@ -136,7 +137,7 @@ export class FetchScheduler {
     this.missing.remove(block, block + 1);
     this.retries.delete(block);
     this.deliveredBytes += sizeBytes;
-    source.deliver(block, sizeBytes);
+    source.deliver(nowMs, block, sizeBytes);
     if (!source.asked.has(block)) this.reportLateBlock(nowMs, index, block);
     const isElsewhere = this.shared.has(block) || !source.asked.has(block);
     this.unask(nowMs, source, block);

@@ -14,7 +14,8 @@ const growthFactor = 1.25;
 const flatRounds = 3;
 
 export class SourceRate {
-  private receivedBytes = 0;
+  /** Undefined before the first update, because a connection can be older than its use in this fetch. */
+  private receivedBytes: number | undefined;
   /** Bytes that arrived in no time, after the last measurement. */
   private newBytes = 0;
   private updatedAtMs: TimeMs = -Infinity;
@@ -48,17 +49,19 @@ export class SourceRate {
   }
 
   /**
-   * @param receivedBytes the bytes that have arrived from the source in total
+   * @param receivedBytes the bytes that have arrived from the source in total; undefined if there is no news of them
    * @param dueAtMs when the first of the bytes that are asked for can be here; infinite if nothing is asked for.
    *   Silence before that time does not count.
+   * @returns the number of bytes that are new
    */
-  update(nowMs: TimeMs, receivedBytes: number, dueAtMs: TimeMs): void {
-    const bytes = Math.max(0, receivedBytes - this.receivedBytes);
+  update(nowMs: TimeMs, receivedBytes: number | undefined, dueAtMs: TimeMs): number {
+    const before = this.receivedBytes ?? receivedBytes ?? 0;
+    const bytes = Math.max(0, (receivedBytes ?? before) - before);
     const fromMs = this.updatedAtMs;
-    this.receivedBytes = receivedBytes;
+    if (receivedBytes !== undefined) this.receivedBytes = receivedBytes;
     this.updatedAtMs = nowMs;
     if (bytes > 0) this.arrivedAtMs = nowMs;
-    if (dueAtMs === Infinity) return;
+    if (dueAtMs === Infinity) return bytes;
     this.newBytes += bytes;
     // Bytes that come early show that the round trip is shorter than it was thought to be. How long they took is
     // unknown if the last update is long ago.
@@ -67,6 +70,7 @@ export class SourceRate {
       ? Math.min(nowMs - fromMs, minAverageMs)
       : nowMs - Math.max(fromMs, dueAtMs);
     if (elapsedMs > 0) this.measure(elapsedMs);
+    return bytes;
   }
 
   private measure(elapsedMs: number): void {

@@ -245,6 +245,7 @@ t.test('the report says what each source does', (t) => {
   t.same(states(0), ['waiting', 'waiting', 'waiting']);
   scheduler.begin(0);
   t.same(states(5), ['starting', 'starting', 'starting']);
+  scheduler.update(5, a, 0);
   scheduler.update(20, a, blockSizeBytes, 15);
   scheduler.handleBlock(20, a, scheduler.wantedFrom(a).nextFrom(0) ?? 0);
   scheduler.leave(30, c, 'the connection was refused');
@@ -259,5 +260,20 @@ t.test('the report says what each source does', (t) => {
   t.equal(sources[c]?.replaced, 'left');
   t.equal(sources[b]?.blocksInFlight, scheduler.wantedFrom(b).count);
   t.ok(possibleBytesPerSec > 0);
+  t.end();
+});
+
+t.test('an early answer corrects a round-trip time that is too high', (t) => {
+  const missing = new RangeSet([{ start: 0, end: 1000 }]);
+  const sizes = { contentSizeBytes: 1000 * blockSizeBytes, blockSizeBytes };
+  const scheduler = new FetchScheduler({ ...sizes, missing, split: 'speed' });
+  const index = scheduler.join(1_000_000, { name: 'a', rttMs: 9000 });
+  scheduler.begin(1_000_000);
+  scheduler.update(1_000_000, index, 500_000_000);
+  scheduler.update(1_000_030, index, 500_000_000 + blockSizeBytes);
+  scheduler.handleBlock(1_000_030, index, 0);
+  const [{ rttMs = 0, rateBytesPerSec = 0 } = {}] = scheduler.report(1_000_030).sources;
+  t.equal(rttMs, 30);
+  t.ok(rateBytesPerSec < 10_000_000, `${rateBytesPerSec}: what came before does not count`);
   t.end();
 });
