@@ -2,6 +2,7 @@
 import type { Address } from './address.js';
 import { isLoopbackHost } from './address.js';
 
+/** Why a datagram went no further. */
 export type RefusalCode =
   /** The host reports that no program is bound to the port. A firewall can send the same report. */
   | 'port-closed'
@@ -12,6 +13,7 @@ export type RefusalCode =
   /** A router has no route to the host. */
   | 'no-route';
 
+/** What a host or router reported about a datagram. */
 export interface Refusal {
   readonly code: RefusalCode;
   /** The router that reported it; undefined if this host did, or if it is not known. */

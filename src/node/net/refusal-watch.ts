@@ -56,32 +56,8 @@ function refusalOf(error: IcmpError, ownHost: string): Refusal | undefined {
 
 /** @throws NodeJS.ErrnoException if the system does not allow a watch. No socket stays open in this case. */
 export function openRefusalWatch(options: RefusalWatchOptions): RefusalWatch {
-  const { system, socket, setPortSharing, to, handleMessage, handleRefusal } = options;
-  const { address: host, port } = socket.address();
-  const watch = dgram.createSocket(isIPv6(host) ? 'udp6' : 'udp4');
-  const fd = system.openUdpSocket(isIPv6(host));
-  try {
-    if (isIPv6(host)) system.setOption(fd, socketOptions.ipv6Only, 1);
-    // Without this option, Linux passes on no report after which a datagram may still get through, such as that no
-    // host answers.
-    const { ipv4ReceiveErrors, ipv6ReceiveErrors } = socketOptions;
-    system.setOption(fd, isIPv6(host) ? ipv6ReceiveErrors : ipv4ReceiveErrors, 1);
-    // The first socket allows port sharing only during `bind`, so that no other program can take the port.
-    // Watching sockets always allow it, so that several of them can use the port.
-    system.setOption(fd, socketOptions.reuseAddress, 1);
-    setPortSharing(true);
-    try {
-      system.bind(fd, { host, port });
-    } finally {
-      setPortSharing(false);
-    }
-    system.connect(fd, to);
-    watch.bind({ fd, exclusive: true });
-  } catch (error) {
-    watch.close();
-    system.close(fd);
-    throw error;
-  }
+  const { system, to, handleMessage, handleRefusal } = options;
+  const { watch, fd } = openConnected(options);
   let readCount = 0;
   let isEnding = false;
   let isClosed = false;
@@ -120,4 +96,34 @@ export function openRefusalWatch(options: RefusalWatchOptions): RefusalWatch {
     }
   };
   return { end, close };
+}
+
+/** Opens the second socket, with the port of the first one. */
+function openConnected({ system, socket, setPortSharing, to }: RefusalWatchOptions) {
+  const { address: host, port } = socket.address();
+  const watch = dgram.createSocket(isIPv6(host) ? 'udp6' : 'udp4');
+  const fd = system.openUdpSocket(isIPv6(host));
+  try {
+    if (isIPv6(host)) system.setOption(fd, socketOptions.ipv6Only, 1);
+    // Without this option, Linux passes on no report after which a datagram may still get through, such as that no
+    // host answers.
+    const { ipv4ReceiveErrors, ipv6ReceiveErrors } = socketOptions;
+    system.setOption(fd, isIPv6(host) ? ipv6ReceiveErrors : ipv4ReceiveErrors, 1);
+    // The first socket allows port sharing only during `bind`, so that no other program can take the port.
+    // Watching sockets always allow it, so that several of them can use the port.
+    system.setOption(fd, socketOptions.reuseAddress, 1);
+    setPortSharing(true);
+    try {
+      system.bind(fd, { host, port });
+    } finally {
+      setPortSharing(false);
+    }
+    system.connect(fd, to);
+    watch.bind({ fd, exclusive: true });
+  } catch (error) {
+    watch.close();
+    system.close(fd);
+    throw error;
+  }
+  return { watch, fd };
 }

@@ -18,15 +18,47 @@ const errorSizeBytes = 16;
 /** Level and name of the option, which are also those of the control message. */
 const errorOptions = new Set(['0 11', '41 25']);
 
+/** An error that no host reported by ICMP. */
+export type OtherError = 'other';
+
 /** Room for the control messages of one error: a header, the error, and an IPv6 address. */
-export const controlSizeBytes = 128;
+const controlSizeBytes = 128;
+/** MSG_ERRQUEUE | MSG_DONTWAIT */
+const errorQueueFlags = 0x2000 | 0x40;
+
+/** @returns a function that takes the next error of a socket from its queue */
+export function createErrorReader(
+  koffi: typeof import('koffi'),
+): (fd: number) => IcmpError | OtherError | undefined {
+  const messageHeader = koffi.struct({
+    name: 'void *',
+    nameLength: 'uint32_t',
+    parts: 'void *',
+    partCount: 'size_t',
+    control: 'void *',
+    controlLength: 'size_t',
+    flags: 'int',
+  });
+  const header = koffi.inout(koffi.pointer(messageHeader));
+  const recvmsg = koffi.load(null).func('recvmsg', 'long', ['int', header, 'int']);
+  const control = Buffer.alloc(controlSizeBytes);
+  return (fd) => {
+    const message = {
+      ...{ name: null, nameLength: 0, parts: null, partCount: 0, flags: 0 },
+      ...{ control, controlLength: control.length },
+    };
+    if (recvmsg(fd, message, errorQueueFlags) < 0) return undefined;
+    const found = control.subarray(0, Number(message.controlLength));
+    return parseIcmpError(found, koffi.sizeof('size_t')) ?? 'other';
+  };
+}
 
 /**
  * Reads what `recvmsg` wrote to the control buffer. All architectures that koffi supports are little-endian.
  * @param wordSizeBytes size of `size_t`
  * @returns undefined if it is no ICMP error
  */
-export function parseIcmpError(control: Buffer, wordSizeBytes: number): IcmpError | undefined {
+function parseIcmpError(control: Buffer, wordSizeBytes: number): IcmpError | undefined {
   const headerSizeBytes = wordSizeBytes + 8;
   if (control.length < headerSizeBytes + errorSizeBytes) return undefined;
   const level = control.readInt32LE(wordSizeBytes);

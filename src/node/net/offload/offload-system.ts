@@ -4,8 +4,8 @@ import { isIPv6 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import type { Address } from '../../../base/address.js';
 import { formatAddress } from '../../../base/address.js';
-import type { IcmpError } from './error-queue.js';
-import { controlSizeBytes, parseIcmpError } from './error-queue.js';
+import type { IcmpError, OtherError } from './error-queue.js';
+import { createErrorReader } from './error-queue.js';
 
 /** A file descriptor of a socket. */
 export type Descriptor = number;
@@ -20,7 +20,7 @@ export interface SystemCalls {
   connect(fd: Descriptor, address: Address): void;
   close(fd: Descriptor): void;
   /** Takes the next error from the error queue; undefined if the queue is empty. */
-  takeError(fd: Descriptor): IcmpError | 'other' | undefined;
+  takeError(fd: Descriptor): IcmpError | OtherError | undefined;
   /** 0 if there is no such interface. */
   interfaceIndex(name: string): number;
 }
@@ -63,9 +63,6 @@ const inet6 = 10;
 /** SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK */
 const socketType = 2 | 0o2000000 | 0o4000;
 
-/** MSG_ERRQUEUE | MSG_DONTWAIT */
-const errorQueueFlags = 0x2000 | 0x40;
-
 let loaded: SystemCalls | undefined;
 
 /**
@@ -90,20 +87,6 @@ function declareSystemCalls(): SystemCalls {
   const bind = libc.func('int bind(int, const void *, uint32_t)');
   const connect = libc.func('int connect(int, const void *, uint32_t)');
   const close = libc.func('int close(int)');
-  const messageHeader = koffi.struct({
-    name: 'void *',
-    nameLength: 'uint32_t',
-    parts: 'void *',
-    partCount: 'size_t',
-    control: 'void *',
-    controlLength: 'size_t',
-    flags: 'int',
-  });
-  const recvmsg = libc.func('recvmsg', 'long', [
-    'int',
-    koffi.inout(koffi.pointer(messageHeader)),
-    'int',
-  ]);
   const inetPton = libc.func('int inet_pton(int, const char *, void *)');
   const nameToIndex = libc.func('unsigned int if_nametoindex(const char *)');
 
@@ -121,7 +104,6 @@ function declareSystemCalls(): SystemCalls {
   };
   const value = Buffer.alloc(4);
   const length = Buffer.alloc(4);
-  const control = Buffer.alloc(controlSizeBytes);
   return {
     openUdpSocket: (isV6) => check('socket', socket(isV6 ? inet6 : inet, socketType, 0)),
     setOption(fd, [level, name], number) {
@@ -142,15 +124,7 @@ function declareSystemCalls(): SystemCalls {
       check('connect', connect(fd, name, name.length), address);
     },
     close: (fd) => void close(fd),
-    takeError(fd) {
-      const header = {
-        ...{ name: null, nameLength: 0, parts: null, partCount: 0, flags: 0 },
-        ...{ control, controlLength: control.length },
-      };
-      if (recvmsg(fd, header, errorQueueFlags) < 0) return undefined;
-      const found = control.subarray(0, Number(header.controlLength));
-      return parseIcmpError(found, koffi.sizeof('size_t')) ?? 'other';
-    },
+    takeError: createErrorReader(koffi),
     interfaceIndex: (name) => nameToIndex(name),
   };
 }
