@@ -30,6 +30,7 @@ export function argumentValues(name, planNames) {
       return ['bash', 'zsh', 'fish'];
     case 'p2mp experiment':
       return [...planNames, 'merge'];
+    case 'p2mp list':
     case 'p2mp receive':
     case 'p2mp peers':
     case 'p2mp keygen':

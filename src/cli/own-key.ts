@@ -5,12 +5,12 @@ import { fingerprint, generateKeyPair, loadKeyPair, saveKeyPair } from '../node/
 import type { Output } from './output/output.js';
 
 /**
- * @param owner for the message and for the comment in the public file: `receiver`, `sender` or `server`
+ * @param owner for the message and for the comment in the public file: `receiver`, `sender`, `server` or `client`
  * @throws P2mpError KEY_UNREADABLE, KEY_EXISTS, TARGET_UNWRITABLE
  */
 export async function loadOrCreateKey(
   path: string,
-  owner: 'receiver' | 'sender' | 'server',
+  owner: 'receiver' | 'sender' | 'server' | 'client',
   output: Output,
 ): Promise<KeyPair> {
   try {
@@ -20,7 +20,12 @@ export async function loadOrCreateKey(
     if (cause?.code !== 'ENOENT') throw error;
   }
   const pair = await generateKeyPair();
-  const comment = { receiver: 'p2mp receive', sender: 'p2mp send', server: 'p2mp serve' }[owner];
+  const comment = {
+    receiver: 'p2mp receive',
+    sender: 'p2mp send',
+    server: 'p2mp serve',
+    client: 'p2mp fetch',
+  }[owner];
   try {
     await saveKeyPair(path, pair, comment, { force: false });
   } catch (error) {

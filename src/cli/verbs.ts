@@ -18,6 +18,10 @@ export const verbs: Readonly<Record<string, { what: string; load: () => Promise<
     what: 'Offer files and folders to hosts that fetch them',
     load: async () => (await import('./commands/serve.js')).serve,
   },
+  list: {
+    what: 'Show what a host offers with p2mp serve',
+    load: async () => (await import('./commands/list.js')).list,
+  },
   peers: {
     what: 'List the receivers on this network, and whether they are trusted',
     load: async () => (await import('./commands/peers.js')).peers,

@@ -6,6 +6,7 @@ import { createCompletionParser } from './completion.js';
 import { createDigestParser } from './digest.js';
 import { createExperimentParser } from './experiment.js';
 import { createKeygenParser } from './keygen.js';
+import { createListParser } from './list.js';
 import { createPeersParser } from './peers.js';
 import { createReceiveParser } from './receive-arguments.js';
 import { createSendParser } from './send-arguments.js';
@@ -18,6 +19,7 @@ export function everyCommand(): CommandHelp[] {
     createSendParser(),
     createReceiveParser(),
     createServeParser(),
+    createListParser(),
     createPeersParser(),
     createDigestParser(),
     createKeygenParser(),

@@ -99,6 +99,42 @@ t.test('what cannot be served is refused before a key is made', { buffered }, as
   }
 });
 
+t.test('p2mp list shows what a server offers, to keys that may fetch', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const paths = [writeRandomFile(place.sent, 2000), place.receiverHome];
+  const line = await place.keygen(place.senderHome);
+  const authorized = join(place.folder, 'authorized');
+  writeFileSync(authorized, `fetch ${line}`);
+  const { program, address } = await place.serve([
+    ...[...paths, '--authorized-keys', authorized, '--json'],
+  ]);
+  const indexed = await program.waitForEvent('indexed');
+  await program.waitFor(/"indexed".*\n(.*\n)*.*"indexed"/);
+  const name = `127.0.0.1:${address.port}`;
+  const list = (...args: string[]) => place.start(place.senderHome, ['list', name, ...args]).exited;
+  const unknown = await list('--json');
+  t.equal(unknown.code, 1);
+  t.match(parseEvents(unknown.stdout), [
+    { event: 'result', status: 'failed', reason: /its key SHA256:\S{43} is not known here/ },
+  ]);
+  const shown = await list('--accept-new');
+  t.equal(shown.code, 0, shown.stderr);
+  t.match(shown.stdout, /^ *name +size +content root\n/m);
+  t.match(shown.stdout, new RegExp(`^ *sent +2\\.00 kB +${indexed['contentRoot']}`, 'm'));
+  t.match(shown.stdout, /^2 objects$/m);
+  const known = parseEvents((await list('--json')).stdout).at(-1);
+  t.match(known, {
+    ...{ event: 'result', server: name, status: 'listed' },
+    objects: [{ name: 'keys of the receiver' }, { name: 'sent', bytes: 2000 }],
+  });
+  const other = join(place.folder, 'other');
+  const refused = await place.start(other, ['list', name, '--open']).exited;
+  t.match(refused, { code: 1, stderr: /refused: the server does not let this key .* fetch; add/ });
+  for (const args of [[], [name, name], [name, '--timeout', '0']]) {
+    t.equal((await place.start(other, ['list', ...args]).exited).code, 2);
+  }
+});
+
 t.test('a stop while a client fetches', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const path = writeRandomFile(place.sent, 200_000_000);

@@ -19,7 +19,7 @@ import {
   texts,
   undeletedCauses,
 } from './json-fields.js';
-import { serveEvents } from './json-serve-events.js';
+import { listEvents, serveEvents } from './json-serve-events.js';
 
 const seeds = { seed: text };
 
@@ -391,6 +391,7 @@ const eventsOfCommands = {
   'p2mp-send': sendEvents,
   'p2mp-receive': receiveEvents,
   'p2mp-serve': serveEvents,
+  'p2mp-list': listEvents,
   'p2mp-peers': peersEvents,
   'p2mp-digest': digestEvents,
   'p2mp-keygen': keygenEvents,

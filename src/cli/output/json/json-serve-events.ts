@@ -1,10 +1,11 @@
-/** The events of `p2mp serve`. */
+/** The events of `p2mp serve` and `p2mp list`. */
 import { z } from 'zod';
 import {
   arrivalFields,
   contentRoot,
   count,
   event,
+  manifestDigest,
   offload,
   seconds,
   text,
@@ -65,4 +66,16 @@ export const serveEvents = [
     incompleteClients: count,
     receivedBytes: count.describe('Content that clients received.'),
   }),
+] as const;
+
+export const listEvents = [
+  event('result', {
+    server: text.describe('As given on the command line.'),
+    status: z.literal('listed'),
+    objects: z.array(
+      z.strictObject({ name, bytes: count, manifestDigest, contentRoot: contentRoot.optional() }),
+    ),
+  }),
+  event('result', { server: text, status: z.enum(['refused', 'failed']), reason: text }),
+  event('result', { status: z.literal('interrupted') }),
 ] as const;
