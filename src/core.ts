@@ -60,7 +60,10 @@ export {
 export type { GilbertElliottSpec, LossModel, LossSpec } from './loss.js';
 export { burstLoss, createLossModel, meanLoss } from './loss.js';
 export type { DeletionResult } from './object/content-store.js';
+export { DigestTree } from './object/digest-tree.js';
 export type { NameFault, Platform } from './object/entry-name.js';
+export type { NodeGroup } from './object/leaf-digests.js';
+export { LeafDigests } from './object/leaf-digests.js';
 export type {
   Entry,
   FileEntry,
@@ -192,8 +195,6 @@ export type {
   Done,
   ExistingFiles,
   Message,
-  Nodes,
-  NodesRequest,
   Offer,
   Poll,
   Refuse,
@@ -202,3 +203,4 @@ export type {
 } from './wire/messages.js';
 export { decodeMessage, encodeMessage } from './wire/messages.js';
 export type { Gap, ReceiverState, Report } from './wire/report.js';
+export type { Nodes, NodesRequest, TreeName } from './wire/tree-nodes.js';

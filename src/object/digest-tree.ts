@@ -22,6 +22,20 @@ interface Level {
   readonly isKnown: Uint8Array;
 }
 
+/**
+ * The hash tree of a content.
+ * @example
+ * ```ts
+ * import { createHash } from 'node:crypto';
+ * import { DigestTree } from 'p2mp/core';
+ *
+ * const hash = (...parts: readonly Uint8Array[]) =>
+ *   createHash('sha256').update(Buffer.concat(parts)).digest();
+ * const tree = new DigestTree(hash, 2);
+ * tree.set(0, new Uint8Array(32));
+ * console.log(tree.isComplete); // false
+ * ```
+ */
 export class DigestTree {
   private readonly leaves: Uint8Array;
   private readonly isKnown: Uint8Array;
@@ -53,6 +67,7 @@ export class DigestTree {
     return this.knownCount === this.blockCount;
   }
 
+  /** Whether the digest of a block is known. */
   has(block: number): boolean {
     return this.isKnown[block] === 1;
   }
@@ -101,6 +116,7 @@ export class DigestTree {
     return this.knownCount;
   }
 
+  /** Forgets the digest of a block. */
   forget(block: number): void {
     if (!this.has(block)) return;
     this.isKnown[block] = 0;
@@ -115,6 +131,7 @@ export class DigestTree {
     }
   }
 
+  /** The digest of a block, which must be known. */
   leaf(block: number): Uint8Array {
     assert(this.has(block), `the digest of block ${block} is known`);
     return digestAt(this.leaves, block);

@@ -4,9 +4,9 @@
  * below some of them; all blocks below such a node count as different.
  */
 import { isEqualBytes } from '../wire/byte-codec.js';
-import type { Nodes, NodesRequest } from '../wire/messages.js';
-import { maxNodesPerMessage } from '../wire/messages.js';
 import { digestSizeBytes } from '../wire/sizes.js';
+import type { Nodes, NodesRequest } from '../wire/tree-nodes.js';
+import { maxNodesPerMessage } from '../wire/tree-nodes.js';
 import type { DigestTree } from './digest-tree.js';
 
 /** Number of levels that one request descends. At this depth, all nodes of a subtree fit in one message. */
@@ -41,7 +41,8 @@ export class TreeSearch {
   }
 
   /** @returns whether these nodes were requested */
-  handle({ height, firstNode, digests }: Nodes): boolean {
+  handle({ tree, height, firstNode, digests }: Nodes): boolean {
+    if (tree !== 'receiver') return false;
     const place = this.requests.findIndex(
       (request) => request.height === height && request.firstNode === firstNode,
     );
@@ -77,7 +78,7 @@ export class TreeSearch {
   }
 
   private ask(height: number, firstNode: number, count: number): void {
-    this.requests.push({ kind: 'nodes-request', height, firstNode, count });
+    this.requests.push({ kind: 'nodes-request', tree: 'receiver', height, firstNode, count });
   }
 }
 

@@ -1,6 +1,6 @@
 /** Verifies a receiver's object against the sender's digest tree and finds the blocks that differ. */
 import { isEqualBytes } from '../wire/byte-codec.js';
-import type { Nodes, NodesRequest } from '../wire/messages.js';
+import type { Nodes, NodesRequest } from '../wire/tree-nodes.js';
 import type { DigestTree } from './digest-tree.js';
 import { TreeSearch } from './tree-search.js';
 

@@ -4,7 +4,8 @@ import type { DeletionResult } from '../object/content-store.js';
 import type { Manifest } from '../object/manifest.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 import type { Extra } from '../wire/lists.js';
-import type { Deletion, ExistingFiles, Nodes, Offer } from '../wire/messages.js';
+import type { Deletion, ExistingFiles, Offer } from '../wire/messages.js';
+import type { Nodes } from '../wire/tree-nodes.js';
 
 /** What the offer says about a session. */
 export interface IncomingInfo {

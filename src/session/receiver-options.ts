@@ -1,5 +1,6 @@
 /** The options of a session receiver. */
 import type { Platform } from '../object/entry-name.js';
+import type { LeafDigests } from '../object/leaf-digests.js';
 import type { SessionCrypto } from '../security/crypto.js';
 
 /** Options of a session receiver: keys, trust and limits. */
@@ -31,4 +32,10 @@ export interface SessionReceiverOptions {
   readonly idleMs?: number;
   /** Whether a sender may delete, in the folders that it sends, what it does not send. By default, none may. */
   readonly mayDelete?: (senderKey: Uint8Array) => boolean;
+  /**
+   * Returns where to collect the leaf digests of the content with this root, for a sender that knows them. Each block
+   * is then verified as it arrives. Sessions of the same content can share the digests and complete each other. By
+   * default, and if the result is undefined, the blocks are verified when all of them have arrived.
+   */
+  readonly leavesOf?: (contentRoot: Uint8Array, blockCount: number) => LeafDigests | undefined;
 }

@@ -1,6 +1,8 @@
 /** The options of a session sender, their validation, and the terms derived from them (SESSIONS 3, 4). */
 import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
+import { withoutUndefined } from '../base/without-undefined.js';
+import type { DigestTree } from '../object/digest-tree.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { createSessionGeometry, leastMssBytes, sessionMssLimits } from '../object/geometry.js';
 import type { CreateCongestionController } from '../path/congestion/congestion-control.js';
@@ -29,6 +31,12 @@ export interface SessionSenderOptions {
   readonly manifestDigest?: Uint8Array;
   /** Sum of the files' sizes, as in the manifest. */
   readonly contentSizeBytes: number;
+  /**
+   * The leaf digests of all blocks, if they are known before the content is read. Receivers then learn the content root
+   * from the offer and can verify each block as it arrives. Sessions can share the tree. A block that does not match
+   * its digest is not sent; the source counts as changed.
+   */
+  readonly digestTree?: DigestTree;
   /** Cryptographic functions that use this sender's key. */
   readonly crypto: SessionCrypto;
   /** Content bytes per datagram; 1400 by default. */
@@ -162,6 +170,7 @@ export function createOffer(
     // The longest one, so that the offer does not grow when receivers join.
     reportIntervalMs: reportInterval.forReceivers(maxReceivers),
     ...{ existing, deletion, listedAtMs },
+    ...withoutUndefined({ contentRoot: options.digestTree?.root() }),
   };
   // The offer must not be larger than a data datagram.
   const isInline =
@@ -184,9 +193,24 @@ function agreeGeometry(options: SessionSenderOptions): SessionGeometry {
     mssBytes,
     blockSizeBytes,
   );
-  if (geometry !== undefined) return geometry;
+  if (geometry !== undefined) {
+    checkDigestTree(options.digestTree, geometry);
+    return geometry;
+  }
   throw invalid(
     `${contentSizeBytes} bytes do not fit into one session; send fewer files at a time`,
+  );
+}
+
+/** @throws P2mpError INVALID_ARGUMENT unless the tree is one of this object */
+function checkDigestTree(
+  tree: DigestTree | undefined,
+  { blockCount, manifestBlockCount }: SessionGeometry,
+): void {
+  const contentBlocks = blockCount - manifestBlockCount;
+  if (tree === undefined || (tree.isComplete && tree.blockCount === contentBlocks)) return;
+  throw invalid(
+    `digest tree: holds ${tree.count} digests of ${tree.blockCount} blocks; the content has ${contentBlocks}`,
   );
 }
 

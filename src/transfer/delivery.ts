@@ -38,6 +38,8 @@ export interface DeliveryOptions {
   readonly manifest: Uint8Array;
   readonly seal: BlockSeal;
   readonly hash: Hash;
+  /** The leaf digests of the content, if they are known before it is read. */
+  readonly digestTree: DigestTree | undefined;
   readonly group: Address | undefined;
   readonly reportInterval: ReportInterval;
   /** 0..1, different for each session. */
@@ -55,7 +57,7 @@ export type DeliveryAction =
       readonly offsetBytes: number;
       readonly sizeBytes: number;
     }
-  /** A second read of a block returned different bytes. */
+  /** A block is not the one that was read before, or that the leaf digests are of. */
   | { readonly type: 'source-changed'; readonly offsetBytes: number }
   /** Poll a receiver. */
   | { readonly type: 'poll'; readonly demand: Demand }
@@ -97,7 +99,7 @@ export class Delivery {
   constructor(private readonly options: DeliveryOptions) {
     const { geometry, hash, reportInterval, randomPhase, createController } = options;
     const contentBlockCount = geometry.blockCount - geometry.manifestBlockCount;
-    this.tree = new DigestTree(hash, contentBlockCount);
+    this.tree = options.digestTree ?? new DigestTree(hash, contentBlockCount);
     this.views = new DigestViews(hash, this.tree);
     this.encoder = new BatchEncoder(options.session, geometry, options.seal);
     this.joiner = new BatchJoiner(
@@ -167,12 +169,13 @@ export class Delivery {
       const leaf = hashLeaf(hash, bytes);
       const place = index - geometry.manifestBlockCount;
       this.digestPass.take(place);
-      if (this.tree.has(place) && !isEqualBytes(this.tree.leaf(place), leaf)) {
+      if (!this.tree.has(place)) {
+        this.tree.set(place, leaf);
+      } else if (!isEqualBytes(this.tree.leaf(place), leaf)) {
         const offsetBytes = offsetOfBlock(geometry, index);
         this.actions.push({ type: 'source-changed', offsetBytes });
         return;
       }
-      this.tree.set(place, leaf);
     }
     for (const rateGroup of this.rateGroups) {
       const block = rateGroup.rounds.window.find(index);

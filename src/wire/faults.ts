@@ -65,8 +65,10 @@ export type FaultKind =
   | 'bad-message'
   /** A block or tagged datagram that fails authentication with the group key. */
   | 'forged-data'
-  /** An authentic block whose digest differs from the one in the sender's digest tree. */
+  /** An authentic block whose digest is not the one in the digest tree of the content. */
   | 'bad-block'
+  /** Digests from a sender that do not lead to the content root of its offer. */
+  | 'bad-digests'
   /** A sender whose key is not trusted here. */
   | 'untrusted'
   /** An object with a name or size that this receiver refuses. */

@@ -15,6 +15,8 @@ import {
 import type { Report } from './report.js';
 import { readReport, writeReport } from './report.js';
 import { digestSizeBytes, keySizeBytes } from './sizes.js';
+import type { Nodes, NodesRequest } from './tree-nodes.js';
+import { readNodes, writeNodes } from './tree-nodes.js';
 
 /**
  * - `quick`: like `update`, but a file that the sender placed earlier, and whose size and time are still the sender's,
@@ -57,6 +59,8 @@ export interface Offer {
   readonly deletion: Deletion;
   /** When the sender listed its files, by its own clock, in milliseconds since 1970. */
   readonly listedAtMs: number;
+  /** The content root. If it is given, the sender also knows the leaf digests, and answers requests for them. */
+  readonly contentRoot?: Uint8Array;
 }
 
 /** The receiver accepts the offer. */
@@ -102,23 +106,6 @@ export interface Poll {
 export interface Root {
   readonly kind: 'root';
   readonly digest: Uint8Array;
-}
-
-/** The receiver requests the digests of `count` nodes, each of which covers 2^height blocks. */
-export interface NodesRequest {
-  readonly kind: 'nodes-request';
-  readonly height: number;
-  readonly firstNode: number;
-  readonly count: number;
-}
-
-/** The sender answers with the digests of the requested nodes. */
-export interface Nodes {
-  readonly kind: 'nodes';
-  readonly height: number;
-  readonly firstNode: number;
-  /** Concatenated digests. */
-  readonly digests: Uint8Array;
 }
 
 /** The receiver's outcome. */
@@ -194,9 +181,6 @@ const refusals = { final: 0, temporary: 1, same: 2 } as const;
 
 const pollFlag = { hasBurst: 1, hasTags: 2, leavesGroup: 4 } as const;
 
-/** Maximum number of digests in one message. */
-export const maxNodesPerMessage = 32;
-
 /**
  * Encodes a message. Long texts are shortened, so that the message fits in one datagram.
  * @example
@@ -233,10 +217,8 @@ export function encodeMessage(message: Message): Uint8Array {
       writer.raw(message.digest);
       break;
     case 'nodes-request':
-      writer.uint8(message.height).varint(message.firstNode).uint8(message.count);
-      break;
     case 'nodes':
-      writer.uint8(message.height).varint(message.firstNode).raw(message.digests);
+      writeNodes(writer, message);
       break;
     case 'done':
       writeDone(writer, message);
@@ -275,7 +257,8 @@ function writeOffer(writer: ByteWriter, message: Offer): void {
     .varint(Math.round(message.reportIntervalMs * 1000))
     .uint8(existingFiles.indexOf(message.existing))
     .uint8(deletions.indexOf(message.deletion))
-    .float64(message.listedAtMs);
+    .float64(message.listedAtMs)
+    .counted(message.contentRoot ?? new Uint8Array(0));
 }
 
 function writePoll(writer: ByteWriter, message: Poll): void {
@@ -363,12 +346,8 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
     case 'root':
       return { kind, digest: reader.raw(digestSizeBytes).slice() };
     case 'nodes-request':
-      return { kind, height: reader.uint8(), firstNode: reader.varint(), count: reader.uint8() };
-    case 'nodes': {
-      const height = reader.uint8();
-      const firstNode = reader.varint();
-      return { kind, height, firstNode, digests: reader.raw(reader.remainingBytes).slice() };
-    }
+    case 'nodes':
+      return readNodes(reader, kind);
     case 'done':
       return readDone(reader);
     case 'kept':
@@ -429,6 +408,9 @@ function readOffer(reader: ByteReader): Offer | undefined {
   const existing = existingFiles[reader.uint8()];
   const deletion = deletions[reader.uint8()];
   const listedAtMs = reader.float64();
+  const contentRoot = reader.counted().slice();
   if (existing === undefined || deletion === undefined) return undefined;
-  return { ...offer, existing, deletion, listedAtMs };
+  const terms = { ...offer, existing, deletion, listedAtMs };
+  if (contentRoot.length === 0) return terms;
+  return contentRoot.length === digestSizeBytes ? { ...terms, contentRoot } : undefined;
 }

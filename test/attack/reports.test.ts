@@ -200,7 +200,7 @@ t.test(
       { kind: 'poll', burst: 3, hasTags: true, leavesGroup: true, reportGapMs: 1 },
       { kind: 'root', digest },
       { kind: 'bye', reason: '', isFinal: true },
-      { kind: 'nodes', height: 0, firstNode: 0, digests: digest },
+      { kind: 'nodes', tree: 'receiver', height: 0, firstNode: 0, digests: digest },
     ];
     const alone = flood('storm', 0, () => digest);
     for (const word of words) {
@@ -216,7 +216,13 @@ t.test(
 );
 
 t.test('a flood of digest requests gets one reply of one datagram for each request', (t) => {
-  const ask = { kind: 'nodes-request', height: 0, firstNode: 0, count: 255 } as const;
+  const ask = {
+    kind: 'nodes-request',
+    tree: 'content',
+    height: 0,
+    firstNode: 0,
+    count: 255,
+  } as const;
   const { wire, said } = flood('digests', 200, () => encodeMessage(ask));
   checkServed(t, wire);
   const toOthers = wire.log.filter(({ to }) => to === 1).length;

@@ -80,8 +80,8 @@ function sendBlocks(caller: Caller, count: number): void {
 
 t.test('an offer of an empty manifest that contains one is refused', (t) => {
   const caller = new Caller(createReceiver(), 1);
-  // Session, label, MSS, sizes, digest, a manifest of one byte, group key, no group, interval, update, no deletion, time.
-  const offer = `00 00000001 00 0040 00 00 ${zeros(32)} 01 00 ${zeros(32)} 00 00 00 00 ${zeros(8)}`;
+  // Session, label, MSS, sizes, digest, a manifest of one byte, group key, no group, interval, update, no deletion, time, no root.
+  const offer = `00 00000001 00 0040 00 00 ${zeros(32)} 01 00 ${zeros(32)} 00 00 00 00 ${zeros(8)} 00`;
   t.same(caller.sendMessage(fromHex(offer)), [
     { kind: 'refuse', reason: 'the offered sizes are invalid', isTemporary: false },
   ]);
@@ -192,7 +192,13 @@ t.test('a late reply to a digest request does not revive a session', (t) => {
   const [asked] = caller.sendMessage({ kind: 'root', digest: new Uint8Array(32) });
   t.match(asked, { kind: 'nodes-request', height: 0, firstNode: 0, count: 1 });
   machine.find(7)?.fail(0, 'the disk is full');
-  caller.sendMessage({ kind: 'nodes', height: 0, firstNode: 0, digests: new Uint8Array(32) });
+  caller.sendMessage({
+    kind: 'nodes',
+    tree: 'receiver',
+    height: 0,
+    firstNode: 0,
+    digests: new Uint8Array(32),
+  });
   t.equal(machine.find(7)?.isSettled, true);
   for (let atMs = machine.pollTimeout(); atMs !== undefined; atMs = machine.pollTimeout()) {
     machine.handleTimeout(atMs);

@@ -14,6 +14,7 @@ import {
   sizeOfBlock,
 } from '../../src/object/geometry.js';
 import { hashLeaf } from '../../src/object/hash-tree.js';
+import { LeafDigests } from '../../src/object/leaf-digests.js';
 import { createManifest, encodeManifest } from '../../src/object/manifest.js';
 import { BlockSeal } from '../../src/security/block-seal.js';
 import { OutgoingHandshake } from '../../src/security/handshake.js';
@@ -33,8 +34,9 @@ import {
   sessionKind,
   writeBlockHeader,
 } from '../../src/wire/header.js';
-import type { Message, NodesRequest, Offer } from '../../src/wire/messages.js';
+import type { Message, Offer } from '../../src/wire/messages.js';
 import { decodeMessage, encodeMessage } from '../../src/wire/messages.js';
+import type { NodesRequest } from '../../src/wire/tree-nodes.js';
 import { objectOf } from '../support/incoming-stages.js';
 import { delegate } from '../support/scenario-run.js';
 import { capturedSession } from './captured.js';
@@ -88,6 +90,7 @@ export class ReceiverUnderFire {
       maxSessions,
       maxObjectBytes: 2 ** 40,
       bufferBytes,
+      leavesOf: (root, blockCount) => LeafDigests.create(hash, blockCount, root),
     });
     const endpoint = new Endpoint({ receiver: this.machine });
     this.driver = new Driver(
@@ -451,6 +454,8 @@ class Insider {
       mssBytes,
       this.fire.blockSizeBytes,
     );
+    const root = this.session % 4 === 0 ? this.tree()?.root() : undefined;
+    if (root !== undefined) this.offer = { ...this.offer, contentRoot: root };
     this.sendMessage(this.offer);
   }
 
@@ -594,12 +599,12 @@ class Insider {
   private sayNodes(tape: Tape): void {
     const request = this.requests.shift();
     if (request === undefined) return;
-    const { height, firstNode, count } = request;
+    const { tree, height, firstNode, count } = request;
     const right = this.tree()?.nodes(height, firstNode, count) ?? new Uint8Array(0);
     const digests = new Uint8Array(tape.isOneIn(8) ? tape.uint16() & 2047 : 32 * count);
     digests.set(right.subarray(0, digests.length));
     if (tape.isOneIn(3)) digests[tape.below(Math.max(1, digests.length))] = tape.byte();
-    this.sendMessage({ kind: 'nodes', height, firstNode, digests });
+    this.sendMessage({ kind: 'nodes', tree, height, firstNode, digests });
   }
 
   private sendMessage(message: Message): void {
@@ -619,6 +624,8 @@ class Insider {
     }
   }
 }
+
+const { hash } = createSimulatedCrypto('fuzz', 'receiver');
 
 /** Blocks sent at once. */
 const mostAtOnce = 64;

@@ -83,11 +83,11 @@ function message(tape: Tape, which: number, context: MessageContext): Uint8Array
       writer.raw(tape.fill(32));
       break;
     case kind.nodesRequest:
-      writer.uint8(tape.isOneIn(3) ? tape.byte() : tape.below(6));
+      writer.uint8(tape.below(3)).uint8(tape.isOneIn(3) ? tape.byte() : tape.below(6));
       writer.varint(nodeNumber(tape)).uint8(tape.byte());
       break;
     case kind.nodes:
-      writer.uint8(tape.isOneIn(3) ? tape.byte() : tape.below(6));
+      writer.uint8(tape.below(3)).uint8(tape.isOneIn(3) ? tape.byte() : tape.below(6));
       writer.varint(nodeNumber(tape)).raw(tape.fill(32 * tape.below(34)));
       break;
     case kind.done:
@@ -144,6 +144,7 @@ function writeOffer(writer: ByteWriter, tape: Tape, { session }: MessageContext)
   writer.counted(tape.fill(tape.pick([0, 0, 1, 10, 100]))).raw(tape.fill(32));
   writeText(writer, tape);
   writer.varint(hostileNumber(tape)).uint8(tape.below(4)).uint8(tape.below(4)).raw(tape.fill(8));
+  writer.counted(tape.fill(tape.pick([0, 0, 32, 5])));
 }
 
 function writeReport(writer: ByteWriter, tape: Tape, { blockCount, burst }: MessageContext): void {

@@ -5,7 +5,7 @@ import type { Hash } from '../../src/base/hash.js';
 import { createRandom } from '../../src/base/random.js';
 import { DigestTree } from '../../src/object/digest-tree.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
-import { maxNodesPerMessage } from '../../src/wire/messages.js';
+import { maxNodesPerMessage } from '../../src/wire/tree-nodes.js';
 import { hashLevel, hashRoot } from '../support/reference-tree.js';
 
 const { hash } = createSimulatedCrypto('digest tree', 'one');

@@ -4,7 +4,7 @@ import t from 'tap';
 import { DigestTree } from '../../src/object/digest-tree.js';
 import { TreeSearch } from '../../src/object/tree-search.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
-import { maxNodesPerMessage } from '../../src/wire/messages.js';
+import { maxNodesPerMessage } from '../../src/wire/tree-nodes.js';
 
 const { hash } = createSimulatedCrypto('tree search', 'one');
 const leafOf = (block: number, version = 0) =>
@@ -23,7 +23,8 @@ function run(search: TreeSearch, other: DigestTree): { messages: number } {
     for (const { height, firstNode, count } of search.pending()) {
       if (count < 1 || count > maxNodesPerMessage) throw new Error(`${count} nodes requested`);
       const digests = other.nodes(height, firstNode, count);
-      if (!search.handle({ kind: 'nodes', height, firstNode, digests })) throw new Error('lost');
+      if (!search.handle({ kind: 'nodes', tree: 'receiver', height, firstNode, digests }))
+        throw new Error('lost');
       messages++;
     }
   }
@@ -64,13 +65,32 @@ t.test('unrequested answers, or answers of the wrong length, change nothing', (t
   const [request] = search.pending();
   t.match(request, { height: 1, firstNode: 0, count: 20 });
   const digests = createTree(40, new Set()).nodes(1, 0, 20);
-  t.equal(search.handle({ kind: 'nodes', height: 1, firstNode: 2, digests }), false);
-  t.equal(search.handle({ kind: 'nodes', height: 2, firstNode: 0, digests }), false);
   t.equal(
-    search.handle({ kind: 'nodes', height: 1, firstNode: 0, digests: digests.subarray(32) }),
+    search.handle({ kind: 'nodes', tree: 'receiver', height: 1, firstNode: 2, digests }),
     false,
   );
-  t.equal(search.handle({ kind: 'nodes', height: 1, firstNode: 0, digests }), true);
-  t.equal(search.handle({ kind: 'nodes', height: 1, firstNode: 0, digests }), false, 'twice');
+  t.equal(
+    search.handle({ kind: 'nodes', tree: 'receiver', height: 2, firstNode: 0, digests }),
+    false,
+  );
+  t.equal(
+    search.handle({
+      kind: 'nodes',
+      tree: 'receiver',
+      height: 1,
+      firstNode: 0,
+      digests: digests.subarray(32),
+    }),
+    false,
+  );
+  t.equal(
+    search.handle({ kind: 'nodes', tree: 'receiver', height: 1, firstNode: 0, digests }),
+    true,
+  );
+  t.equal(
+    search.handle({ kind: 'nodes', tree: 'receiver', height: 1, firstNode: 0, digests }),
+    false,
+    'twice',
+  );
   t.end();
 });

@@ -2,8 +2,9 @@
 import * as fc from 'fast-check';
 import t from 'tap';
 import type { Message, Offer } from '../../src/wire/messages.js';
-import { decodeMessage, encodeMessage, maxNodesPerMessage } from '../../src/wire/messages.js';
+import { decodeMessage, encodeMessage } from '../../src/wire/messages.js';
 import { maxControlSizeBytes } from '../../src/wire/sizes.js';
+import { maxNodesPerMessage } from '../../src/wire/tree-nodes.js';
 
 const figures = {
   ...{ segmentsReceived: 5, segmentsLost: 2, receivedBytes: 300 },
@@ -56,8 +57,14 @@ const messages: readonly Message[] = [
   { kind: 'poll', burst: 65_535, hasTags: true, leavesGroup: true, reportGapMs: 62.5 },
   { kind: 'poll', burst: undefined, hasTags: false, leavesGroup: false, reportGapMs: 0 },
   { kind: 'root', digest: bytesOf(32, 9) },
-  { kind: 'nodes-request', height: 5, firstNode: 1_000_000, count: 32 },
-  { kind: 'nodes', height: 5, firstNode: 3, digests: bytesOf(32 * maxNodesPerMessage, 7) },
+  { kind: 'nodes-request', tree: 'receiver', height: 5, firstNode: 1_000_000, count: 32 },
+  {
+    kind: 'nodes',
+    tree: 'receiver',
+    height: 5,
+    firstNode: 3,
+    digests: bytesOf(32 * maxNodesPerMessage, 7),
+  },
   { kind: 'done', isComplete: true, ...figures, reason: '' },
   { kind: 'bye', reason: 'stopped', isFinal: true },
   {

@@ -99,6 +99,11 @@ export class BlockReception {
     this.reassembler.markMissing(this.geometry.manifestBlockCount + block);
   }
 
+  /** Marks a content block as missing that the disk held. */
+  markMissing(block: number): void {
+    this.reassembler.markMissing(this.geometry.manifestBlockCount + block);
+  }
+
   /** A content block is being written. */
   noteWrite(sizeBytes: number): void {
     this.reassembler.receivedBytes += sizeBytes;

@@ -1,16 +1,26 @@
 /** The content of an incoming object once it is known what the disk holds of it. */
 import type { Verification } from '../../object/verification.js';
 import type { Announcement } from './announcement.js';
+import type { LeafReception } from './leaf-reception.js';
 
 export class IncomingContent {
   private damageCount = 0;
+  private badBlockCount = 0;
 
   constructor(
     readonly announcement: Announcement,
     readonly verification: Verification,
     /** Files that are not read, because their size and time are unchanged. */
     readonly unchangedFiles: number,
+    /** Undefined if the leaf digests are not known to the sender, or of no interest to this receiver. */
+    readonly leaves: LeafReception | undefined,
   ) {}
+
+  /** Records a block that does not match its leaf. @returns whether another attempt might help */
+  noteBadBlock(): boolean {
+    this.badBlockCount++;
+    return this.badBlockCount <= maxBadBlocks;
+  }
 
   /** Records damage on disk. @returns whether another repair might help */
   noteDamage(): boolean {
@@ -18,6 +28,12 @@ export class IncomingContent {
     return this.damageCount <= maxDamageRepairs;
   }
 }
+
+/**
+ * Maximum number of blocks that do not match their leaves. If more of them come, the sender is at fault, or somebody
+ * with the group key.
+ */
+const maxBadBlocks = 256;
 
 /** Maximum number of repairs after damage on disk. After further damage, the disk counts as faulty. */
 const maxDamageRepairs = 4;

@@ -1,5 +1,6 @@
 /** The object of one incoming session, and what the stages of the session need to receive it. */
 import type { Platform } from '../../object/entry-name.js';
+import type { LeafDigests } from '../../object/leaf-digests.js';
 import type { Offer } from '../../wire/messages.js';
 import type { ObjectLimits } from '../object-limits.js';
 import type { IncomingInfo } from '../receiver-events.js';
@@ -17,6 +18,8 @@ export interface ReceptionOptions extends BlockReceptionOptions {
   readonly isSource: boolean;
   /** Whether a sender may delete entries in folders that it sends. */
   readonly allowsDeletion: boolean;
+  /** Where to collect the leaf digests of a content; undefined if blocks are not to be verified as they arrive. */
+  readonly leavesOf: (contentRoot: Uint8Array, blockCount: number) => LeafDigests | undefined;
 }
 
 /** An object whose offer has passed the first checks. */

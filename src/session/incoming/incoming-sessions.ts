@@ -112,6 +112,7 @@ export class IncomingSessions {
         idleMs: options.idleMs ?? receiverLimits.idleMs,
         allowsDeletion: options.mayDelete?.(peerKey) ?? false,
         shareBytes: () => budget.limitBytes / Math.max(1, this.activeCount),
+        leavesOf: options.leavesOf ?? (() => undefined),
         ...outputs,
       },
       number,

@@ -10,9 +10,11 @@ import type { FaultKind } from '../../wire/faults.js';
 import type { ChannelPacket } from '../../wire/header.js';
 import type { Extras, Kept } from '../../wire/lists.js';
 import { maxRangesPerPart } from '../../wire/lists.js';
-import type { Done, Message, NodesRequest, Refuse } from '../../wire/messages.js';
-import { decodeMessage, maxNodesPerMessage } from '../../wire/messages.js';
+import type { Done, Message, Refuse } from '../../wire/messages.js';
+import { decodeMessage } from '../../wire/messages.js';
 import type { Report } from '../../wire/report.js';
+import type { NodesRequest } from '../../wire/tree-nodes.js';
+import { maxNodesPerMessage } from '../../wire/tree-nodes.js';
 import type { SessionSenderEvent } from '../sender-events.js';
 import type { Connections } from './connections.js';
 import type { ContentRoot } from './content-root.js';
@@ -103,8 +105,7 @@ export class ReceiverMessages {
         this.handleReport(nowMs, member, counter, message.report);
         return true;
       case 'nodes-request':
-        this.handleNodesRequest(nowMs, member, message);
-        return true;
+        return this.handleNodesRequest(nowMs, member, message);
       case 'done':
         this.handleDone(nowMs, member, message);
         return true;
@@ -186,16 +187,25 @@ export class ReceiverMessages {
       this.options.connections.poll(nowMs, member);
   }
 
-  private handleNodesRequest(nowMs: TimeMs, member: SessionMember, request: NodesRequest): void {
-    const { connections, outbox } = this.options;
+  /** @returns false if there are no such nodes, or too many for a message */
+  private handleNodesRequest(nowMs: TimeMs, member: SessionMember, request: NodesRequest): boolean {
+    const { connections, outbox, delivery } = this.options;
+    const { tree, height, firstNode, count } = request;
+    const isSound =
+      count >= 1 &&
+      count <= maxNodesPerMessage &&
+      height <= delivery.tree.height &&
+      firstNode + count <= delivery.tree.nodeCount(height);
+    if (!isSound) return false;
     const { view } = member.demand;
-    if (view?.completeAt === undefined) return;
+    const isKnown = tree === 'content' ? delivery.isRead : view?.completeAt !== undefined;
+    if (!isKnown) return true;
     connections.noteProgress(nowMs, member);
-    const { height, firstNode } = request;
-    const count = Math.min(request.count, maxNodesPerMessage);
-    const digests = view.nodes(height, firstNode, count);
-    if (digests.length > 0)
-      outbox.sendMessage(member, { kind: 'nodes', height, firstNode, digests });
+    const source = tree === 'content' ? delivery.tree : view;
+    const digests = source?.nodes(height, firstNode, count);
+    if (digests !== undefined)
+      outbox.sendMessage(member, { kind: 'nodes', tree, height, firstNode, digests });
+    return true;
   }
 
   /** @returns false if blocks are out of range */

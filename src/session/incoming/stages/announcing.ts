@@ -4,8 +4,10 @@ import type { TimeMs } from '../../../base/machine.js';
 import type { RangeSet } from '../../../base/range-set.js';
 import { retryTiming } from '../../../transfer/config.js';
 import { describeDoomed } from '../doomed-entries.js';
+import type { HeldContent } from '../held-content.js';
 import type { IncomingContent } from '../incoming-content.js';
 import type { IncomingObject } from '../incoming-object.js';
+import type { WrongBlock } from '../leaf-reception.js';
 import { ContentStage } from './content-stage.js';
 import { Receiving } from './receiving.js';
 import type { Next } from './stage.js';
@@ -24,6 +26,12 @@ export class Announcing extends ContentStage {
     super(object, content);
   }
 
+  protected override discard(_nowMs: TimeMs, wrong: readonly WrongBlock[]): Next {
+    const { missing, content } = this;
+    discardHeld(this.object, { missing, verification: content.verification }, wrong);
+    return this;
+  }
+
   protected override handleAnnounced(nowMs: TimeMs): Next {
     const { object, content, missing } = this;
     const { offer, blocks } = object;
@@ -35,5 +43,19 @@ export class Announcing extends ContentStage {
     // A multicast probe might still be in flight. The report is delayed, so that it can mention the probe.
     blocks.feedback.want(blocks.awaitsProbe ? nowMs + retryTiming.probeWaitMs : nowMs);
     return new Receiving(object, content).checkWhole();
+  }
+}
+
+/** Discards blocks that the disk holds and that do not belong to the content. */
+export function discardHeld(
+  { output, info, blocks }: IncomingObject,
+  { missing, verification }: HeldContent,
+  wrong: readonly WrongBlock[],
+): void {
+  for (const { block } of wrong) {
+    const index = blocks.geometry.manifestBlockCount + block;
+    verification.tree.forget(block);
+    missing.add(index, index + 1);
+    output.emit({ type: 'forget', session: info.session, block });
   }
 }

@@ -6,10 +6,13 @@ import type { TimeMs } from '../../../base/machine.js';
 import { withoutUndefined } from '../../../base/without-undefined.js';
 import type { Noted } from '../../../wire/lists.js';
 import type { ReceiverState } from '../../../wire/report.js';
+import type { Nodes } from '../../../wire/tree-nodes.js';
 import type { IncomingContent } from '../incoming-content.js';
 import type { IncomingObject } from '../incoming-object.js';
+import type { WrongBlock } from '../leaf-reception.js';
 import { ObjectStage } from './object-stage.js';
 import type { Next } from './stage.js';
+import { Outcome } from './stage.js';
 
 export abstract class ContentStage extends ObjectStage {
   /** The state to report once the sender has noted the announcement. */
@@ -39,6 +42,37 @@ export abstract class ContentStage extends ObjectStage {
     return this.content.announcement.isOver;
   }
 
+  // --- Leaf digests
+
+  /** Sends the requests for leaf digests that are due. */
+  requestLeaves(nowMs: TimeMs): void {
+    const { leaves } = this.content;
+    if (leaves === undefined) return;
+    for (const request of leaves.requests(nowMs)) this.object.output.send(request);
+  }
+
+  override handleNodes(nowMs: TimeMs, nodes: Nodes): Next {
+    const { leaves } = this.content;
+    if (nodes.tree !== 'content' || leaves === undefined) return this;
+    if (!leaves.take(nodes)) {
+      this.object.output.countFault('bad-digests');
+      return new Outcome('failed', 'the digests from the sender do not lead to its content root');
+    }
+    this.requestLeaves(nowMs);
+    return this.compareLeaves(nowMs);
+  }
+
+  /** Compares blocks with leaf digests that have become known. */
+  protected compareLeaves(nowMs: TimeMs): Next {
+    const { leaves } = this.content;
+    if (leaves?.isComparisonDue !== true) return this;
+    const wrong = leaves.compare();
+    return wrong.length === 0 ? this : this.discard(nowMs, wrong);
+  }
+
+  /** Discards blocks that do not match their leaf digests. They are missing from now on. */
+  protected abstract discard(nowMs: TimeMs, wrong: readonly WrongBlock[]): Next;
+
   // --- The announcement
 
   protected override announceAgain(nowMs: TimeMs): Next {
@@ -67,12 +101,18 @@ export abstract class ContentStage extends ObjectStage {
   }
 
   override pollTimeout(): TimeMs {
-    return Math.min(super.pollTimeout(), this.content.announcement.retry.dueAtMs);
+    const { announcement, leaves } = this.content;
+    const leavesAtMs = leaves?.dueAtMs ?? Infinity;
+    return Math.min(super.pollTimeout(), announcement.retry.dueAtMs, leavesAtMs);
   }
 
   override handleTimeout(nowMs: TimeMs): Next {
     this.flush(nowMs);
-    const { announcement } = this.content;
+    const { announcement, leaves } = this.content;
+    if (leaves !== undefined && nowMs >= leaves.dueAtMs) {
+      for (const request of leaves.repetitions(nowMs)) this.object.output.send(request);
+      this.requestLeaves(nowMs);
+    }
     if (nowMs < announcement.retry.dueAtMs) return this;
     announcement.repeat();
     return this.announce(nowMs);

@@ -1,16 +1,19 @@
 /** The stages in which a receiver finds out which blocks of an object it holds already. */
+import { assert } from '../../../base/assert.js';
 import type { TimeMs } from '../../../base/machine.js';
 import type { Range } from '../../../base/range-set.js';
 import type { Steps } from '../../../base/steps.js';
 import type { HeldBlock } from '../../../object/content-store.js';
 import type { Manifest } from '../../../object/manifest.js';
+import { isEqualBytes } from '../../../wire/byte-codec.js';
 import type { Extra } from '../../../wire/lists.js';
 import { Announcement } from '../announcement.js';
 import type { HeldContent } from '../held-content.js';
 import { takeHeldContent } from '../held-content.js';
 import { IncomingContent } from '../incoming-content.js';
 import type { IncomingObject } from '../incoming-object.js';
-import { Announcing } from './announcing.js';
+import { LeafReception } from '../leaf-reception.js';
+import { Announcing, discardHeld } from './announcing.js';
 import { ObjectStage } from './object-stage.js';
 import type { Next, PreparedDetails } from './stage.js';
 
@@ -55,6 +58,7 @@ interface Found {
 interface TakenContent {
   readonly announcement: Announcement;
   readonly heldContent: HeldContent;
+  readonly leaves: LeafReception | undefined;
 }
 
 /** What the shell found is being taken over step by step. */
@@ -86,19 +90,39 @@ class TakingHeld extends ObjectStage {
   override step(nowMs: TimeMs): Next {
     const { done, value } = this.steps.next();
     if (done !== true) return this;
-    const { announcement, heldContent } = value;
+    const { announcement, heldContent, leaves } = value;
     const { verification, missing } = heldContent;
-    const content = new IncomingContent(announcement, verification, this.found.unchangedFiles);
-    return new Announcing(this.object, content, missing).announce(nowMs);
+    const { unchangedFiles } = this.found;
+    const content = new IncomingContent(announcement, verification, unchangedFiles, leaves);
+    const announcing = new Announcing(this.object, content, missing);
+    announcing.requestLeaves(nowMs);
+    return announcing.announce(nowMs);
   }
 }
 
-function* takeFound(
-  { options, blocks }: IncomingObject,
-  { held, kept, extras }: Found,
-): Steps<TakenContent> {
+function* takeFound(object: IncomingObject, { held, kept, extras }: Found): Steps<TakenContent> {
+  const { options, blocks } = object;
   const announcement = yield* Announcement.create(kept, extras);
   const { hash } = options.crypto;
   const heldContent = yield* takeHeldContent(hash, blocks.geometry, held, kept);
-  return { announcement, heldContent };
+  const leaves = createLeafReception(object, heldContent);
+  while (leaves?.isComparisonDue === true) {
+    discardHeld(object, heldContent, leaves.compare());
+    yield;
+  }
+  return { announcement, heldContent, leaves };
+}
+
+function createLeafReception(
+  { options, offer }: IncomingObject,
+  { verification }: HeldContent,
+): LeafReception | undefined {
+  const { contentRoot, deletion } = offer;
+  if (contentRoot === undefined || deletion === 'list') return undefined;
+  const { tree } = verification;
+  const leaves = options.leavesOf(contentRoot, tree.blockCount);
+  if (leaves === undefined) return undefined;
+  const isSame = leaves.blockCount === tree.blockCount && isEqualBytes(leaves.root, contentRoot);
+  assert(isSame, 'the leaves of this content');
+  return new LeafReception(leaves, tree);
 }

@@ -7,14 +7,22 @@ import type { DeletionResult } from '../../../object/content-store.js';
 import { offsetOfBlock } from '../../../object/geometry.js';
 import { hashLeaf } from '../../../object/hash-tree.js';
 import type { Verdict } from '../../../object/verification.js';
-import type { Nodes } from '../../../wire/messages.js';
+import { isEqualBytes } from '../../../wire/byte-codec.js';
+import type { Nodes } from '../../../wire/tree-nodes.js';
+import type { WrongBlock } from '../leaf-reception.js';
 import { RetryTimer } from '../retry-timer.js';
 import { ContentStage } from './content-stage.js';
 import type { Next } from './stage.js';
 import { Outcome } from './stage.js';
 
+abstract class ReceptionStage extends ContentStage {
+  protected override discard(nowMs: TimeMs, wrong: readonly WrongBlock[]): Next {
+    return new Receiving(this.object, this.content).drop(nowMs, wrong);
+  }
+}
+
 /** Receiving the blocks that the disk does not hold. */
-export class Receiving extends ContentStage {
+export class Receiving extends ReceptionStage {
   override readonly activity = 'receiving';
   protected override readonly announcedState = 'receiving';
 
@@ -22,14 +30,40 @@ export class Receiving extends ContentStage {
     const { object, content } = this;
     const { blocks, options, output, info } = object;
     const { geometry } = blocks;
-    const leaf = hashLeaf(options.crypto.hash, bytes);
-    content.verification.tree.set(block - geometry.manifestBlockCount, leaf);
+    const index = block - geometry.manifestBlockCount;
+    const digest = hashLeaf(options.crypto.hash, bytes);
+    if (content.leaves?.accepts(index, digest) === false) return this.refuseBlock(nowMs, index);
+    content.verification.tree.set(index, digest);
     blocks.noteWrite(bytes.length);
     const offsetBytes = offsetOfBlock(geometry, block);
     output.emit({ type: 'write', session: info.session, offsetBytes, bytes });
-    if (!blocks.isWhole) return this;
+    const next = this.compareLeaves(nowMs);
+    if (next !== this || !blocks.isWhole) return next;
     blocks.feedback.want(nowMs);
     return this.checkWhole();
+  }
+
+  /** A block has arrived that does not match its leaf digest. */
+  private refuseBlock(nowMs: TimeMs, block: number): Next {
+    const { blocks, output } = this.object;
+    output.countFault('bad-block');
+    blocks.markBad(block);
+    blocks.feedback.want(nowMs);
+    return this.content.noteBadBlock() ? this : failed(badBlocksReason);
+  }
+
+  /** Drops blocks that do not match their leaf digests, which have become known since. */
+  drop(nowMs: TimeMs, wrong: readonly WrongBlock[]): Next {
+    const { blocks, output, info } = this.object;
+    let next: Next = this;
+    for (const { block, hasArrived } of wrong) {
+      this.content.verification.tree.forget(block);
+      output.emit({ type: 'forget', session: info.session, block });
+      if (hasArrived) next = this.refuseBlock(nowMs, block);
+      else blocks.markMissing(block);
+    }
+    blocks.feedback.want(nowMs);
+    return next;
   }
 
   /** Moves on if no block is missing. */
@@ -58,17 +92,25 @@ export class Receiving extends ContentStage {
 }
 
 /** All blocks have arrived; waiting for its root. */
-class Whole extends ContentStage {
+class Whole extends ReceptionStage {
   override readonly activity = 'whole';
   protected override readonly announcedState = 'whole';
 
   override handleRoot(nowMs: TimeMs, digest: Uint8Array): Next {
-    return act(nowMs, this, this.content.verification.check(digest));
+    const { verification, leaves } = this.content;
+    if (verification.tree.keepsBlocks) {
+      // The root does not show whether the other blocks belong to the offered content. The sender repeats it.
+      if (leaves?.isOver === false) return this.compareLeaves(nowMs);
+    } else if (!isEqualBytes(digest, this.object.offer.contentRoot ?? digest)) {
+      this.object.output.countFault('bad-digests');
+      return failed('the content root of the sender is not the one that it offered');
+    }
+    return act(nowMs, this, verification.check(digest));
   }
 }
 
 /** The roots differ; searching for the wrong blocks. */
-export class Searching extends ContentStage {
+export class Searching extends ReceptionStage {
   override readonly activity = 'searching';
   protected override readonly announcedState = 'whole';
   private readonly retry = new RetryTimer();
@@ -87,7 +129,7 @@ export class Searching extends ContentStage {
 
   override handleNodes(nowMs: TimeMs, nodes: Nodes): Next {
     const verdict = this.content.verification.handle(nodes);
-    return verdict === undefined ? this : act(nowMs, this, verdict);
+    return verdict === undefined ? super.handleNodes(nowMs, nodes) : act(nowMs, this, verdict);
   }
 
   override pollTimeout(): TimeMs {
@@ -102,7 +144,7 @@ export class Searching extends ContentStage {
 }
 
 /** The shell is storing the verified content. */
-class Storing extends ContentStage {
+class Storing extends ReceptionStage {
   override readonly activity = 'storing';
   protected override readonly announcedState = 'storing';
 
@@ -148,6 +190,8 @@ function finish(nowMs: TimeMs, storing: Storing): Storing {
   blocks.feedback.want(nowMs);
   return storing;
 }
+
+const badBlocksReason = 'too many blocks arrived that do not belong to the object';
 
 function failed(reason: string): Outcome {
   return new Outcome('failed', reason);

@@ -7,7 +7,8 @@ import type { TimeMs } from '../../../base/machine.js';
 import type { Range } from '../../../base/range-set.js';
 import type { DeletionResult, HeldBlock } from '../../../object/content-store.js';
 import type { Extra, Noted } from '../../../wire/lists.js';
-import type { Nodes, Offer, Poll } from '../../../wire/messages.js';
+import type { Offer, Poll } from '../../../wire/messages.js';
+import type { Nodes } from '../../../wire/tree-nodes.js';
 import type { IncomingInfo, IncomingResult } from '../../receiver-events.js';
 import type { ReceptionFigures } from '../incoming-status.js';
 

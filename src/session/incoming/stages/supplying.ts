@@ -5,7 +5,7 @@
  */
 import type { TimeMs } from '../../../base/machine.js';
 import { isManifestBlock, offsetOfBlock } from '../../../object/geometry.js';
-import type { Nodes, NodesRequest } from '../../../wire/messages.js';
+import type { Nodes, NodesRequest } from '../../../wire/tree-nodes.js';
 import type { IncomingObject } from '../incoming-object.js';
 import { ObjectStage } from './object-stage.js';
 import type { Next } from './stage.js';
