@@ -108,9 +108,9 @@ export type { InvitationTerms, ReceivedInvitation } from './security/invitations
 export { Sender } from './sender.js';
 export type { AskListenerOptions } from './session/asks/ask-listener.js';
 export { AskListener } from './session/asks/ask-listener.js';
-export type { AskerOptions } from './session/asks/asker.js';
 export { Asker } from './session/asks/asker.js';
 export type { AskerEvent } from './session/asks/asker-events.js';
+export type { AskerOptions } from './session/asks/asker-options.js';
 export type { AskListenerEvent, AskRefusalCause } from './session/asks/listener-events.js';
 export type { AskSpec } from './session/asks/outgoing-ask.js';
 export type { SessionMemberStatus, SessionOutcomeStatus } from './session/outgoing/member.js';

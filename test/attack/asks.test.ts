@@ -398,6 +398,21 @@ t.test('a server that sends unexpected messages ends at most its own ask', (t) =
   t.end();
 });
 
+t.test('a port that refuses is reported once, and is the reason if nothing else answers', (t) => {
+  const asker = new BadServer().asker;
+  const server = { name: 's', address: stranger };
+  const id = asker.ask(0, { server, what: { name: 'x' } });
+  t.match([...asker.awaited()], [{ index: id, addresses: [stranger], answerCount: 0 }]);
+  for (let i = 0; i < 3; i++) asker.handleRefusal(id, stranger, { code: 'port-closed' });
+  asker.handleRefusal(id + 1, stranger, { code: 'port-closed' });
+  t.match(asker.pollEvent(), { type: 'port-refused', receiver: 's', livenessTimeoutMs: 30_000 });
+  t.equal(asker.pollEvent(), undefined);
+  for (let nowMs = 0; nowMs <= 31_000; nowMs += 500) asker.handleTimeout(nowMs);
+  t.match(asker.pollEvent(), { type: 'failed', ask: id, reason: /p2mp serve/ });
+  t.same([...asker.awaited()], []);
+  t.end();
+});
+
 t.test('a list that does not lead further is not followed', (t) => {
   const bad = new BadServer();
   const { channel } = bad.ask();

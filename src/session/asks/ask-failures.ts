@@ -4,7 +4,7 @@ import { dataFramingBytes } from '../../wire/segment-size.js';
 import type { OutgoingAsk } from './outgoing-ask.js';
 
 /** Command that should be running on an asked host. */
-const serverProgram = 'p2mp serve';
+export const serverProgram = 'p2mp serve';
 
 export function noAnswerReason(ask: OutgoingAsk, silentMs: number): string {
   const seconds = silentMs / 1000;
@@ -13,6 +13,8 @@ export function noAnswerReason(ask: OutgoingAsk, silentMs: number): string {
   }
   if (ask.deferredAtMs !== undefined) return `has put off the answer for ${seconds} s`;
   if (ask.isHeard) return `has not responded for ${seconds} s`;
+  const refusal = ask.path.addresses.describeRefusal(serverProgram);
+  if (refusal !== undefined) return refusal;
   const { port } = ask.address;
   return `no answer${ask.path.addresses.describe()} for ${seconds} s; is ${serverProgram} running there, and does a firewall let UDP port ${port} through?`;
 }

@@ -1,4 +1,5 @@
 /** The events of the side that asks. */
+import type { RefusedEvent } from '../../base/refusal.js';
 import type { OtherAddressEvent } from '../../path/candidate-addresses.js';
 import type { List } from '../../wire/asks.js';
 import type { FaultEvent } from '../../wire/faults.js';
@@ -29,4 +30,5 @@ export type AskerEvent =
   /** The session that answered has its outcome, which the session receiver has reported. The ask is over. */
   | (AskInfo & { readonly type: 'ended' })
   | OtherAddressEvent
+  | RefusedEvent
   | FaultEvent;

@@ -7,8 +7,8 @@ import { P2mpError } from '../../base/errors.js';
 import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
 import { stoppedTimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
+import type { Refusal } from '../../base/refusal.js';
 import { otherAddressEvent } from '../../path/candidate-addresses.js';
-import type { SessionCrypto } from '../../security/crypto.js';
 import { narrowPathAnswers } from '../../security/handshake.js';
 import type { SecureChannel } from '../../security/secure-channel.js';
 import { retryTiming, sessionDefaults } from '../../transfer/config.js';
@@ -19,24 +19,12 @@ import type { ChannelPacket } from '../../wire/header.js';
 import { askerNumber, decodeSession, describeSession } from '../../wire/header.js';
 import type { Message, Offer } from '../../wire/messages.js';
 import { decodeMessage } from '../../wire/messages.js';
-import type { SessionReceiver } from '../receiver.js';
-import { narrowPathReason, noAnswerReason } from './ask-failures.js';
+import { narrowPathReason, noAnswerReason, serverProgram } from './ask-failures.js';
 import { AskRequests } from './ask-requests.js';
 import type { AskerEvent } from './asker-events.js';
+import type { AskerOptions, AwaitedAnswer } from './asker-options.js';
 import type { AskSpec } from './outgoing-ask.js';
 import { OutgoingAsk } from './outgoing-ask.js';
-
-/** Options of an `Asker`. */
-export interface AskerOptions {
-  /** Cryptographic functions that use this host's key. */
-  readonly crypto: SessionCrypto;
-  /** Receives the objects. It must be on the same port. */
-  readonly receiver: SessionReceiver;
-  /** Content bytes per datagram that the paths are expected to carry; 1400 by default. */
-  readonly mssBytes?: number;
-  /** An ask without a session fails if the asked host is silent for this long. */
-  readonly livenessTimeoutMs?: number;
-}
 
 /** The asked host counts as silent after this time without a message, or after a few report intervals. */
 const silentAfterMs = 5000;
@@ -142,6 +130,23 @@ export class Asker implements Machine<AskerEvent> {
     receiver.contain(nowMs, session, () => receiver.find(session)?.fail(nowMs, reason));
   }
 
+  /** The asks that wait for an answer, and the addresses from which it can come. */
+  *awaited(): Iterable<AwaitedAnswer> {
+    for (const { id: index, stage, path, answerCount } of this.asks.values()) {
+      if (stage === 'connecting' || stage === 'asking')
+        yield { index, addresses: path.addresses.places, answerCount };
+    }
+  }
+
+  /** Handles an ICMP error: datagrams to an address of an asked host go no further. The asker keeps trying. */
+  handleRefusal(id: number, at: Address, refusal: Refusal): void {
+    const ask = this.asks.get(id);
+    const refused = ask?.path.addresses.noteRefusal(at, refusal, serverProgram);
+    if (ask === undefined || refused === undefined || ask.deferredAtMs !== undefined) return;
+    const { livenessTimeoutMs } = this;
+    this.events.push({ ...refused, receiver: ask.name, livenessTimeoutMs });
+  }
+
   /** Whether this is the number of a channel that this asker began. */
   knows(channelNumber: number): boolean {
     return this.find(channelNumber) !== undefined;
@@ -159,6 +164,7 @@ export class Asker implements Machine<AskerEvent> {
       return;
     }
     const ask = packet.receiver === askerNumber ? this.find(packet.session) : undefined;
+    if (ask !== undefined) ask.answerCount++;
     const fault =
       ask === undefined
         ? 'no-session'

@@ -47,6 +47,8 @@ export class OutgoingAsk {
   heardAtMs: TimeMs;
   /** Undefined unless a handshake is in progress. */
   handshake: OutgoingHandshake | undefined;
+  /** Number of datagrams from the asked host. */
+  answerCount = 0;
   /** Whether the asked host has answered on the channel of this handshake. */
   isHeard = false;
   /** Version field of an answer that uses another protocol version. Such an answer is not authenticated. */
