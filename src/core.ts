@@ -123,6 +123,7 @@ export type {
   InvitedEvent,
   SessionReceiverEvent,
   SessionReceiverResult,
+  SourceEvent,
   TurnedAwayEvent,
 } from './session/receiver-events.js';
 export type { SessionReceiverOptions } from './session/receiver-options.js';
