@@ -157,8 +157,10 @@ export interface IncomingStatus extends IncomingInfo {
   /** Round-trip time of the handshake, including the sender's time to decide on trust. */
   readonly rttMs?: number;
   readonly usesGroup: boolean;
-  /** Blocks with wrong digests that were received again. */
+  /** Blocks that were damaged on the way or on disk, and received again. */
   readonly badBlocks: number;
+  /** Blocks that were held before this session, and differed from the sender's. */
+  readonly updatedBlocks: number;
   /** Files that were not read, because their size and time are unchanged. */
   readonly unchangedFiles: number;
   /** Entries that were deleted because the sender does not send them. */

@@ -69,7 +69,7 @@ for (const hasGroup of [false, true]) {
       ],
     });
     const [{ atSender, own } = { atSender: undefined, own: undefined }] = views;
-    t.ok((own?.badBlocks ?? 0) > 0, `${own?.badBlocks} blocks rotted`);
+    t.ok((own?.updatedBlocks ?? 0) > 0, `${own?.updatedBlocks} blocks rotted`);
     t.match(own, { status: 'complete', datagramsLost: 0 });
     t.match(atSender, { datagramsLost: 0, receivedBytes: own?.receivedBytes });
     t.equal(sender?.repairs, 0);

@@ -138,11 +138,18 @@ class Seen {
       if (outcome.status === 'failed') this.count('receiver failed');
     }
     for (const { results } of run.receivers) {
-      for (const { status, reason, badBlocks, receivedBytes, contentSizeBytes } of results) {
+      for (const {
+        status,
+        reason,
+        badBlocks,
+        updatedBlocks,
+        receivedBytes,
+        contentSizeBytes,
+      } of results) {
         if (reason === 'replaced by a new session of the same sender')
           this.count('sender restarted');
         if (status !== 'complete') continue;
-        if (badBlocks > 0) this.count('bad block repaired');
+        if (badBlocks + updatedBlocks > 0) this.count('bad block repaired');
         if (receivedBytes > 0 && receivedBytes < contentSizeBytes) this.count('receiver resumed');
       }
     }

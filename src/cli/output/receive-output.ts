@@ -190,6 +190,9 @@ export class ReceiveOutput {
           : [`${formatPlural(result.undeletedEntries, 'entry', 'entries')} not deleted`]),
         formatSeconds(elapsedMs / 1000),
         ...(goodput === undefined || receivedBytes === 0 ? [] : [formatRate(goodput)]),
+        ...(result.updatedBlocks === 0
+          ? []
+          : [`${formatPlural(result.updatedBlocks, 'block')} updated`]),
         ...(result.badBlocks === 0
           ? []
           : [`${formatPlural(result.badBlocks, 'bad block')} repaired`]),
@@ -276,6 +279,7 @@ function statusJson(status: IncomingStatus) {
     datagrams: status.datagramsReceived,
     duplicates: status.duplicates,
     badBlocks: status.badBlocks,
+    updatedBlocks: status.updatedBlocks,
     unchanged: status.unchangedFiles,
     deleted: status.deletedEntries,
     undeleted: status.undeletedEntries,

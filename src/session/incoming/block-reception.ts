@@ -43,6 +43,7 @@ export class BlockReception {
   private isMulticastReachable = false;
   private hasLeftGroup = false;
   private badBlocks = 0;
+  private updatedBlocks = 0;
 
   /** @param startedAtMs when the session began */
   constructor(
@@ -93,13 +94,17 @@ export class BlockReception {
     this.reassembler.unwant(manifestBlockCount + start, manifestBlockCount + end);
   }
 
-  /** Marks a content block as wrong, so that it is received again. */
-  markBad(block: number): void {
-    this.badBlocks++;
-    this.reassembler.markMissing(this.geometry.manifestBlockCount + block);
+  /** Records blocks that were damaged on the way or on disk. */
+  noteBad(count: number): void {
+    this.badBlocks += count;
   }
 
-  /** Marks a content block as missing that the disk held. */
+  /** Records blocks that were held, and differ from the sender's. */
+  noteUpdated(count: number): void {
+    this.updatedBlocks += count;
+  }
+
+  /** Requests a content block again. */
   markMissing(block: number): void {
     this.reassembler.markMissing(this.geometry.manifestBlockCount + block);
   }
@@ -221,6 +226,7 @@ export class BlockReception {
       datagramsLost: segmentsLost,
       usesGroup: this.isMulticastReachable,
       badBlocks: this.badBlocks,
+      updatedBlocks: this.updatedBlocks,
     };
   }
 

@@ -1,9 +1,12 @@
 /** The content of an incoming object once it is known what the disk holds of it. */
+import { RangeSet } from '../../base/range-set.js';
 import type { Verification } from '../../object/verification.js';
 import type { Announcement } from './announcement.js';
 import type { LeafReception } from './leaf-reception.js';
 
 export class IncomingContent {
+  /** Content blocks that have arrived in this session. */
+  readonly arrived = new RangeSet();
   private damageCount = 0;
   private badBlockCount = 0;
 

@@ -17,8 +17,10 @@ export interface ReceptionFigures {
   readonly duplicates: number;
   readonly datagramsLost: number;
   readonly usesGroup: boolean;
-  /** Blocks with wrong digests. */
+  /** Blocks that were damaged on the way or on disk. */
   readonly badBlocks: number;
+  /** Blocks that were held, and differ from the sender's. */
+  readonly updatedBlocks: number;
 }
 
 /** The course of a session so far. */
@@ -56,6 +58,7 @@ export function describeIncoming(
     ...withoutUndefined({ rttMs, contentRoot: contentRoot && toHex(contentRoot) }),
     usesGroup: figures.usesGroup,
     badBlocks: figures.badBlocks,
+    updatedBlocks: figures.updatedBlocks,
     ...counts,
   };
 }
@@ -93,5 +96,6 @@ function nothingReceived({ contentSizeBytes }: IncomingInfo): ReceptionFigures {
     datagramsLost: 0,
     usesGroup: false,
     badBlocks: 0,
+    updatedBlocks: 0,
   };
 }

@@ -78,7 +78,8 @@ const sessionFields = {
   activity,
   ...arrivalFields,
   duplicates: count,
-  badBlocks: count.describe('Blocks that did not belong to the object.'),
+  badBlocks: count.describe('Blocks that were damaged on the way or on disk.'),
+  updatedBlocks: count.describe("Blocks that were held before, and differed from the sender's."),
 };
 
 /** A receiver that discovery has found. Only a handshake shows whether it has the key that it announces. */

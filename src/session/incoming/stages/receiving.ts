@@ -34,6 +34,7 @@ export class Receiving extends ReceptionStage {
     const digest = hashLeaf(options.crypto.hash, bytes);
     if (content.leaves?.accepts(index, digest) === false) return this.refuseBlock(nowMs, index);
     content.verification.tree.set(index, digest);
+    content.arrived.add(index, index + 1);
     blocks.noteWrite(bytes.length);
     const offsetBytes = offsetOfBlock(geometry, block);
     output.emit({ type: 'write', session: info.session, offsetBytes, bytes });
@@ -47,7 +48,8 @@ export class Receiving extends ReceptionStage {
   private refuseBlock(nowMs: TimeMs, block: number): Next {
     const { blocks, output } = this.object;
     output.countFault('bad-block');
-    blocks.markBad(block);
+    blocks.noteBad(1);
+    blocks.markMissing(block);
     blocks.feedback.want(nowMs);
     return this.content.noteBadBlock() ? this : failed(badBlocksReason);
   }
@@ -60,7 +62,10 @@ export class Receiving extends ReceptionStage {
       this.content.verification.tree.forget(block);
       output.emit({ type: 'forget', session: info.session, block });
       if (hasArrived) next = this.refuseBlock(nowMs, block);
-      else blocks.markMissing(block);
+      else {
+        blocks.noteUpdated(1);
+        blocks.markMissing(block);
+      }
     }
     blocks.feedback.want(nowMs);
     return next;
@@ -77,13 +82,31 @@ export class Receiving extends ReceptionStage {
     return this;
   }
 
-  /** Requests wrong blocks again. */
-  repair(nowMs: TimeMs, wrong: readonly number[]): Next {
+  /** Requests blocks that differ from the sender's. Those that were held before are updated; the others were bad. */
+  replace(nowMs: TimeMs, differing: readonly number[]): Next {
+    const { arrived } = this.content;
+    const updated = differing.filter((block) => !arrived.has(block));
+    this.object.blocks.noteUpdated(updated.length);
+    this.request(nowMs, updated);
+    return this.repair(
+      nowMs,
+      differing.filter((block) => arrived.has(block)),
+    );
+  }
+
+  /** Requests again blocks that were damaged on the way or on disk. */
+  repair(nowMs: TimeMs, damaged: readonly number[]): Next {
+    const { blocks, output } = this.object;
+    for (const _ of damaged) output.countFault('bad-block');
+    blocks.noteBad(damaged.length);
+    return this.request(nowMs, damaged);
+  }
+
+  private request(nowMs: TimeMs, wanted: readonly number[]): Next {
     const { blocks, output, info } = this.object;
-    for (const block of wrong) {
-      output.countFault('bad-block');
+    for (const block of wanted) {
       this.content.verification.tree.forget(block);
-      blocks.markBad(block);
+      blocks.markMissing(block);
       output.emit({ type: 'forget', session: info.session, block });
     }
     blocks.feedback.want(nowMs);
@@ -173,7 +196,7 @@ function act(nowMs: TimeMs, { object, content }: ContentStage, verdict: Verdict)
     case 'searching':
       return new Searching(object, content).ask(nowMs);
     case 'differs':
-      return new Receiving(object, content).repair(nowMs, verdict.blocks);
+      return new Receiving(object, content).replace(nowMs, verdict.blocks);
     case 'hopeless':
       return failed('the digests still differ after repeated repairs');
   }
