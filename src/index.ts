@@ -8,6 +8,8 @@ export type { Announcement, AnnounceOptions } from './node/announce-receiver.js'
 export { announceReceiver } from './node/announce-receiver.js';
 export type { ExclusionOptions } from './node/disk/source/exclusions.js';
 export type { SkippedEntry } from './node/disk/source/walk-entries.js';
+export { fetch } from './node/fetch.js';
+export type { FetchEvent, FetchFilesOptions } from './node/fetch-options.js';
 export type {
   FileReceiverEvent,
   FileTransferResult,

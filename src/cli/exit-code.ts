@@ -44,6 +44,12 @@ export const receiverExitCodeHelp = [
   '4 file, port, key or disk error; 130 interrupted during a transfer.',
 ].join('\n');
 
+/** The epilogue of the help of `p2mp fetch`. */
+export const fetchExitCodeHelp = [
+  'Exit codes: 0 complete; 1 not complete; 2 usage error; 4 host, key or disk error;',
+  '130 interrupted. The same command resumes.',
+].join('\n');
+
 /** The epilogue of the help of `p2mp send`. */
 export const sendExitCodeHelp = [
   'Exit codes: 0 complete; 1 no receiver complete; 2 usage error; 3 only some receivers complete;',

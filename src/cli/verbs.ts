@@ -18,6 +18,10 @@ export const verbs: Readonly<Record<string, { what: string; load: () => Promise<
     what: 'Offer files and folders to hosts that fetch them',
     load: async () => (await import('./commands/serve.js')).serve,
   },
+  fetch: {
+    what: 'Fetch a file or folder from one or many hosts that serve it',
+    load: async () => (await import('./commands/fetch.js')).fetch,
+  },
   list: {
     what: 'Show what a host offers with p2mp serve',
     load: async () => (await import('./commands/list.js')).list,

@@ -1,5 +1,6 @@
 /** A host that takes one object from several sources, in virtual time: each source sends what is wanted of it. */
 import t from 'tap';
+import { RangeSet } from '../../src/base/range-set.js';
 import { Endpoint, type EndpointEvent } from '../../src/endpoint/endpoint.js';
 import { Asker } from '../../src/session/asks/asker.js';
 import { SessionReceiver } from '../../src/session/receiver.js';
@@ -21,6 +22,7 @@ class Fetcher implements Role<EndpointEvent<never>> {
   readonly blocks = new Map<number, Uint8Array>();
   readonly blocksOf = new Map<number, number[]>();
   readonly ended: string[] = [];
+  private readonly wanted = new Map<number, RangeSet>();
   receiver!: SessionReceiver;
   /** Sessions with sources, in the order of their offers. */
   readonly sessions: number[] = [];
@@ -67,16 +69,17 @@ class Fetcher implements Role<EndpointEvent<never>> {
 
   private take({ session, block, bytes }: Supplied): void {
     this.blocks.set(block, bytes.slice());
+    this.wanted.get(session)?.remove(block, block + 1);
     this.blocksOf.set(session, [...(this.blocksOf.get(session) ?? []), block]);
     this.receiver.handleWritten(this.simulation.nowMs, session, bytes.length);
   }
 
-  want(session: number, start: number, end: number): void {
-    this.receiver.find(session)?.source?.want(this.simulation.nowMs, start, end);
-  }
-
-  unwant(session: number, start: number, end: number): void {
-    this.receiver.find(session)?.source?.unwant(this.simulation.nowMs, start, end);
+  /** Changes what is wanted of a source. */
+  want(session: number, change: (wanted: RangeSet) => void): void {
+    const wanted = this.wanted.get(session) ?? new RangeSet();
+    this.wanted.set(session, wanted);
+    change(wanted);
+    this.receiver.find(session)?.source?.wantOnly(this.simulation.nowMs, wanted);
   }
 
   conclude(): void {
@@ -129,7 +132,7 @@ for (const lossProbability of [0, 0.1]) {
       const { fetcher, run } = fetch(seed, lossProbability, (fetcher, event) => {
         if (event.type === 'source') {
           const start = fetcher.sessions.length === 1 ? 0 : 50;
-          fetcher.want(event.info.session, start, start + 50);
+          fetcher.want(event.info.session, (wanted) => wanted.add(start, start + 50));
         }
         if (fetcher.blocks.size === 100) fetcher.conclude();
       });
@@ -151,19 +154,23 @@ for (const lossProbability of [0, 0.1]) {
 t.test('what is wanted can grow while it arrives, and shrink', async (t) => {
   let next = 0;
   const { fetcher, run } = fetch('1', 0, (fetcher, event) => {
-    const [first] = fetcher.sessions;
+    const [first = 0] = fetcher.sessions;
     if (event.type === 'source') {
-      fetcher.want(event.info.session, next, next + 4);
+      fetcher.want(event.info.session, (wanted) => wanted.add(next, next + 4));
       next += 4;
     } else if (event.type === 'supplied') {
-      // One block more for each that has arrived. What remains of the other source is taken over at block 60.
+      // At block 60, the first source takes over what remains of the other one.
       if (next === 60) {
-        const other = fetcher.sessions.find((each) => each !== first) as number;
-        fetcher.unwant(other, 0, 100);
-        for (let block = 0; block < 60; block++)
-          if (!fetcher.blocks.has(block)) fetcher.want(first as number, block, block + 1);
+        for (const session of fetcher.sessions.slice(1))
+          fetcher.want(session, (wanted) => wanted.clear());
+        fetcher.want(first, (wanted) => {
+          for (let block = 0; block < 60; block++)
+            if (!fetcher.blocks.has(block)) wanted.add(block, block + 1);
+        });
       }
-      if (next < 100) fetcher.want(next < 60 ? event.session : (first as number), next, ++next);
+      // One block more for each that has arrived.
+      const session = next < 60 ? event.session : first;
+      if (next < 100) fetcher.want(session, (wanted) => wanted.add(next, ++next));
     }
     if (fetcher.blocks.size === 100) fetcher.conclude();
   });
@@ -183,7 +190,7 @@ t.test('a source of which nothing is wanted for a minute stays', async (t) => {
     (fetcher) => {
       fetcher.simulation.at(60_000, () => {
         t.same([fetcher.sessions.length, fetcher.blocks.size], [2, 0]);
-        fetcher.want(fetcher.sessions[0] as number, 0, 100);
+        fetcher.want(fetcher.sessions[0] as number, (wanted) => wanted.add(0, 100));
       });
     },
   );

@@ -5,6 +5,7 @@ import { createClientParser } from './client-arguments.js';
 import { createCompletionParser } from './completion.js';
 import { createDigestParser } from './digest.js';
 import { createExperimentParser } from './experiment.js';
+import { createFetchParser } from './fetch-arguments.js';
 import { createKeygenParser } from './keygen.js';
 import { createListParser } from './list.js';
 import { createPeersParser } from './peers.js';
@@ -19,6 +20,7 @@ export function everyCommand(): CommandHelp[] {
     createSendParser(),
     createReceiveParser(),
     createServeParser(),
+    createFetchParser(),
     createListParser(),
     createPeersParser(),
     createDigestParser(),

@@ -147,6 +147,7 @@ export class OutgoingSessions {
       manifest: index.manifestBytes,
       manifestDigest: index.manifestDigest,
       contentSizeBytes: source.manifest.contentSizeBytes,
+      digestTree: index.digestTree,
       ...{ crypto, mssBytes, existing: 'quick' as const },
       listedAtMs: source.listedAtMs,
       ...withoutUndefined({ livenessTimeoutMs }),

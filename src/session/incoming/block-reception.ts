@@ -3,7 +3,7 @@
  * reports of missing data (SESSIONS 5).
  */
 import type { TimeMs } from '../../base/machine.js';
-import type { RangeSet } from '../../base/range-set.js';
+import type { Range, RangeSet, ReadonlyRangeSet } from '../../base/range-set.js';
 import type { SessionGeometry } from '../../object/geometry.js';
 import { BlockSeal } from '../../security/block-seal.js';
 import type { SessionCrypto } from '../../security/crypto.js';
@@ -82,16 +82,22 @@ export class BlockReception {
     this.isContentKnown = true;
   }
 
-  /** Expects further content blocks, from `start` (inclusive) to `end` (exclusive). */
-  want(start: number, end: number): void {
-    const { manifestBlockCount } = this.geometry;
-    this.reassembler.want(manifestBlockCount + start, manifestBlockCount + end);
-  }
-
-  /** Expects these content blocks no longer. */
-  unwant(start: number, end: number): void {
-    const { manifestBlockCount } = this.geometry;
-    this.reassembler.unwant(manifestBlockCount + start, manifestBlockCount + end);
+  /** Expects exactly these content blocks from now on. @returns whether that changes anything */
+  wantOnly(wanted: ReadonlyRangeSet): boolean {
+    const { reassembler, geometry } = this;
+    const first = geometry.manifestBlockCount;
+    const { missing } = reassembler;
+    const unwanted: Range[] = [];
+    for (const { start, end } of missing.ranges()) {
+      if (end > first) unwanted.push(...wanted.gaps(Math.max(start, first) - first, end - first));
+    }
+    const added: Range[] = [];
+    for (const { start, end } of wanted.ranges()) {
+      added.push(...missing.gaps(first + start, first + end));
+    }
+    for (const { start, end } of unwanted) reassembler.unwant(first + start, first + end);
+    for (const { start, end } of added) reassembler.want(start, end);
+    return unwanted.length + added.length > 0;
   }
 
   /** Records blocks that were damaged on the way or on disk. */

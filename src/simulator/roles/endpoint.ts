@@ -8,6 +8,7 @@ import { withoutUndefined } from '../../base/without-undefined.js';
 import type { ReceiverEvent } from '../../classic/receiver-events.js';
 import type { EndpointEvent } from '../../endpoint/endpoint.js';
 import { Endpoint } from '../../endpoint/endpoint.js';
+import type { DigestTree } from '../../object/digest-tree.js';
 import { encodeManifest } from '../../object/manifest.js';
 import { MemorySource } from '../../object/memory-source.js';
 import type { MemoryStores } from '../../object/memory-store.js';
@@ -222,9 +223,12 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
     });
   }
 
-  private createServingSender({ name, content }: ServedObject, host: DriverHost): SessionSender {
-    const { options } = this;
-    const sender = this.createSender({ label: name, content }, options.hasGroup === true);
+  private createServingSender(
+    { name, content, digestTree }: ServedObject,
+    host: DriverHost,
+  ): SessionSender {
+    const hasGroup = this.options.hasGroup === true;
+    const sender = this.createSender({ label: name, content }, hasGroup, digestTree);
     const source = MemorySource.of(content);
     this.sendings.set(sender, { label: name, driver: new SourceDriver(source, host) });
     return sender;
@@ -233,6 +237,7 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
   private createSender(
     { label, content, to }: Omit<SimulatedObject, 'to'> & Partial<SimulatedObject>,
     hasGroup = false,
+    digestTree?: DigestTree,
   ): SessionSender {
     const { mssBytes, blockSizeBytes } = this.options;
     this.senderCount++;
@@ -240,6 +245,7 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
       ...(to === undefined
         ? {}
         : { receivers: to.map((name) => ({ name, address: Simulation.address(name) })) }),
+      ...withoutUndefined({ digestTree }),
       ...(hasGroup ? { group: Simulation.address(simulatedGroup) } : {}),
       label,
       manifest: manifestOf(content),

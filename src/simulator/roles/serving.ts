@@ -1,5 +1,6 @@
 /** Serves objects from a simulated host: one session for all receivers that ask for an object at about the same time. */
 import type { Endpoint } from '../../endpoint/endpoint.js';
+import type { DigestTree } from '../../object/digest-tree.js';
 import type { AskListener } from '../../session/asks/ask-listener.js';
 import type { AskListenerEvent } from '../../session/asks/listener-events.js';
 import type { SessionSender } from '../../session/sender.js';
@@ -9,6 +10,8 @@ import { compareNames, fillPage, type ListedObject } from '../../wire/asks.js';
 export interface ServedObject {
   readonly name: string;
   readonly content: Uint8Array;
+  /** The digests of the content, if they are known before it is sent. */
+  readonly digestTree?: DigestTree;
 }
 
 /** What serving needs from the host. */

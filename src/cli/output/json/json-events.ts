@@ -5,6 +5,7 @@
  * import only the types, because loading zod takes longer than a small transfer.
  */
 import { z } from 'zod';
+import { fetchEvents } from './json-fetch-events.js';
 import {
   arrivalFields,
   contentRoot,
@@ -393,6 +394,7 @@ const eventsOfCommands = {
   'p2mp-receive': receiveEvents,
   'p2mp-serve': serveEvents,
   'p2mp-list': listEvents,
+  'p2mp-fetch': fetchEvents,
   'p2mp-peers': peersEvents,
   'p2mp-digest': digestEvents,
   'p2mp-keygen': keygenEvents,

@@ -68,8 +68,8 @@ export async function hashLeaves(
   return hashedBytes;
 }
 
-/** @returns the content root */
-export async function rootOf(leaves: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+/** Builds the tree above the leaf digests, in turns with other work. */
+export async function treeOf(leaves: Uint8Array, signal?: AbortSignal): Promise<DigestTree> {
   const blockCount = leaves.length / digestSizeBytes;
   const tree = new DigestTree(sha256, blockCount);
   for (let block = 0; block < blockCount; block++) {
@@ -79,5 +79,5 @@ export async function rootOf(leaves: Uint8Array, signal?: AbortSignal): Promise<
     await nextTurn();
     signal?.throwIfAborted();
   }
-  return tree.root();
+  return tree;
 }

@@ -4,10 +4,11 @@
  */
 import { resolve } from 'node:path';
 import { P2mpError } from '../../../base/errors.js';
+import type { DigestTree } from '../../../object/digest-tree.js';
 import { isEqualBytes } from '../../../wire/byte-codec.js';
 import { digestSizeBytes, standardBlockSizeBytes } from '../../../wire/sizes.js';
 import { fileError } from '../../system-error.js';
-import { hashLeaves, rootOf } from './hash-leaves.js';
+import { hashLeaves, treeOf } from './hash-leaves.js';
 import { digestInTurns } from './index-file.js';
 import type { IndexFolder } from './index-folder.js';
 import { KnownBlocks, type LeafIndex } from './known-blocks.js';
@@ -22,6 +23,8 @@ export interface IndexedObject extends LeafIndex {
   readonly manifestDigest: Uint8Array;
   /** Reads the content. A read fails with SOURCE_CHANGED once a file is no longer the one that was indexed. */
   readonly listed: ListedPath;
+  /** The digests of all blocks. */
+  readonly digestTree: DigestTree;
   readonly contentRoot: Uint8Array;
   /** How much of the content was read for this index. */
   readonly hashedBytes: number;
@@ -120,8 +123,9 @@ export class ObjectIndex {
       const whole = partOf(doneCount);
       if (!earlier.some((each) => isSameIndex(each, whole))) await this.save(listed, whole);
       const manifestDigest = await digestInTurns(manifestBytes);
-      const contentRoot = await rootOf(leaves, signal);
-      return { listed, ...whole, manifestDigest, contentRoot, hashedBytes };
+      const digestTree = await treeOf(leaves, signal);
+      const contentRoot = digestTree.root();
+      return { listed, ...whole, manifestDigest, digestTree, contentRoot, hashedBytes };
     } catch (error) {
       // Files that changed meanwhile have other identities the next time.
       earlier.splice(0, earlier.length - 1, partOf(doneCount));

@@ -4,6 +4,7 @@
  * sent.
  */
 import type { TimeMs } from '../../../base/machine.js';
+import type { ReadonlyRangeSet } from '../../../base/range-set.js';
 import { isManifestBlock, offsetOfBlock } from '../../../object/geometry.js';
 import type { Nodes, NodesRequest } from '../../../wire/tree-nodes.js';
 import type { IncomingObject } from '../incoming-object.js';
@@ -29,18 +30,21 @@ export class Supplying extends ObjectStage {
     blocks.feedback.want(nowMs);
   }
 
-  /** Wants content blocks from `start` (inclusive) to `end` (exclusive), in addition to those wanted before. */
-  want(nowMs: TimeMs, start: number, end: number): void {
+  /** Wants exactly these content blocks from now on. Blocks that have arrived are not affected. */
+  wantOnly(nowMs: TimeMs, wanted: ReadonlyRangeSet): void {
     const { blocks } = this.object;
-    blocks.want(start, end);
-    blocks.feedback.want(nowMs);
+    if (blocks.wantOnly(wanted)) blocks.feedback.want(nowMs);
   }
 
-  /** Wants these content blocks no longer. Blocks that have arrived are not affected. */
-  unwant(nowMs: TimeMs, start: number, end: number): void {
-    const { blocks } = this.object;
-    blocks.unwant(start, end);
-    blocks.feedback.want(nowMs);
+  /** Whether everything that is wanted has arrived. */
+  get isWhole(): boolean {
+    return this.object.blocks.isWhole;
+  }
+
+  /** Payload that has arrived, also of incomplete blocks. */
+  get arrivedBytes(): number {
+    const { figures, geometry } = this.object.blocks;
+    return (figures.datagramsReceived - figures.duplicates) * geometry.mssBytes;
   }
 
   /** Asks for digests. A `nodes` event brings the answer, unless request or answer is lost. */

@@ -1,0 +1,140 @@
+/** `p2mp fetch <name> --from <host>,...`: fetches a file or folder from one or many servers. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { P2mpError } from '../../base/errors.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import { fetch as fetchObject } from '../../node/fetch.js';
+import type { FetchFilesOptions } from '../../node/fetch-options.js';
+import { defaultKeyFolder, loadKeyPair } from '../../node/keys/key-files.js';
+import { KnownReceivers } from '../../node/keys/known-receivers.js';
+import type { AskAboutReceivers } from '../../node/keys/trust.js';
+import { trustKnownReceivers } from '../../node/keys/trust.js';
+import type { FetchResult } from '../../roles/fetch/fetch-result.js';
+import { parsePort, parseSeconds } from '../arguments.js';
+import { onInterrupt, parse, single } from '../command.js';
+import type { ExitCode } from '../exit-code.js';
+import { exitCode } from '../exit-code.js';
+import { askFirstUse } from '../first-use-prompt.js';
+import { FetchOutput, fetchResultJson, printFetchSummary } from '../output/fetch-output.js';
+import { Output } from '../output/output.js';
+import { loadOrCreateKey } from '../own-key.js';
+import { knownPathOf } from '../receivers/known-receivers-option.js';
+import { parseReceivers } from '../receivers/receiver-list.js';
+import { tuneEngine } from '../tune-engine.js';
+import { createFetchParser } from './fetch-arguments.js';
+
+const rootPattern = /^[0-9a-f]{64}$/i;
+
+export async function fetch(args: readonly string[]): Promise<ExitCode> {
+  tuneEngine();
+  const argv = await parse(createFetchParser(), args);
+  if (typeof argv === 'number') return argv;
+  const output = new Output({ isJson: argv.json, isQuiet: argv.quiet, color: argv.color });
+  const what = whatOf(argv._, argv.root === undefined ? undefined : single('root', argv.root));
+  if (argv.from === undefined) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      'no source: name at least one with --from host[:port],...',
+    );
+  }
+  const sources = await parseReceivers(argv.from, parsePort(single('port', argv.port), 1));
+  const logPath = argv.log === undefined ? undefined : single('log', argv.log);
+  const report = new FetchOutput(output, argv.verbose, logPath);
+  const interruption = new AbortController();
+  onInterrupt(() => interruption.abort());
+  if (argv.open)
+    output.warn('--open: sources are not authenticated; give a root to know what you get');
+  let result: FetchResult;
+  try {
+    result = await fetchObject({
+      ...what,
+      sources,
+      dir: single('dir', argv.dir),
+      split: splitOf(single('split', argv.split)),
+      patienceMs: parseSeconds('give-up-after', single('give-up-after', argv['give-up-after'])),
+      verifiesDisk: argv['verify-disk'],
+      signal: interruption.signal,
+      progressIntervalMs: output.isJson ? 1000 : 200,
+      ...(await createTrust(argv, sources.length, output, report, interruption.signal)),
+      onEvent: (event) => report.handleEvent(event),
+    });
+  } finally {
+    report.end();
+  }
+  output.json(fetchResultJson(result));
+  printFetchSummary(output, result);
+  output.flush();
+  if (result.status === 'complete') return exitCode.ok;
+  output.error(`p2mp fetch: ${result.reason ?? 'failed'}`);
+  return interruption.signal.aborted ? exitCode.interrupted : exitCode.none;
+}
+
+/** What to fetch: a name, a root, or both. @throws P2mpError INVALID_ARGUMENT */
+function whatOf(
+  names: readonly string[],
+  root: string | undefined,
+): Pick<FetchFilesOptions, 'name' | 'root'> {
+  const [first, second] = names;
+  if (second !== undefined) {
+    throw new P2mpError('INVALID_ARGUMENT', `${second}: fetch one object at a time`);
+  }
+  if (root !== undefined && !rootPattern.test(root)) {
+    const message = `--root ${root}: must be 64 hexadecimal digits, as p2mp digest prints them`;
+    throw new P2mpError('INVALID_ARGUMENT', message);
+  }
+  if (first === undefined && root === undefined) {
+    throw new P2mpError(
+      'INVALID_ARGUMENT',
+      'nothing to fetch: name an object, as p2mp serve offers it, or its root',
+    );
+  }
+  const isRoot = first !== undefined && root === undefined && rootPattern.test(first);
+  return isRoot ? { root: first } : withoutUndefined({ name: first, root });
+}
+
+function splitOf(text: string): 'speed' | 'equal' {
+  if (text === 'speed' || text === 'equal') return text;
+  throw new P2mpError('INVALID_ARGUMENT', `--split ${text}: must be speed or equal`);
+}
+
+interface TrustArguments {
+  readonly key: string | undefined;
+  readonly 'known-receivers': string | undefined;
+  readonly 'accept-new': boolean;
+  readonly open: boolean;
+}
+
+async function createTrust(
+  argv: TrustArguments,
+  sourceCount: number,
+  output: Output,
+  report: FetchOutput,
+  signal: AbortSignal,
+): Promise<Pick<FetchFilesOptions, 'keyPair' | 'trustSource'>> {
+  const keyPath =
+    argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
+  if (argv.open) {
+    const hasKey = argv.key !== undefined || existsSync(keyPath);
+    const pair = hasKey ? { keyPair: await loadKeyPair(keyPath) } : {};
+    return { ...pair, trustSource: () => true };
+  }
+  const known = await KnownReceivers.load(knownPathOf(argv));
+  const canAsk = process.stdin.isTTY && process.stderr.isTTY;
+  const askUser: AskAboutReceivers = async (unknown) => {
+    report.pause(true);
+    try {
+      return await askFirstUse(unknown, signal);
+    } finally {
+      report.pause(false);
+    }
+  };
+  const acceptAll: AskAboutReceivers = async (unknown) => unknown.map(() => true);
+  const ask = argv['accept-new'] ? acceptAll : canAsk ? askUser : undefined;
+  return {
+    keyPair:
+      argv.key === undefined
+        ? await loadOrCreateKey(keyPath, 'sender', output)
+        : await loadKeyPair(keyPath),
+    trustSource: trustKnownReceivers(known, ask, { receiverCount: sourceCount }),
+  };
+}

@@ -1,0 +1,239 @@
+/** Output of `p2mp fetch`: the live table of sources, JSON events, the log of segments, and the summary. */
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { escapeControls } from '../../base/control-characters.js';
+import {
+  bytesPerSec,
+  formatBytes,
+  formatPlural,
+  formatRate,
+  formatSeconds,
+} from '../../base/format.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import type { FetchEvent } from '../../node/fetch-options.js';
+import type { FetchReport, SourceReport } from '../../roles/fetch/fetch-events.js';
+import type { FetchResult } from '../../roles/fetch/fetch-result.js';
+import { standardBlockSizeBytes } from '../../wire/sizes.js';
+import type { ViewArea } from './live-view.js';
+import type { Output } from './output.js';
+import { printOddity, printRefused } from './print-event.js';
+import { percent } from './progress/progress-parts.js';
+import { progressTable } from './progress/progress-table.js';
+import { joinFitting } from './table.js';
+import { join, statusTone, type Text, toned } from './text.js';
+
+type EventOf<Type extends FetchEvent['type']> = Extract<FetchEvent, { type: Type }>;
+
+export class FetchOutput {
+  private isPaused = false;
+  private readonly log: number | undefined;
+
+  /** @param logPath file for a row of each segment, if any */
+  constructor(
+    private readonly output: Output,
+    private readonly isVerbose: boolean,
+    logPath: string | undefined,
+  ) {
+    this.log = logPath === undefined ? undefined : openSync(logPath, 'w');
+    this.writeRow('source,first_byte,bytes,start_s,end_s,retries,replaced');
+  }
+
+  /** Stops the live table, for example during a question, or continues it. */
+  pause(isPaused: boolean): void {
+    this.isPaused = isPaused;
+    if (isPaused) this.output.endProgress();
+  }
+
+  end(): void {
+    this.output.endProgress();
+    if (this.log !== undefined) closeSync(this.log);
+  }
+
+  handleEvent(event: FetchEvent): void {
+    const { output } = this;
+    switch (event.type) {
+      case 'chosen': {
+        const { label, contentRoot, contentSizeBytes } = event.object;
+        output.json({ event: 'chosen', label, contentRoot, bytes: contentSizeBytes });
+        break;
+      }
+      case 'joined':
+        output.json({ event: 'joined', source: event.source });
+        if (this.isVerbose && !output.isJson) output.detail(`${event.source} joins`);
+        break;
+      case 'left':
+        this.handleLeft(event);
+        break;
+      case 'segment':
+        this.handleSegment(event);
+        break;
+      case 'progress':
+        this.showProgress(event);
+        break;
+      case 'port-refused':
+      case 'unreachable':
+        printRefused(output, event);
+        break;
+      case 'fault':
+      case 'send-error':
+        printOddity(output, event, this.isVerbose);
+        break;
+      default:
+        break;
+    }
+  }
+
+  private handleLeft({ source, reason, isRetried }: EventOf<'left'>): void {
+    this.output.json({ event: 'left', source, reason, isRetried });
+    const then = isRetried ? '; it is asked again' : '; it is not used any more';
+    if (!this.output.isJson) this.output.warn(escapeControls(`${source}: ${reason}${then}`));
+  }
+
+  private handleSegment(segment: EventOf<'segment'>): void {
+    const { source, firstByte, sizeBytes, startMs, endMs, retries, replaced } = segment;
+    const times = [startMs, endMs].map((atMs) => (atMs / 1000).toFixed(3));
+    this.writeRow([source, firstByte, sizeBytes, ...times, retries, replaced ?? ''].join());
+    if (!this.isVerbose) return;
+    this.output.json({
+      ...{ event: 'segment', source, firstByte, bytes: sizeBytes },
+      ...{ seconds: (endMs - startMs) / 1000, retries },
+      ...withoutUndefined({ replaced }),
+    });
+  }
+
+  private writeRow(row: string): void {
+    if (this.log !== undefined) writeSync(this.log, `${row}\n`);
+  }
+
+  private showProgress(event: EventOf<'progress'>): void {
+    const { output } = this;
+    const { activity, report, contentSizeBytes, elapsedMs } = event;
+    if (output.isJson) {
+      output.json({
+        ...{ event: 'progress', activity, seconds: elapsedMs / 1000 },
+        ...withoutUndefined({ bytes: contentSizeBytes }),
+        ...(report === undefined ? {} : reportJson(report)),
+      });
+    } else if (output.hasProgress && !this.isPaused) {
+      output.progress((area) => fetchTable(event, area));
+    }
+  }
+}
+
+function fetchTable(
+  { activity, report, contentSizeBytes = 0, elapsedMs }: EventOf<'progress'>,
+  area: ViewArea,
+): Text[] {
+  const seconds = formatSeconds(elapsedMs / 1000);
+  if (report === undefined) return [`${activity}  ${seconds}`];
+  const rows = report.sources.map((source) => ({
+    name: source.name,
+    state: source.state,
+    standing: standingOf(source),
+    heldBytes: source.deliveredBytes,
+    sizeBytes: contentSizeBytes,
+    rate: source.rateBytesPerSec,
+    average: bytesPerSec(source.deliveredBytes, elapsedMs),
+    more: {
+      rtt: `${source.rttMs.toFixed(1)} ms`,
+      'in flight': String(source.blocksInFlight),
+      replaced: source.replaced ?? '',
+    },
+  }));
+  const missing = Math.min(contentSizeBytes, report.missingBlocks * standardBlockSizeBytes);
+  const parts = [
+    activity,
+    `${percent(contentSizeBytes - missing, contentSizeBytes)}% of ${formatBytes(contentSizeBytes)}`,
+    `${formatRate(report.rateBytesPerSec)} of ${formatRate(report.possibleBytesPerSec)} possible`,
+    seconds,
+  ];
+  const total = joinFitting(parts, '  ', area.columns, [2, 0]);
+  const extras = ['replaced', 'in flight', 'rtt', 'ETA', 'average'];
+  return progressTable({ head: 'source', rows, extras, total }, area);
+}
+
+function standingOf({ state }: SourceReport) {
+  if (state === 'left') return 'failed' as const;
+  return state === 'delivering' ? ('active' as const) : ('waiting' as const);
+}
+
+function reportJson(report: FetchReport) {
+  return {
+    missingBlocks: report.missingBlocks,
+    deliveredBytes: report.deliveredBytes,
+    duplicateBytes: report.duplicateBytes,
+    rate: report.rateBytesPerSec,
+    possibleRate: report.possibleBytesPerSec,
+    sources: report.sources.map((source) => ({
+      source: source.name,
+      state: source.state,
+      ...withoutUndefined({ reason: source.reason, replaced: source.replaced }),
+      deliveredBytes: source.deliveredBytes,
+      share: source.share,
+      rate: source.rateBytesPerSec,
+      rttMs: source.rttMs,
+      inFlight: source.blocksInFlight,
+      replacedBlocks: source.blocksReplaced,
+    })),
+  };
+}
+
+/** @returns the last line of --json */
+export function fetchResultJson(result: FetchResult) {
+  const { status, reason, object, groups, elapsedMs, report } = result;
+  return {
+    ...{ event: 'result' as const, status, seconds: elapsedMs / 1000, groups },
+    ...withoutUndefined({ reason }),
+    ...(object === undefined
+      ? {}
+      : {
+          label: object.label,
+          bytes: object.contentSizeBytes,
+          contentRoot: object.contentRoot,
+          manifestDigest: object.manifestDigest,
+        }),
+    ...(report === undefined ? {} : reportJson(report)),
+  };
+}
+
+export function printFetchSummary(output: Output, result: FetchResult): void {
+  const { status, object, groups, elapsedMs, report, note } = result;
+  if (object === undefined) {
+    for (const { contentRoot, sources } of groups)
+      output.line(`  ${contentRoot} at ${sources.join(', ')}`);
+    return;
+  }
+  const { deliveredBytes = 0, sources = [] } = report ?? {};
+  const goodput = bytesPerSec(deliveredBytes, elapsedMs);
+  const used = sources.filter((source) => source.deliveredBytes > 0).length;
+  output.line(
+    join([
+      `${escapeControls(object.label)}: ${formatBytes(object.contentSizeBytes)}, `,
+      toned(statusTone(status), status),
+      status === 'complete' && deliveredBytes > 0 ? ` from ${formatPlural(used, 'source')}` : '',
+    ]),
+  );
+  const already = object.contentSizeBytes - deliveredBytes;
+  output.line(
+    [
+      `  ${formatSeconds(elapsedMs / 1000)}`,
+      ...(goodput === undefined || deliveredBytes === 0 ? [] : [`goodput ${formatRate(goodput)}`]),
+      ...(status === 'complete' && already > 0 ? [`${formatBytes(already)} already there`] : []),
+      ...((report?.duplicateBytes ?? 0) === 0
+        ? []
+        : [`${formatBytes(report?.duplicateBytes ?? 0)} twice`]),
+    ].join(', '),
+  );
+  output.line(`  content root ${object.contentRoot}`);
+  if (note !== '') output.line(`  ${note}`);
+  if (sources.length === 0) return;
+  const head = ['source', 'received', 'share', 'rate', 'rtt', 'why replaced'];
+  const rows = sources.map((source) => [
+    source.name,
+    formatBytes(source.deliveredBytes),
+    `${Math.round(100 * source.share)}%`,
+    formatRate(source.rateBytesPerSec),
+    `${source.rttMs.toFixed(1)} ms`,
+    source.reason ?? source.replaced ?? '',
+  ]);
+  output.table([head, ...rows], ['rtt', 'rate'], []);
+}

@@ -1,0 +1,73 @@
+/** What a fetch reports to its shell. */
+import type { RefusedEvent } from '../../base/refusal.js';
+import type { OtherAddressEvent } from '../../path/candidate-addresses.js';
+import type { FaultEvent } from '../../wire/faults.js';
+import type { FetchReport, FetchSegment } from './fetch-events.js';
+
+/** Sources that offer the same content, in the order of their offers. */
+export interface ContentGroup {
+  /** In hexadecimal. */
+  readonly contentRoot: string;
+  readonly contentSizeBytes: number;
+  readonly sources: readonly string[];
+}
+
+export interface FetchResult {
+  readonly status: 'complete' | 'failed';
+  readonly reason?: string;
+  /** What the sources offered. More than one group if they hold different content under the same name. */
+  readonly groups: readonly ContentGroup[];
+  /** Undefined if no content was chosen. */
+  readonly object?: FetchedInfo;
+  readonly elapsedMs: number;
+  /** A note of the store for users; empty for none. */
+  readonly note: string;
+  /** Undefined before blocks were asked for. */
+  readonly report?: FetchReport;
+}
+
+export interface FetchedInfo {
+  readonly label: string;
+  /** In hexadecimal. */
+  readonly contentRoot: string;
+  readonly manifestDigest: string;
+  readonly contentSizeBytes: number;
+}
+
+/** What a fetch is doing. */
+export type FetchActivity =
+  | 'asking'
+  | 'manifest'
+  /** Finding out what the disk holds. */
+  | 'preparing'
+  /** Collecting the leaf digests. */
+  | 'digests'
+  | 'fetching'
+  | 'storing'
+  | 'ended';
+
+export type FetchRoleEvent =
+  /** A source has shown its key. Call `trust`. */
+  | {
+      readonly type: 'identify';
+      readonly ask: number;
+      readonly source: string;
+      readonly serverKey: Uint8Array;
+    }
+  /** The content that will be fetched. */
+  | { readonly type: 'chosen'; readonly object: FetchedInfo }
+  /** A source joins the fetch. */
+  | { readonly type: 'joined'; readonly source: string }
+  /** A source is not, or no longer, used. */
+  | {
+      readonly type: 'left';
+      readonly source: string;
+      readonly reason: string;
+      /** Whether it is asked again later. */
+      readonly isRetried: boolean;
+    }
+  | (Omit<FetchSegment, 'source'> & { readonly source: string })
+  | { readonly type: 'end'; readonly result: FetchResult }
+  | OtherAddressEvent
+  | RefusedEvent
+  | FaultEvent;

@@ -1,0 +1,413 @@
+/**
+ * Fetches one object from one or many sources: asks all of them, chooses the content by its root, gets the manifest and
+ * the leaf digests, then blocks from all sources at once, each verified on arrival. A source that dies, slows down or
+ * lies loses its blocks to the others.
+ */
+import type { Address } from '../../base/address.js';
+import { assert, at } from '../../base/assert.js';
+import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
+import { Queue } from '../../base/queue.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import type { DriverHost } from '../../session/drivers/driver-host.js';
+import { MachineCalls } from '../../session/drivers/driver-host.js';
+import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
+import { isEqualBytes } from '../../wire/byte-codec.js';
+import { standardBlockSizeBytes } from '../../wire/sizes.js';
+import type { FetchReport } from './fetch-events.js';
+import type { ContentGroup, FetchActivity, FetchResult, FetchRoleEvent } from './fetch-result.js';
+import type { FetchedObjectOptions } from './fetched-object.js';
+import { FetchedObject } from './fetched-object.js';
+import { ObjectOpening } from './object-opening.js';
+import { FetchScheduler } from './scheduler.js';
+import type { Source } from './source.js';
+import type { SourceAction, SourcesOptions } from './sources.js';
+import { Sources } from './sources.js';
+
+export interface FetchOptions
+  extends Omit<SourcesOptions, 'blockSizeBytes' | 'platform' | 'crypto'>,
+    Omit<FetchedObjectOptions, 'blockSizeBytes' | 'existing'> {
+  readonly host: DriverHost;
+  /** How blocks are shared among the sources; see `FetchSchedulerOptions`. `speed` by default. */
+  readonly split?: 'speed' | 'equal';
+  /** How long other sources may take to answer after the first offer; 1 s by default. */
+  readonly graceMs?: number;
+  /** The fetch fails after this time without any source; 60 s by default. */
+  readonly patienceMs?: number;
+  readonly blockSizeBytes?: number;
+}
+
+export class Fetch implements Machine<FetchRoleEvent> {
+  private readonly sources: Sources;
+  private readonly events = new Queue<FetchRoleEvent>();
+  private readonly calls: MachineCalls;
+  private readonly blockSizeBytes: number;
+  private readonly graceMs: number;
+  private readonly patienceMs: number;
+  private activityNow: FetchActivity = 'asking';
+  private object: FetchedObject | undefined;
+  /** Undefined until the content is chosen. */
+  private opening: ObjectOpening | undefined;
+  private scheduler: FetchScheduler | undefined;
+  /** The sources by their numbers in the schedule. */
+  private readonly scheduled: Source[] = [];
+  private startedAtMs: TimeMs | undefined;
+  private chooseAtMs: TimeMs = Infinity;
+  /** Since when there has been no source to ask; Infinity while there is one. */
+  private aloneSinceMs: TimeMs = Infinity;
+  private groups: readonly ContentGroup[] = [];
+
+  constructor(private readonly options: FetchOptions) {
+    this.blockSizeBytes = options.blockSizeBytes ?? standardBlockSizeBytes;
+    this.graceMs = options.graceMs ?? 1000;
+    this.patienceMs = options.patienceMs ?? 60_000;
+    this.sources = new Sources({ ...options, blockSizeBytes: this.blockSizeBytes });
+    this.calls = new MachineCalls(options.host);
+  }
+
+  get activity(): FetchActivity {
+    const { opening, activityNow } = this;
+    return activityNow === 'asking' && opening !== undefined ? opening.activity : activityNow;
+  }
+
+  /** Undefined until the content is chosen. */
+  get contentSizeBytes(): number | undefined {
+    return this.object?.contentSizeBytes;
+  }
+
+  /** Whether the fetch has ended, and no source waits for anything. */
+  get isIdle(): boolean {
+    return this.activityNow === 'ended' && this.sources.isIdle;
+  }
+
+  /** What each source contributes; undefined before blocks are asked for. */
+  report(nowMs: TimeMs): FetchReport | undefined {
+    return this.scheduler?.report(nowMs);
+  }
+
+  /** Adds a source to the running fetch. */
+  join(nowMs: TimeMs, spec: ReceiverSpec): void {
+    if (this.activityNow !== 'ended') this.sources.join(nowMs, spec);
+  }
+
+  /** Answers an `identify` event: trusts the source, or excludes it for this reason. */
+  trust(nowMs: TimeMs, ask: number, refusal?: string): void {
+    this.sources.trust(nowMs, ask, refusal);
+    this.pump(nowMs);
+  }
+
+  /** Stops the fetch. What has arrived is kept for the next one. */
+  abort(nowMs: TimeMs, reason: string): void {
+    this.end(nowMs, 'failed', reason);
+  }
+
+  // --- The machine
+
+  handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
+    this.sources.endpoint.handleDatagram(nowMs, from, bytes);
+    this.pump(nowMs);
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    this.sources.handleTimeout(nowMs);
+    this.opening?.step(nowMs);
+    if (nowMs >= this.chooseAtMs) this.choose(nowMs);
+    if (this.activityNow === 'fetching') {
+      for (const source of this.scheduled) this.measure(nowMs, source);
+      this.scheduler?.handleTimeout(nowMs);
+    }
+    if (nowMs >= this.aloneSinceMs + this.patienceMs)
+      this.end(nowMs, 'failed', `no source for ${this.patienceMs / 1000} s`);
+    this.pump(nowMs);
+  }
+
+  pollTransmit(nowMs: TimeMs): Transmit | undefined {
+    if (this.startedAtMs === undefined) {
+      this.startedAtMs = nowMs;
+      this.aloneSinceMs = nowMs;
+      this.sources.start(nowMs);
+    }
+    return this.sources.endpoint.pollTransmit(nowMs);
+  }
+
+  pollTimeout(): TimeMs | undefined {
+    if (this.opening?.isDue === true) return 0;
+    const ownAtMs = this.activityNow === 'ended' ? Infinity : this.ownTimeoutMs;
+    const atMs = Math.min(this.sources.endpoint.pollTimeout() ?? Infinity, ownAtMs);
+    return atMs === Infinity ? undefined : atMs;
+  }
+
+  private get ownTimeoutMs(): TimeMs {
+    const { activityNow, scheduler } = this;
+    return Math.min(
+      this.chooseAtMs,
+      this.aloneSinceMs + this.patienceMs,
+      this.sources.dueAtMs,
+      (activityNow === 'fetching' ? scheduler?.pollTimeout() : undefined) ?? Infinity,
+    );
+  }
+
+  pollEvent(): FetchRoleEvent | undefined {
+    return this.events.shift();
+  }
+
+  /** Deals with everything that the sources and the schedule report. */
+  private pump(nowMs: TimeMs): void {
+    for (;;) {
+      const action = this.sources.pollAction(nowMs);
+      if (action !== undefined) this.handle(nowMs, action);
+      else if (!this.applyOpening(nowMs) && !this.applySchedule(nowMs)) return;
+    }
+  }
+
+  private handle(nowMs: TimeMs, action: SourceAction): void {
+    switch (action.type) {
+      case 'identify': {
+        const { ask, serverKey, source } = action;
+        this.events.push({ type: 'identify', ask, serverKey, source: source.name });
+        break;
+      }
+      case 'offer':
+        this.takeOffer(nowMs, action.source);
+        break;
+      case 'silent':
+        // It is asked for more as soon as it delivers again.
+        this.unschedule(nowMs, action.source, 'has fallen silent', true);
+        break;
+      case 'lost':
+        this.handleLoss(nowMs, action.source, action.reason, action.isRetried);
+        break;
+      case 'manifest-part':
+        this.opening?.takeManifestPart(action);
+        break;
+      case 'nodes':
+        this.opening?.takeNodes(nowMs, action);
+        break;
+      case 'block':
+        this.takeBlock(nowMs, action);
+        break;
+      default:
+        this.events.push(action);
+    }
+  }
+
+  // --- The choice of the content
+
+  private takeOffer(nowMs: TimeMs, source: Source): void {
+    if (this.object !== undefined) {
+      this.use(nowMs, source, this.object);
+      return;
+    }
+    this.noteSources(nowMs);
+    this.chooseAtMs = Math.min(this.chooseAtMs, nowMs + this.graceMs);
+    if (!this.sources.isAnyAwaited) this.choose(nowMs);
+  }
+
+  private choose(nowMs: TimeMs): void {
+    this.chooseAtMs = Infinity;
+    for (const source of this.sources.usable) {
+      const { contentRoot } = source.offer ?? {};
+      const { root = contentRoot } = this.options.what;
+      if (contentRoot === undefined || root === undefined)
+        this.exclude(nowMs, source, 'does not know the digests of its content');
+      else if (!isEqualBytes(contentRoot, root)) this.exclude(nowMs, source, otherContent);
+    }
+    this.groups = this.sources.groups;
+    const [first] = this.sources.usable;
+    if (this.groups.length > 1) {
+      const reason = 'the sources hold different content under this name; fetch one by its root';
+      this.end(nowMs, 'failed', reason);
+    } else if (first !== undefined) {
+      this.beginWith(nowMs, first);
+    }
+  }
+
+  private beginWith(nowMs: TimeMs, first: Source): void {
+    const { existing = 'update' } = this.options;
+    const { blockSizeBytes } = this;
+    const { offer } = first;
+    if (offer === undefined) return;
+    const object = FetchedObject.create({ ...this.options, blockSizeBytes, existing }, offer);
+    if (object === undefined) {
+      this.exclude(nowMs, first, 'offers a root that no content of its size has');
+      this.choose(nowMs);
+      return;
+    }
+    this.object = object;
+    this.sources.choose(object.contentRoot);
+    this.events.push({ type: 'chosen', object: object.info });
+    for (const source of this.sources.usable) this.use(nowMs, source, object);
+    this.opening = new ObjectOpening(object, this.sources, this.calls);
+    this.opening.start(nowMs);
+  }
+
+  /** Uses a source if it offers the chosen content. */
+  private use(nowMs: TimeMs, source: Source, object: FetchedObject): void {
+    const { contentRoot = nothing } = source.offer ?? {};
+    if (!isEqualBytes(contentRoot, object.contentRoot)) {
+      this.exclude(nowMs, source, otherContent);
+      return;
+    }
+    this.events.push({ type: 'joined', source: source.name });
+    this.noteSources(nowMs);
+    this.opening?.handleJoin(nowMs, source);
+    if (this.activityNow === 'fetching') this.schedule(nowMs, source);
+  }
+
+  /** @returns whether the opening of the object asked for anything */
+  private applyOpening(nowMs: TimeMs): boolean {
+    const action = this.opening?.pollAction();
+    if (action === undefined) return false;
+    if (action.type === 'exclude') this.exclude(nowMs, action.source, action.reason);
+    else if (action.type === 'fail') this.end(nowMs, 'failed', action.reason);
+    else this.beginFetching(nowMs);
+    return true;
+  }
+
+  // --- The store
+
+  /** Makes what has arrived durable. */
+  private store(object: FetchedObject): void {
+    this.activityNow = 'storing';
+    this.calls.during(() =>
+      object.finish(
+        (damaged) => this.calls.call((nowMs) => this.fetchAgain(nowMs, damaged)),
+        ({ note }) => this.calls.call((nowMs) => this.end(nowMs, 'complete', undefined, note)),
+      ),
+    );
+  }
+
+  private fetchAgain(nowMs: TimeMs, damaged: readonly number[]): void {
+    this.activityNow = 'fetching';
+    for (const block of damaged) this.scheduler?.handleMissing(nowMs, block, block + 1);
+    this.pump(nowMs);
+  }
+
+  // --- The blocks
+
+  private beginFetching(nowMs: TimeMs): void {
+    const { split = 'speed' } = this.options;
+    const { blockSizeBytes, object } = this;
+    assert(object !== undefined, 'the content is chosen');
+    const { contentSizeBytes, missing } = object;
+    this.activityNow = 'fetching';
+    this.scheduler = new FetchScheduler({ contentSizeBytes, blockSizeBytes, missing, split });
+    for (const source of this.sources.usable) this.schedule(nowMs, source);
+    this.scheduler.begin(nowMs);
+  }
+
+  private schedule(nowMs: TimeMs, source: Source): void {
+    if (this.scheduler === undefined) return;
+    const rttMs = this.sources.rttMsOf(nowMs, source);
+    const index = this.scheduler.join(nowMs, {
+      ...{ name: source.name },
+      ...withoutUndefined({ rttMs }),
+    });
+    source.index = index;
+    this.scheduled[index] = source;
+  }
+
+  private unschedule(nowMs: TimeMs, source: Source, reason: string, isRetried: boolean): void {
+    this.events.push({ type: 'left', source: source.name, reason, isRetried });
+    if (source.index === undefined) return;
+    this.scheduler?.leave(nowMs, source.index, reason);
+    source.index = undefined;
+  }
+
+  private measure(nowMs: TimeMs, source: Source): void {
+    const { index } = source;
+    const arrivedBytes = this.sources.supplierOf(source)?.arrivedBytes;
+    if (index !== undefined && arrivedBytes !== undefined)
+      this.scheduler?.update(nowMs, index, arrivedBytes);
+  }
+
+  private takeBlock(
+    nowMs: TimeMs,
+    { source, session, block, bytes }: Extract<SourceAction, { type: 'block' }>,
+  ): void {
+    const { object, scheduler, sources, calls } = this;
+    const { length: sizeBytes } = bytes;
+    const isNeeded = this.activityNow === 'fetching' && object?.missing.has(block) === true;
+    const isGood = isNeeded && object.isBlock(block, bytes);
+    if (isGood) {
+      const handleWritten = () =>
+        calls.call((laterMs) => sources.handleWritten(laterMs, session, sizeBytes));
+      calls.during(() => object.write(block, bytes, handleWritten));
+    } else {
+      sources.handleWritten(nowMs, session, sizeBytes);
+    }
+    if (!isNeeded || scheduler === undefined) return;
+    if (!isGood) {
+      this.exclude(nowMs, source, 'sent a block with wrong content');
+      return;
+    }
+    source.noteDelivery();
+    // It had been silent.
+    if (source.index === undefined) this.schedule(nowMs, source);
+    this.measure(nowMs, source);
+    if (source.index !== undefined) scheduler.handleBlock(nowMs, source.index, block);
+  }
+
+  /** Says to the sources what is wanted of them, and handles what the schedule reports. @returns whether it reported anything */
+  private applySchedule(nowMs: TimeMs): boolean {
+    const { scheduler, object } = this;
+    if (scheduler === undefined || object === undefined || this.activityNow !== 'fetching')
+      return false;
+    for (
+      let index = scheduler.pollChanged();
+      index !== undefined;
+      index = scheduler.pollChanged()
+    ) {
+      const source = at(this.scheduled, index);
+      if (source.index === index)
+        this.sources.supplierOf(source)?.wantOnly(nowMs, scheduler.wantedFrom(index));
+    }
+    const event = scheduler.pollEvent();
+    if (event === undefined) return false;
+    if (event.type === 'segment')
+      this.events.push({ ...event, source: at(this.scheduled, event.source).name });
+    else if (event.type === 'complete') this.store(object);
+    return true;
+  }
+
+  // --- The end of a source, and of the fetch
+
+  /** A source is not used any more, because it is of no use or cannot be trusted. */
+  private exclude(nowMs: TimeMs, source: Source, reason: string): void {
+    this.unschedule(nowMs, source, reason, false);
+    this.sources.exclude(nowMs, source, reason);
+    this.opening?.handleLoss(nowMs, source);
+    this.noteSources(nowMs);
+  }
+
+  private handleLoss(nowMs: TimeMs, source: Source, reason: string, isRetried: boolean): void {
+    if (this.activityNow === 'ended') return;
+    this.unschedule(nowMs, source, reason, isRetried);
+    this.opening?.handleLoss(nowMs, source);
+    this.noteSources(nowMs);
+    if (this.activityNow === 'asking' && !this.sources.isAnyAwaited) this.choose(nowMs);
+  }
+
+  /** Notes since when there has been no source. Fails the fetch if there can be none any more. */
+  private noteSources(nowMs: TimeMs): void {
+    const isAlone = this.sources.usable.length === 0;
+    this.aloneSinceMs = isAlone ? Math.min(this.aloneSinceMs, nowMs) : Infinity;
+    if (isAlone && this.sources.areExhausted)
+      this.end(nowMs, 'failed', 'no source has the object, or may be used for it');
+  }
+
+  private end(nowMs: TimeMs, status: FetchResult['status'], reason?: string, note = ''): void {
+    if (this.activityNow === 'ended') return;
+    const { object, groups, scheduler, startedAtMs = nowMs } = this;
+    this.activityNow = 'ended';
+    this.opening = undefined;
+    object?.end(status === 'complete');
+    this.sources.end(nowMs, status === 'complete', reason ?? '');
+    const elapsedMs = nowMs - startedAtMs;
+    const report = scheduler?.report(nowMs);
+    const optional = withoutUndefined({ reason, report, object: object?.info });
+    this.events.push({ type: 'end', result: { status, groups, elapsedMs, note, ...optional } });
+  }
+}
+
+const nothing = new Uint8Array(0);
+const otherContent = 'holds other content';

@@ -1,0 +1,185 @@
+/**
+ * The object that a fetch fills: its manifest, its leaf digests and its store. Nothing in it is trusted before it is
+ * verified, because each source may lie: the manifest against its digest, and each block against its leaf digest.
+ */
+import { RangeSet } from '../../base/range-set.js';
+import type { Steps } from '../../base/steps.js';
+import type {
+  Completion,
+  ContentStore,
+  ContentStores,
+  FoundContent,
+} from '../../object/content-store.js';
+import { DigestTree } from '../../object/digest-tree.js';
+import type { Platform } from '../../object/entry-name.js';
+import { hashLeaf, keptLeaf } from '../../object/hash-tree.js';
+import { LeafDigests } from '../../object/leaf-digests.js';
+import type { Manifest } from '../../object/manifest.js';
+import type { SessionCrypto } from '../../security/crypto.js';
+import { ManifestReception } from '../../session/incoming/manifest-reception.js';
+import type { ObjectLimits } from '../../session/object-limits.js';
+import { isEqualBytes, toHex } from '../../wire/byte-codec.js';
+import type { ExistingFiles, Offer } from '../../wire/messages.js';
+import type { FetchedInfo } from './fetch-result.js';
+
+export interface FetchedObjectOptions {
+  readonly crypto: SessionCrypto;
+  readonly stores: ContentStores;
+  /** The public key of the host that fetches. What it holds of an object does not depend on the source. */
+  readonly ownKey: Uint8Array;
+  readonly platform: Platform;
+  readonly limits: ObjectLimits;
+  readonly blockSizeBytes: number;
+  readonly existing: ExistingFiles;
+}
+
+export class FetchedObject {
+  readonly label: string;
+  readonly contentSizeBytes: number;
+  readonly contentRoot: Uint8Array;
+  readonly manifestDigest: string;
+  readonly leaves: LeafDigests;
+  /** The digests of the blocks that the store holds. */
+  readonly tree: DigestTree;
+  /** Content blocks that the store does not hold. */
+  readonly missing = new RangeSet();
+  private readonly manifest: ManifestReception;
+  private store: ContentStore | undefined;
+
+  private constructor(
+    private readonly options: FetchedObjectOptions,
+    private readonly offer: Offer,
+    contentRoot: Uint8Array,
+    leaves: LeafDigests,
+  ) {
+    this.label = offer.label;
+    this.contentSizeBytes = offer.contentSizeBytes;
+    this.contentRoot = contentRoot;
+    this.manifestDigest = toHex(offer.manifestDigest);
+    this.leaves = leaves;
+    this.tree = new DigestTree(options.crypto.hash, leaves.blockCount);
+    this.manifest = new ManifestReception(offer);
+    if (leaves.blockCount > 0) this.missing.add(0, leaves.blockCount);
+  }
+
+  /** @returns undefined if no content of the offered size has the offered root */
+  static create(options: FetchedObjectOptions, offer: Offer): FetchedObject | undefined {
+    const { contentRoot, contentSizeBytes } = offer;
+    if (contentRoot === undefined) return undefined;
+    const blockCount = Math.ceil(contentSizeBytes / options.blockSizeBytes);
+    const leaves = LeafDigests.create(options.crypto.hash, blockCount, contentRoot);
+    return leaves === undefined
+      ? undefined
+      : new FetchedObject(options, offer, contentRoot, leaves);
+  }
+
+  get info(): FetchedInfo {
+    const { label, manifestDigest, contentSizeBytes } = this;
+    return { label, contentRoot: toHex(this.contentRoot), manifestDigest, contentSizeBytes };
+  }
+
+  // --- The manifest
+
+  /** Whether the offer contained the manifest. */
+  get hasManifest(): boolean {
+    return this.manifest.isInline;
+  }
+
+  takeManifestPart(offsetBytes: number, bytes: Uint8Array): void {
+    this.manifest.take(offsetBytes, bytes);
+  }
+
+  /** Checks the complete manifest. */
+  checkManifest(): ReturnType<ManifestReception['check']> {
+    const { crypto, platform, limits } = this.options;
+    return this.manifest.check(crypto, platform, limits);
+  }
+
+  // --- The store
+
+  /** Finds out what the disk holds. Call `takeFound` with the result. */
+  open(
+    manifest: Manifest,
+    handleFound: (found: FoundContent) => void,
+    handleFailure: (error: unknown) => void,
+  ): void {
+    const { stores, ownKey, blockSizeBytes, existing } = this.options;
+    const { listedAtMs } = this.offer;
+    const request = {
+      ...{ manifestDigest: this.manifestDigest, label: this.label, senderKey: ownKey },
+      ...{ session: 0, manifest, blockSizeBytes, existing, deletion: 'none' as const, listedAtMs },
+    };
+    this.store = stores.create(request, handleFailure);
+    this.store.open(handleFound);
+  }
+
+  *takeFound({ held, kept }: Pick<FoundContent, 'held' | 'kept'>): Steps<void> {
+    let count = 0;
+    for (const { index, leaf } of held) {
+      if (count++ % heldStepBlocks === heldStepBlocks - 1) yield;
+      this.tree.set(index, leaf);
+      this.missing.remove(index, index + 1);
+    }
+    for (const { start, end } of kept) {
+      this.missing.remove(start, end);
+    }
+  }
+
+  /** Compares what the store holds with the leaf digests, and discards blocks of another version of the object. */
+  *compareHeld(): Steps<void> {
+    for (let block = 0; block < this.leaves.blockCount; block++) {
+      if (block % heldStepBlocks === heldStepBlocks - 1) yield;
+      if (!this.tree.has(block) || this.isRight(block, this.tree.leaf(block))) continue;
+      this.tree.forget(block);
+      this.missing.add(block, block + 1);
+      this.store?.forget(block);
+    }
+  }
+
+  private isRight(block: number, digest: Uint8Array): boolean {
+    const leaf = this.leaves.leaf(block);
+    return isEqualBytes(digest, keptLeaf) || (leaf !== undefined && isEqualBytes(leaf, digest));
+  }
+
+  /** Whether these are the bytes of the block. */
+  isBlock(block: number, bytes: Uint8Array): boolean {
+    const leaf = this.leaves.leaf(block);
+    return leaf !== undefined && isEqualBytes(leaf, hashLeaf(this.options.crypto.hash, bytes));
+  }
+
+  write(block: number, bytes: Uint8Array, handleWritten: () => void): void {
+    this.missing.remove(block, block + 1);
+    this.store?.write(block * this.options.blockSizeBytes, bytes, handleWritten);
+  }
+
+  /**
+   * Compares what the store really holds with the digests, then makes it durable.
+   * @param handleDamaged gets blocks that differ; they are missing again
+   */
+  finish(
+    handleDamaged: (blocks: readonly number[]) => void,
+    handleCompleted: (completion: Completion) => void,
+  ): void {
+    const leafOf = (block: number) => this.leaves.leaf(block) as Uint8Array;
+    this.store?.verify(leafOf, (damaged) => {
+      if (damaged.length === 0) {
+        this.store?.complete([], handleCompleted);
+        return;
+      }
+      for (const block of damaged) {
+        this.missing.add(block, block + 1);
+        this.store?.forget(block);
+      }
+      handleDamaged(damaged);
+    });
+  }
+
+  /** Ends the use of the store. What it holds of an incomplete object stays for a later fetch. */
+  end(isComplete: boolean): void {
+    this.store?.end(isComplete);
+    this.store = undefined;
+  }
+}
+
+/** The number of held blocks processed in one step. */
+const heldStepBlocks = 1000;

@@ -1,0 +1,179 @@
+/**
+ * Prepares an object for its blocks: gets the manifest from one source and checks it, finds out what the store holds,
+ * and collects the leaf digests from all sources.
+ */
+import { P2mpError } from '../../base/errors.js';
+import type { TimeMs } from '../../base/machine.js';
+import { Queue } from '../../base/queue.js';
+import type { Steps } from '../../base/steps.js';
+import type { Manifest } from '../../object/manifest.js';
+import type { MachineCalls } from '../../session/drivers/driver-host.js';
+import { LeafReception } from '../../session/incoming/leaf-reception.js';
+import type { NoManifest } from '../../session/incoming/manifest-reception.js';
+import type { FetchedObject } from './fetched-object.js';
+import type { Source } from './source.js';
+import type { SourceAction, Sources } from './sources.js';
+
+/** What the fetch must do. */
+export type OpeningAction =
+  /** The source cannot be trusted. */
+  | { readonly type: 'exclude'; readonly source: Source; readonly reason: string }
+  | { readonly type: 'fail'; readonly reason: string }
+  /** It is known which blocks are missing, and what their digests are. */
+  | { readonly type: 'ready' };
+
+export type OpeningActivity = 'manifest' | 'preparing' | 'digests';
+
+export class ObjectOpening {
+  private activityNow: OpeningActivity = 'manifest';
+  private readonly actions = new Queue<OpeningAction>();
+  /** The source that sends the manifest. */
+  private manifestSource: Source | undefined;
+  /** Long work in progress. When it is done, it returns what to do next. */
+  private work: Steps<(nowMs: TimeMs) => void> | undefined;
+
+  constructor(
+    private readonly object: FetchedObject,
+    private readonly sources: Sources,
+    private readonly calls: MachineCalls,
+  ) {}
+
+  get activity(): OpeningActivity {
+    return this.activityNow;
+  }
+
+  pollAction(): OpeningAction | undefined {
+    return this.actions.shift();
+  }
+
+  start(nowMs: TimeMs): void {
+    if (this.object.hasManifest) this.checkManifest();
+    else this.wantManifest(nowMs);
+  }
+
+  // --- Sources
+
+  /** A source can be used from now on. */
+  handleJoin(nowMs: TimeMs, source: Source): void {
+    if (this.activityNow === 'digests') this.collectLeaves(nowMs, source);
+    else if (this.activityNow === 'manifest' && !this.manifestSource?.isUsable) this.start(nowMs);
+  }
+
+  /** A source cannot be used any more. */
+  handleLoss(nowMs: TimeMs, source: Source): void {
+    if (this.activityNow === 'manifest' && source === this.manifestSource) this.wantManifest(nowMs);
+  }
+
+  // --- Long work
+
+  /** Whether there is a step to do, or an action to take. */
+  get isDue(): boolean {
+    return this.work !== undefined || this.actions.length > 0;
+  }
+
+  step(nowMs: TimeMs): void {
+    const { done, value: follow } = this.work?.next() ?? {};
+    if (done !== true) return;
+    this.work = undefined;
+    follow?.(nowMs);
+  }
+
+  private begin<Result>(
+    work: Steps<Result>,
+    follow: (nowMs: TimeMs, result: Result) => void,
+  ): void {
+    function* steps(): Steps<(nowMs: TimeMs) => void> {
+      const result = yield* work;
+      return (nowMs) => follow(nowMs, result);
+    }
+    this.work = steps();
+  }
+
+  // --- The manifest
+
+  private wantManifest(nowMs: TimeMs): void {
+    const [source] = this.sources.usable;
+    this.manifestSource = source;
+    if (source !== undefined) this.sources.supplierOf(source)?.wantManifest(nowMs);
+  }
+
+  takeManifestPart({
+    source,
+    offsetBytes,
+    bytes,
+  }: Extract<SourceAction, { type: 'manifest-part' }>): void {
+    if (source !== this.manifestSource) return;
+    this.object.takeManifestPart(offsetBytes, bytes);
+    if (this.sources.supplierOf(source)?.isWhole === true) this.checkManifest();
+  }
+
+  private checkManifest(): void {
+    this.begin(this.object.checkManifest(), (_nowMs, checked) => this.takeChecked(checked));
+  }
+
+  private takeChecked(checked: Manifest | NoManifest): void {
+    if (!('kind' in checked)) {
+      this.openStore(checked);
+    } else if (checked.kind === 'bad' || this.manifestSource === undefined) {
+      const reason = checked.kind === 'bad' ? checked.reason : 'the manifest is wrong';
+      this.actions.push({ type: 'fail', reason });
+    } else {
+      const { manifestSource: source } = this;
+      this.actions.push({ type: 'exclude', source, reason: 'sent a wrong manifest' });
+    }
+  }
+
+  // --- The store
+
+  private openStore(manifest: Manifest): void {
+    const { object, calls } = this;
+    this.activityNow = 'preparing';
+    calls.during(() =>
+      object.open(
+        manifest,
+        (found) =>
+          calls.call(() =>
+            this.begin(object.takeFound(found), (nowMs) => this.collectAllLeaves(nowMs)),
+          ),
+        (error) => calls.call(() => this.handleStoreFailure(error)),
+      ),
+    );
+  }
+
+  /** An error of the store, now or while blocks are written. */
+  private handleStoreFailure(error: unknown): void {
+    if (!(error instanceof P2mpError)) throw error;
+    this.actions.push({ type: 'fail', reason: error.message });
+  }
+
+  // --- The leaf digests
+
+  private collectAllLeaves(nowMs: TimeMs): void {
+    this.activityNow = 'digests';
+    for (const source of this.sources.usable) this.collectLeaves(nowMs, source);
+    this.compareIfComplete();
+  }
+
+  private collectLeaves(nowMs: TimeMs, source: Source): void {
+    source.leaves = new LeafReception(this.object.leaves, this.object.tree);
+    this.sources.requestLeaves(nowMs, source);
+  }
+
+  takeNodes(nowMs: TimeMs, { source, nodes }: Extract<SourceAction, { type: 'nodes' }>): void {
+    if (source.leaves === undefined) return;
+    if (source.leaves.take(nodes)) {
+      this.sources.requestLeaves(nowMs, source);
+      this.compareIfComplete();
+    } else {
+      const reason = 'sent digests that do not lead to the root of the content';
+      this.actions.push({ type: 'exclude', source, reason });
+    }
+  }
+
+  /** Once all leaf digests are known, compares what the store holds with them. */
+  private compareIfComplete(): void {
+    if (!this.object.leaves.isComplete || this.work !== undefined) return;
+    for (const source of this.sources) source.leaves = undefined;
+    this.begin(this.object.compareHeld(), () => this.actions.push({ type: 'ready' }));
+  }
+}

@@ -1,0 +1,77 @@
+/** A simulated host that fetches one object from several sources. If it is killed and started again, it resumes. */
+import type { Machine } from '../../base/machine.js';
+import type { MemoryStores } from '../../object/memory-store.js';
+import type { FetchOptions } from '../../roles/fetch/fetch.js';
+import { Fetch } from '../../roles/fetch/fetch.js';
+import type { FetchResult, FetchRoleEvent } from '../../roles/fetch/fetch-result.js';
+import { commonAllocationBytes } from '../../session/object-limits.js';
+import type { Role, SimulatedHost } from '../host.js';
+import { createSimulatedCrypto } from '../session-crypto.js';
+import { Simulation } from '../simulation.js';
+
+export interface FetchRoleOptions
+  extends Pick<
+    FetchOptions,
+    'what' | 'split' | 'graceMs' | 'patienceMs' | 'mssBytes' | 'blockSizeBytes' | 'existing'
+  > {
+  /** The host's name, which also determines its key. */
+  readonly name: string;
+  /** What the host holds on its disk. */
+  readonly stores: MemoryStores;
+  /** Addresses of the sources. */
+  readonly from: readonly string[];
+  /** @returns why not to take anything from a host with this key */
+  readonly refuseServer?: (serverKey: Uint8Array) => string | undefined;
+}
+
+export class FetchRole implements Role<FetchRoleEvent> {
+  /** One result for each life of the host that reached an end. */
+  readonly results: FetchResult[] = [];
+  readonly events: FetchRoleEvent[] = [];
+  private machine: Fetch | undefined;
+  private lives = 0;
+
+  constructor(
+    private readonly simulation: Simulation,
+    private readonly options: FetchRoleOptions,
+  ) {}
+
+  /** The running fetch; undefined before the first life. */
+  get fetch(): Fetch | undefined {
+    return this.machine;
+  }
+
+  boot(host: SimulatedHost): Machine<FetchRoleEvent> {
+    const { simulation, options } = this;
+    const { name, from } = options;
+    this.lives++;
+    const { random } = createSimulatedCrypto(simulation.seed, `${name} ${this.lives}`);
+    this.machine = new Fetch({
+      ...options,
+      crypto: { ...createSimulatedCrypto(simulation.seed, name), random },
+      ownKey: new TextEncoder().encode(name),
+      platform: 'posix',
+      limits: { maxBytes: Infinity, maxEntries: Infinity, allocationBytes: commonAllocationBytes },
+      sources: from.map((source) => ({ name: source, address: Simulation.address(source) })),
+      host: {
+        get nowMs() {
+          return simulation.nowMs;
+        },
+        drain: () => host.drain(),
+      },
+    });
+    return this.machine;
+  }
+
+  handleEvent(event: FetchRoleEvent): void {
+    this.events.push(event);
+    if (event.type === 'end') this.results.push(event.result);
+    if (event.type !== 'identify') return;
+    const { refuseServer = () => undefined } = this.options;
+    this.machine?.trust(this.simulation.nowMs, event.ask, refuseServer(event.serverKey));
+  }
+
+  handleKill(): void {
+    this.options.stores.crash();
+  }
+}

@@ -1,0 +1,98 @@
+/** `p2mp fetch` as a process, from `p2mp serve` as processes. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { formatAddress } from '../../../src/base/address.js';
+import { isSameContent, writeRandomFile } from '../../support/loopback.js';
+import { parseEvents } from '../../support/processes.js';
+import { SessionPlace } from '../../support/session-commands.js';
+
+t.jobs = 2;
+
+const buffered = true;
+
+t.test('a file comes from several servers at once', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const path = writeRandomFile(place.sent, 5_000_000);
+  const servers = [];
+  for (let i = 0; i < 3; i++) servers.push(await place.serve([path, '--open']));
+  for (const { program } of servers) await program.waitFor(/Offering sent/);
+  const from = servers.map(({ address }) => formatAddress(address)).join();
+  const log = join(place.folder, 'parts.csv');
+  const dir = join(place.folder, 'fetched to');
+  const fetched = await place.start(place.senderHome, [
+    ...['fetch', 'sent', '--from', from, '--open', '--dir', dir],
+    ...['--split', 'equal', '--log', log],
+  ]).exited;
+  t.equal(fetched.code, 0, fetched.stderr);
+  t.match(fetched.stdout, /sent: 5\.00 MB, complete from 3 sources/);
+  t.ok(isSameContent(path, join(dir, 'sent')));
+  const rows = readFileSync(log, 'utf8').trim().split('\n').slice(1);
+  const sum = rows.reduce((bytes, row) => bytes + Number(row.split(',')[2]), 0);
+  t.equal(sum, 5_000_000, 'the log covers each byte once');
+});
+
+t.test('a second fetch finds everything there', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const path = writeRandomFile(place.sent, 300_000);
+  const { program, address } = await place.serve([path, '--open']);
+  await program.waitFor(/Offering sent/);
+  const args = [
+    'fetch',
+    'sent',
+    '--from',
+    formatAddress(address),
+    '--open',
+    '--dir',
+    join(place.folder, 'in'),
+    '--json',
+  ];
+  for (const delivered of [300_000, 0]) {
+    const exit = await place.start(place.senderHome, args).exited;
+    const result = parseEvents(exit.stdout).at(-1);
+    t.match(result, { event: 'result', status: 'complete', bytes: 300_000 });
+    t.equal(result?.['deliveredBytes'], delivered);
+  }
+});
+
+t.test('servers that hold different content are told apart by root', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const paths = ['a', 'b'].map((name) => {
+    mkdirSync(join(place.folder, name));
+    return writeRandomFile(join(place.folder, name), 200_000);
+  });
+  writeFileSync(paths[1] as string, 'other');
+  const servers = [];
+  for (const path of paths) servers.push(await place.serve([path, '--open']));
+  const roots = [];
+  for (const { program } of servers) {
+    const [, root = ''] = await program.waitFor(/content root ([0-9a-f]{64})/);
+    roots.push(root);
+  }
+  const from = servers.map(({ address }) => formatAddress(address)).join();
+  const args = ['fetch', 'sent', '--from', from, '--open', '--dir', join(place.folder, 'in')];
+  const failed = await place.start(place.senderHome, args).exited;
+  t.equal(failed.code, 1);
+  t.match(failed.stderr, /the sources hold different content under this name/);
+  for (const root of roots) t.ok(failed.stdout.includes(root));
+  const chosen = await place.start(place.senderHome, [...args, '--root', roots[1] as string])
+    .exited;
+  t.equal(chosen.code, 0, chosen.stderr);
+  t.equal(readFileSync(join(place.folder, 'in/sent'), 'utf8'), 'other');
+});
+
+t.test('wrong arguments', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const wrong: [string[], RegExp][] = [
+    [[], /nothing to fetch/],
+    [['x'], /no source: name at least one with --from/],
+    [['x', 'y', '--from', 'localhost'], /y: fetch one object at a time/],
+    [['x', '--from', 'localhost', '--root', 'abc'], /--root abc: must be 64 hexadecimal digits/],
+    [['x', '--from', 'localhost', '--split', 'half'], /--split half: must be speed or equal/],
+  ];
+  for (const [args, message] of wrong) {
+    const exit = await place.start(place.senderHome, ['fetch', ...args]).exited;
+    t.equal(exit.code, 2, args.join(' '));
+    t.match(exit.stderr, message);
+  }
+});

@@ -1,0 +1,229 @@
+/** Fetches from several sources, in virtual time. */
+import t from 'tap';
+import { DigestTree } from '../../../src/object/digest-tree.js';
+import { hashLeaf } from '../../../src/object/hash-tree.js';
+import { MemoryStores } from '../../../src/object/memory-store.js';
+import type { SimulatedHost } from '../../../src/simulator/host.js';
+import { FetchRole, type FetchRoleOptions } from '../../../src/simulator/roles/fetch.js';
+import type { ServedObject } from '../../../src/simulator/roles/serving.js';
+import { createSimulatedCrypto } from '../../../src/simulator/session-crypto.js';
+import type { Simulation } from '../../../src/simulator/simulation.js';
+import { createContent } from '../../../src/simulator/transfer.js';
+import { type AskingRun, type HostPlan, runAsking } from '../../support/asking-hosts.js';
+
+const blockSizeBytes = 4000;
+const { hash } = createSimulatedCrypto('', '');
+
+function withDigests(name: string, content: Uint8Array): ServedObject & { digestTree: DigestTree } {
+  const blockCount = Math.ceil(content.length / blockSizeBytes);
+  const digestTree = new DigestTree(hash, blockCount);
+  for (let i = 0; i < blockCount; i++) {
+    const block = content.subarray(i * blockSizeBytes, (i + 1) * blockSizeBytes);
+    digestTree.set(i, hashLeaf(hash, block));
+  }
+  return { name, content, digestTree };
+}
+
+/** The object of a server that sends wrong bytes of some blocks, although it knows the right digests. */
+function lying(
+  object: ServedObject & { digestTree: DigestTree },
+  blocks: readonly number[],
+): ServedObject {
+  const content = object.content.slice();
+  for (const block of blocks) {
+    const place = block * blockSizeBytes;
+    content[place] = (content[place] as number) ^ 1;
+  }
+  const digestTree = new Proxy(object.digestTree, {
+    get: (tree, property) => {
+      if (property === 'has') return () => false;
+      if (property === 'set') return () => undefined;
+      const value = Reflect.get(tree, property, tree) as unknown;
+      return typeof value === 'function' ? value.bind(tree) : value;
+    },
+  });
+  return { name: object.name, content, digestTree };
+}
+
+const object = withDigests('object', createContent('object', 200 * blockSizeBytes - 100));
+
+interface FetchPlan {
+  readonly seed?: string;
+  readonly servers: Readonly<Record<string, HostPlan>>;
+  /** Of the paths to each server, in bytes per second; 500,000 by default. */
+  readonly rates?: Readonly<Record<string, number>>;
+  readonly lossProbability?: number;
+  readonly options?: Partial<FetchRoleOptions>;
+  readonly prepare?: (run: FetchRun) => void;
+}
+
+interface FetchRun {
+  readonly simulation: Simulation;
+  readonly role: FetchRole;
+  readonly stores: MemoryStores;
+  readonly host: SimulatedHost;
+  readonly servers: AskingRun;
+}
+
+function runFetch(plan: FetchPlan): FetchRun & { readonly isAtRest: boolean } {
+  const { seed = '1', servers: hosts, rates = {}, lossProbability = 0, options = {} } = plan;
+  let run: FetchRun | undefined;
+  const servers = runAsking({
+    ...{ seed, hosts, lossProbability },
+    prepare: (prepared) => {
+      const { simulation } = prepared;
+      const timing = { clock: simulation, writeTimeMs: 0.2, storeTimeMs: 5, checkpointMs: 20 };
+      const stores = new MemoryStores({ hash, timing });
+      const from = Object.keys(hosts);
+      const role = new FetchRole(simulation, {
+        ...{ name: 'fetcher', stores, from, what: { name: 'object' } },
+        ...{ mssBytes: 500, blockSizeBytes },
+        ...options,
+      });
+      const host = simulation.addRole('fetcher', role);
+      for (const server of from) {
+        for (const [one, other] of [
+          ['fetcher', server],
+          [server, 'fetcher'],
+        ] as const) {
+          const link = simulation.createLink(`${one} ${other}`, {
+            ...{ delayMs: 5, rateBytesPerSec: rates[server] ?? 500_000, queueLimitBytes: 50_000 },
+            loss: { model: 'bernoulli', probability: lossProbability },
+          });
+          simulation.connect(one, other, [link]);
+        }
+      }
+      run = { simulation, role, stores, host, servers: prepared };
+      plan.prepare?.(run);
+    },
+  });
+  return { ...(run as FetchRun), isAtRest: servers.isAtRest };
+}
+
+/** Whether the fetcher durably holds this content, and says so. */
+function isFetched({ role, stores }: FetchRun, { content }: ServedObject = object): boolean {
+  const result = role.results.at(-1);
+  if (result?.status !== 'complete' || result.object === undefined) return false;
+  const blocks = [...(stores.blocksOf(result.object.manifestDigest) ?? [])];
+  blocks.sort(([i], [j]) => i - j);
+  return Buffer.concat(blocks.map(([, bytes]) => bytes)).equals(content);
+}
+
+const serving = { serves: [object] };
+
+for (const lossProbability of [0, 0.05]) {
+  for (const count of [1, 2, 3, 8]) {
+    t.test(`${count} sources, loss ${lossProbability}`, async (t) => {
+      const names = Array.from({ length: count }, (_, i) => `s${i}`);
+      const run = runFetch({
+        servers: Object.fromEntries(names.map((name) => [name, serving])),
+        lossProbability,
+      });
+      t.ok(run.isAtRest);
+      t.ok(isFetched(run), JSON.stringify(run.role.results));
+      const { report } = run.role.results[0] ?? {};
+      t.equal(report?.deliveredBytes, object.content.length);
+      t.equal(report?.sources.length, count);
+    });
+  }
+}
+
+t.test('shares follow the rates', async (t) => {
+  const rates = { s1: 500_000, s2: 300_000, s3: 200_000 };
+  const run = runFetch({ servers: { s1: serving, s2: serving, s3: serving }, rates });
+  t.ok(isFetched(run));
+  const [result] = run.role.results;
+  const shares = result?.report?.sources.map(({ share }) => share) ?? [];
+  for (const [i, share] of [0.5, 0.3, 0.2].entries())
+    t.ok(Math.abs((shares[i] as number) - share) < 0.05, `${shares}`);
+  // The payload at the sum of the rates, without headers, and what it takes to begin and to end.
+  const bestMs = (object.content.length / 1_000_000) * 1000;
+  t.ok((result?.elapsedMs ?? Infinity) < 1.1 * bestMs + 300, `${result?.elapsedMs} ms`);
+});
+
+t.test('a source that dies loses its blocks to the others', async (t) => {
+  const run = runFetch({
+    servers: { s1: serving, s2: serving },
+    prepare: ({ simulation, servers }) => {
+      simulation.at(600, () => servers.host('s1').host.inject('kill'));
+    },
+  });
+  t.ok(isFetched(run), JSON.stringify(run.role.results));
+  const [s1, s2] = run.role.results[0]?.report?.sources ?? [];
+  t.match(s1, { replaced: 'slow' }, 'the other one took over at once');
+  t.ok((s2?.share ?? 0) > 0.6);
+});
+
+t.test('a source that lies is dropped at its first wrong block', async (t) => {
+  const run = runFetch({
+    servers: { s1: serving, s2: { serves: [lying(object, [0, 7, 60, 130])] } },
+  });
+  t.ok(isFetched(run));
+  const left = run.role.events.filter(({ type }) => type === 'left');
+  t.match(left[0], { source: 's2', reason: 'sent a block with wrong content', isRetried: false });
+});
+
+t.test('sources that hold other content are told apart', async (t) => {
+  const other = withDigests('object', createContent('other', object.content.length));
+  const run = runFetch({ servers: { s1: serving, s2: { serves: [other] }, s3: serving } });
+  t.match(run.role.results, [{ status: 'failed', reason: /different content/ }]);
+  t.same(
+    run.role.results[0]?.groups.map(({ sources }) => sources),
+    [['s1', 's3'], ['s2']],
+  );
+  const chosen = runFetch({
+    servers: { s1: serving, s2: { serves: [other] }, s3: serving },
+    options: { what: { name: 'object', root: object.digestTree.root() } },
+  });
+  t.ok(isFetched(chosen), JSON.stringify(chosen.role.results));
+});
+
+t.test('a fetch that is killed resumes', async (t) => {
+  const run = runFetch({
+    servers: { s1: serving, s2: serving },
+    prepare: ({ simulation, host }) => {
+      simulation.at(700, () => host.inject('kill'));
+      simulation.at(900, () => host.inject('start'));
+    },
+  });
+  t.ok(isFetched(run), JSON.stringify(run.role.results));
+  const delivered = run.role.results[0]?.report?.deliveredBytes ?? Infinity;
+  t.ok(delivered < 0.8 * object.content.length, `${delivered}`);
+});
+
+t.test('all sources are gone for a while', async (t) => {
+  const run = runFetch({
+    servers: { s1: serving, s2: serving },
+    prepare: ({ simulation, servers }) => {
+      for (const name of ['s1', 's2']) {
+        simulation.at(500, () => servers.host(name).host.inject('kill'));
+        simulation.at(20_000, () => servers.host(name).host.inject('start'));
+      }
+    },
+  });
+  t.ok(isFetched(run), JSON.stringify(run.role.results));
+});
+
+t.test('no source has the object', async (t) => {
+  const run = runFetch({ servers: { s1: {}, s2: {} } });
+  t.match(run.role.results, [{ status: 'failed', reason: /no source has the object/ }]);
+});
+
+t.test('an empty object', async (t) => {
+  const empty = withDigests('object', new Uint8Array(0));
+  const run = runFetch({ servers: { s1: { serves: [empty] } } });
+  t.match(run.role.results, [{ status: 'complete' }]);
+});
+
+t.test('equal parts', async (t) => {
+  const run = runFetch({
+    servers: { s1: serving, s2: serving },
+    rates: { s1: 500_000, s2: 250_000 },
+    options: { split: 'equal' },
+  });
+  t.ok(isFetched(run));
+  const delivered = run.role.results[0]?.report?.sources.map(
+    ({ deliveredBytes }) => deliveredBytes,
+  );
+  t.same(delivered, [100 * blockSizeBytes, object.content.length - 100 * blockSizeBytes]);
+});
