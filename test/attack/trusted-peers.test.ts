@@ -37,7 +37,7 @@ function drawMessage(random: () => number): Uint8Array {
     },
     () => encodeMessage({ kind: 'root', digest: bytes(32) }),
     () => new ByteWriter().uint8(4).uint8(integer(8)).uint16(integer(65_536)).finish(),
-    () => drawOffer(number, byte, bytes),
+    () => drawOffer(byte(), number, byte, bytes),
     () => encodeMessage({ kind: 'accept', name: '\u001b[2J\u202e' }),
     () => Uint8Array.of(integer(14), ...bytes(integer(60))),
   ];
@@ -45,6 +45,7 @@ function drawMessage(random: () => number): Uint8Array {
 }
 
 function drawOffer(
+  session: number,
   number: () => number,
   byte: () => number,
   bytes: (size: number) => Uint8Array,
@@ -53,9 +54,9 @@ function drawOffer(
   const manifest = bytes(Math.max(0, byte() - 50));
   return new ByteWriter()
     .uint8(0)
+    .uint32(session)
     .text('label')
     .uint16(number() & 0xffff)
-    .uint8(byte())
     .varint(number())
     .varint(number())
     .raw(bytes(32))
@@ -66,6 +67,7 @@ function drawOffer(
     .uint8(byte() % 4)
     .uint8(byte() % 3)
     .float64(number())
+    .uint8(0)
     .finish();
 }
 
@@ -149,6 +151,7 @@ t.test('offers with arbitrary numbers are refused or stay within the limits', (t
         const numbers = [0, 1, 100, 1000, 1400, 65_000, 2 ** 24, 2 ** 32, 2 ** 53 - 1];
         const number = () => numbers[integer(numbers.length)] as number;
         const words = drawOffer(
+          channel.session,
           number,
           () => integer(100),
           (size) => new Uint8Array(size),

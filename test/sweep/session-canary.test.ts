@@ -11,6 +11,7 @@ import { Outcome } from '../../src/session/incoming/stages/stage.js';
 import { Connections } from '../../src/session/outgoing/connections.js';
 import type { SessionMember } from '../../src/session/outgoing/member.js';
 import { ReceiverMessages } from '../../src/session/outgoing/receiver-messages.js';
+import { ReceiverOutcomes } from '../../src/session/outgoing/receiver-outcomes.js';
 import { Simulation } from '../../src/simulator/simulation.js';
 import { Delivery } from '../../src/transfer/delivery.js';
 import type { Demand } from '../../src/transfer/demand.js';
@@ -250,7 +251,17 @@ notices('a sender that continues after its end', {
 
 notices('a sender that fails a receiver without a reason', {
   expected: /failed without a reason/,
-  plant: () => replace(Connections.prototype, 'silenceReason', () => undefined),
+  plant: () => {
+    const { settle } = ReceiverOutcomes.prototype;
+    return replace(
+      ReceiverOutcomes.prototype,
+      'settle',
+      function (this: ReceiverOutcomes, ...args: Parameters<ReceiverOutcomes['settle']>) {
+        const [nowMs, member, status] = args;
+        settle.call(this, nowMs, member, status);
+      },
+    );
+  },
 });
 
 notices('a sender that fails a receiver too late', {
