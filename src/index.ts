@@ -8,8 +8,8 @@ export type { Announcement, AnnounceOptions } from './node/announce-receiver.js'
 export { announceReceiver } from './node/announce-receiver.js';
 export type { ExclusionOptions } from './node/disk/source/exclusions.js';
 export type { SkippedEntry } from './node/disk/source/walk-entries.js';
+export type { FetchEvent, FetchFilesOptions } from './node/fetch/fetch-options.js';
 export { fetch } from './node/fetch.js';
-export type { FetchEvent, FetchFilesOptions } from './node/fetch-options.js';
 export type {
   FileReceiverEvent,
   FileTransferResult,
@@ -46,9 +46,9 @@ export type { TrustAnswer } from './node/keys/trust-answer.js';
 export type { MulticastChoice } from './node/net/group-address.js';
 export type { Offload } from './node/net/offload/offload-socket.js';
 export type { FoundReceiver, ServerSpec } from './node/net/resolve-receivers.js';
+export type { CompleteSession, ReceivingTotals } from './node/receive/receiving-totals.js';
 export { Receiving, receive } from './node/receive.js';
 export type { ReceiveEvent, ReceiveOptions } from './node/receive-options.js';
-export type { CompleteSession, ReceivingTotals } from './node/receiving-totals.js';
 export { planSend, send } from './node/send.js';
 export type {
   PlanOptions,
@@ -67,3 +67,18 @@ export type {
 export type { IndexProgress } from './node/serve/served-path.js';
 export type { Serving, ServingTotals } from './node/serve/serving.js';
 export { serve } from './node/serve.js';
+export type {
+  FetchReport,
+  FetchSegment,
+  ReplacedReason,
+  SourceIndex,
+  SourceReport,
+  SourceState,
+} from './roles/fetch/fetch-events.js';
+export type {
+  ContentGroup,
+  FetchActivity,
+  FetchedInfo,
+  FetchResult,
+  FetchRoleEvent,
+} from './roles/fetch/fetch-result.js';

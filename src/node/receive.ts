@@ -32,10 +32,10 @@ import type { Offload } from './net/offload/offload-socket.js';
 import { noOffload } from './net/offload/offload-socket.js';
 import { SendErrorLog } from './net/send-error-log.js';
 import { SocketRunner } from './net/socket-runner.js';
+import type { CompleteSession, ReceivingTotals, Sums } from './receive/receiving-totals.js';
+import { addTo } from './receive/receiving-totals.js';
 import type { ReceiveOptions } from './receive-options.js';
 import { checkReceiveOptions } from './receive-options.js';
-import type { CompleteSession, ReceivingTotals, Sums } from './receiving-totals.js';
-import { addTo } from './receiving-totals.js';
 
 type PortEvent = EndpointEvent<ReceiverEvent>;
 

@@ -14,6 +14,7 @@ import type { SendEvent, SendOptions, SendResult } from '../../node/send-options
 import type { ExistingFiles } from '../../wire/messages.js';
 import { parseCount, parseSeconds, parseSegmentSize, parseSize } from '../arguments.js';
 import { onInterrupt, parse, single } from '../command.js';
+import { dryRun } from '../dry-run/dry-run.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode, sendExitCode } from '../exit-code.js';
 import { askFirstUse } from '../first-use-prompt.js';
@@ -28,7 +29,6 @@ import { announcedFingerprint, chooseReceivers } from '../receivers/chosen-recei
 import { knownPathOf } from '../receivers/known-receivers-option.js';
 import { checkSeparation } from '../receivers/receiver-list.js';
 import { tuneEngine } from '../tune-engine.js';
-import { dryRun } from './dry-run.js';
 import { createSendParser } from './send-arguments.js';
 
 export async function send(args: readonly string[]): Promise<ExitCode> {

@@ -9,7 +9,7 @@ import {
   formatSeconds,
 } from '../../base/format.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
-import type { FetchEvent } from '../../node/fetch-options.js';
+import type { FetchEvent } from '../../node/fetch/fetch-options.js';
 import type { FetchReport, SourceReport } from '../../roles/fetch/fetch-events.js';
 import type { FetchResult } from '../../roles/fetch/fetch-result.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';

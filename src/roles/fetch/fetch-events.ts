@@ -4,6 +4,7 @@ import type { TimeMs } from '../../base/machine.js';
 /** The number of a source within one fetch. It is not used again. */
 export type SourceIndex = number;
 
+/** What a source of a fetch is doing. */
 export type SourceState =
   /** Nothing can be asked of the source now. */
   | 'waiting'
@@ -40,6 +41,7 @@ export interface FetchSegment {
   readonly replaced?: ReplacedReason;
 }
 
+/** What one source contributes. */
 export interface SourceReport {
   readonly name: string;
   readonly state: SourceState;
@@ -58,6 +60,7 @@ export interface SourceReport {
   readonly replaced?: ReplacedReason;
 }
 
+/** What the sources contribute to a fetch. */
 export interface FetchReport {
   readonly missingBlocks: number;
   readonly deliveredBytes: number;

@@ -12,6 +12,7 @@ export interface ContentGroup {
   readonly sources: readonly string[];
 }
 
+/** The outcome of a fetch. */
 export interface FetchResult {
   readonly status: 'complete' | 'failed';
   readonly reason?: string;
@@ -26,6 +27,7 @@ export interface FetchResult {
   readonly report?: FetchReport;
 }
 
+/** The content that a fetch has chosen. */
 export interface FetchedInfo {
   readonly label: string;
   /** In hexadecimal. */
@@ -46,6 +48,7 @@ export type FetchActivity =
   | 'storing'
   | 'ended';
 
+/** What a fetch reports while it runs. */
 export type FetchRoleEvent =
   /** A source has shown its key. Call `trust`. */
   | {

@@ -125,9 +125,9 @@ function headerOf(
 
 /** @returns the size of the manifest and the numbers of files and of leaves; undefined if it is another file */
 function readHeader(header: Buffer, objectPath: string): [number, number, number] | undefined {
-  if (!header.subarray(0, magic.length).equals(magic)) return undefined;
+  if (!isEqualBytes(header.subarray(0, magic.length), magic)) return undefined;
   const sizesAt = magic.length + digestSizeBytes;
-  if (!header.subarray(magic.length, sizesAt).equals(digestOf(objectPath))) return undefined;
+  if (!isEqualBytes(header.subarray(magic.length, sizesAt), digestOf(objectPath))) return undefined;
   const sizes = [0, 8, 16].map((at) => header.readDoubleBE(sizesAt + at));
   return sizes.every((size) => Number.isSafeInteger(size) && size >= 0)
     ? (sizes as [number, number, number])

@@ -3,7 +3,7 @@ import type {
   IncomingResult,
   IncomingStatus,
   SessionReceiverResult,
-} from '../session/receiver-events.js';
+} from '../../session/receiver-events.js';
 
 export interface Sums {
   receivedBytes: number;

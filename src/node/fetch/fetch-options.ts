@@ -8,15 +8,15 @@ import {
   oneOf,
   required,
   text,
-} from '../base/options/check-options.js';
-import type { FetchReport } from '../roles/fetch/fetch-events.js';
-import type { FetchActivity, FetchRoleEvent } from '../roles/fetch/fetch-result.js';
-import type { ExistingFiles } from '../wire/messages.js';
-import { existingFiles } from '../wire/messages.js';
-import type { KeyPair } from './keys/key-files.js';
-import type { TrustAnswer } from './keys/trust-answer.js';
-import type { ServerSpec } from './net/resolve-receivers.js';
-import { hosts, keyPair, ownPort, serverSpecs, signal } from './option-checks.js';
+} from '../../base/options/check-options.js';
+import type { FetchReport } from '../../roles/fetch/fetch-events.js';
+import type { FetchActivity, FetchRoleEvent } from '../../roles/fetch/fetch-result.js';
+import type { ExistingFiles } from '../../wire/messages.js';
+import { existingFiles } from '../../wire/messages.js';
+import type { KeyPair } from '../keys/key-files.js';
+import type { TrustAnswer } from '../keys/trust-answer.js';
+import type { ServerSpec } from '../net/resolve-receivers.js';
+import { hosts, keyPair, ownPort, serverSpecs, signal } from '../option-checks.js';
 
 /** Options of `fetch`. */
 export interface FetchFilesOptions {
@@ -48,6 +48,7 @@ export interface FetchFilesOptions {
   readonly port?: number;
   /** Local addresses; all by default. */
   readonly bind?: readonly string[];
+  /** Content bytes per datagram that the paths are expected to carry; 1400 by default. */
   readonly mssBytes?: number;
   /** Whether everything is read back from the disk before files get their final names. */
   readonly verifiesDisk?: boolean;
