@@ -3,11 +3,13 @@ import { parseArgs } from 'node:util';
 import { contenders } from './contenders.mjs';
 import { benchPeers, WrongArguments } from './peers.mjs';
 import { render } from './render.mjs';
+import { benchSources } from './sources.mjs';
 import { benchStopAndWait } from './stop-and-wait.mjs';
 
-const help = `npm run bench -- [peers | stop-and-wait | render] [options]
+const help = `npm run bench -- [peers | sources | stop-and-wait | render] [options]
 
   peers           sessions against UFTP, udpcast, TCP and bare GSO, in network namespaces
+  sources         p2mp fetch against aria2c, from three servers at 100, 60 and 40 Mbit/s
   stop-and-wait   P2MP-FTP over loopback against bare dgram
   render          tables and picture of peers anew, from results.json
 
@@ -62,10 +64,16 @@ const parts = {
       resume: values.resume,
       out: values.out,
     }),
+  sources: () =>
+    benchSources({
+      runs,
+      sizeMb: values['size-mb'] && Number(values['size-mb']),
+      only: values.only?.split(','),
+    }),
   render: () => render(values.out),
 };
 const named = positionals.length === 0 ? ['stop-and-wait', 'peers'] : positionals;
-const isKnown = (wanted) => contenders.some(({ id }) => id === wanted);
+const isKnown = (wanted) => contenders.some(({ id }) => id === wanted) || wanted === 'aria2c';
 const unknown = values.only?.split(',').filter((id) => !isKnown(id)) ?? [];
 if (values.help || unknown.length > 0 || named.some((name) => !(name in parts))) {
   console.log(help);

@@ -39,7 +39,7 @@ export class Lab {
       for (let i = 0; i < hostCount; i++) this.#addHost(i);
       if (wire === 'datagrams') this.#sendSingly();
       if (lossPercent > 0) this.#lose(lossPercent);
-      if (rateMbit > 0) this.#limitRate(rateMbit);
+      if (rateMbit > 0) this.limitRate(0, rateMbit);
     } catch (error) {
       this.close();
       throw error;
@@ -70,6 +70,16 @@ export class Lab {
       total[rule.comment] += counter.packets;
     }
     return total;
+  }
+
+  /** Limits the rate at which a host sends. */
+  limitRate(host, rateMbit) {
+    this.#shape('add', host, rateMbit);
+  }
+
+  /** Changes a limit. */
+  changeRate(host, rateMbit) {
+    this.#shape('change', host, rateMbit);
   }
 
   close() {
@@ -131,10 +141,10 @@ export class Lab {
     }
   }
 
-  #limitRate(rateMbit) {
+  #shape(verb, host, rateMbit) {
     const limitBytes = queueFrames * frameBytes;
     const shaping = ['rate', `${rateMbit}mbit`, 'burst', `${burstBytes}`, 'limit', `${limitBytes}`];
-    run(...this.on(0), 'tc', 'qdisc', 'add', 'dev', 'eth0', 'root', 'tbf', ...shaping);
+    run(...this.on(host), 'tc', 'qdisc', verb, 'dev', 'eth0', 'root', 'tbf', ...shaping);
   }
 }
 
