@@ -52,9 +52,9 @@ function readResult(line: string): readonly EarlierReceiver[] | undefined {
   } catch {
     return undefined;
   }
-  const { event, object, receivers } = (value ?? {}) as Record<string, unknown>;
-  if (event !== 'result' || typeof object !== 'string' || !Array.isArray(receivers))
-    return undefined;
+  const { event, manifestDigest, receivers } = (value ?? {}) as Record<string, unknown>;
+  const isSent = event === 'result' && typeof manifestDigest === 'string';
+  if (!isSent || !Array.isArray(receivers)) return undefined;
   return receivers.every(isReceiver) ? receivers : undefined;
 }
 

@@ -715,7 +715,8 @@ t.test('p2mp help', { buffered }, async (t) => {
   t.match(await p2mp(t, 'help', 'recieve'), { code: 2, stderr: /did you mean receive\?/ });
 });
 
-const commandList = 'the commands are send, receive, peers, digest, keygen, experiment, completion';
+const commandList =
+  'the commands are send, receive, serve, fetch, list, peers, digest, keygen, experiment, completion';
 
 for (const [verb, remedy] of [
   ['experimant', 'did you mean experiment?'],

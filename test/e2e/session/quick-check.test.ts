@@ -30,9 +30,9 @@ function writeOld(path: string, content: string | Buffer): void {
 async function send(place: SessionPlace, { name }: ReceiverProgram, ...options: string[]) {
   const args = [place.sent, '--to', name, '--accept-new', '--json', '--quiet', ...options];
   const exit = await place.send(args).exited;
-  const { status, digest, datagrams, receivers } = parseResult(exit);
+  const { status, contentRoot, datagrams, receivers } = parseResult(exit);
   const [receiver] = receivers as { unchanged: number; receivedBytes: number; status: string }[];
-  return { code: exit.code, status, hasDigest: digest !== undefined, datagrams, receiver };
+  return { code: exit.code, status, hasRoot: contentRoot !== undefined, datagrams, receiver };
 }
 
 async function prepare(place: SessionPlace, ...options: string[]): Promise<ReceiverProgram> {
@@ -46,10 +46,10 @@ t.test('unchanged files are neither compared nor sent', { buffered }, async (t) 
   writeOld(join(place.sent, 'empty'), '');
   symlinkSync('large', join(place.sent, 'link'));
   const receiver = await prepare(place);
-  t.match(await send(place, receiver), { code: 0, hasDigest: true, receiver: { unchanged: 0 } });
+  t.match(await send(place, receiver), { code: 0, hasRoot: true, receiver: { unchanged: 0 } });
   const inode = lstatSync(join(receiver.dir, 'sent/large')).ino;
   t.match(await send(place, receiver), {
-    ...{ code: 0, status: 'complete', hasDigest: false, datagrams: 0 },
+    ...{ code: 0, status: 'complete', hasRoot: false, datagrams: 0 },
     receiver: { unchanged: 2, receivedBytes: 0, heldBytes: 500_000 },
   });
   t.equal(lstatSync(join(receiver.dir, 'sent/large')).ino, inode);
@@ -59,7 +59,7 @@ t.test('unchanged files are neither compared nor sent', { buffered }, async (t) 
   t.match(await send(place, receiver), { code: 0, receiver: { unchanged: 2, receivedBytes: 0 } });
   t.equal(readFileSync(join(receiver.dir, 'sent/large'))[0], 1, 'the check was fooled');
   t.match(await send(place, receiver, '--checksum'), {
-    ...{ code: 0, hasDigest: true },
+    ...{ code: 0, hasRoot: true },
     receiver: { unchanged: 0, receivedBytes: 500_000 },
   });
   t.equal(readFileSync(join(receiver.dir, 'sent/large'))[0], 2, 'the content was compared');
