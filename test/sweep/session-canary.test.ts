@@ -88,7 +88,7 @@ notices('a receiver that accepts any digest as its own', {
 notices('a receiver that does not request a bad block again', {
   expected: /alive, reported as failed \(the digests still differ/,
   plant: () =>
-    replace(Receiving.prototype, 'repair', function (this: Receiving, nowMs: TimeMs) {
+    replace(Receiving.prototype, 'replace', function (this: Receiving, nowMs: TimeMs) {
       this.object.blocks.feedback.want(nowMs);
       return this.checkWhole();
     }),
@@ -176,7 +176,8 @@ notices('a receiver that does not answer polls', {
 });
 
 notices('delivery that ignores silent receivers', {
-  expected: /alive, reported as failed/,
+  // Such a receiver is never served again, and says so in each report.
+  expected: /not at rest/,
   plant: () => {
     const silent = new WeakSet<Demand>();
     const { suspend, handleReport } = Delivery.prototype;
