@@ -35,6 +35,7 @@ export class IncomingTransfer {
   private aheadCount = 0;
   private firstAhead = 0;
   private duplicateCount = 0;
+  private firstDuplicateMs: TimeMs = 0;
   private lastDuplicateMs = Number.NEGATIVE_INFINITY;
   /**
    * Since the last segment that arrived in sequence: the number of new segments with a wrong checksum, and
@@ -93,6 +94,7 @@ export class IncomingTransfer {
   private noteDuplicate(nowMs: TimeMs): void {
     const isAcked = this.ackedSegments === this.segmentCount;
     if (!isAcked || nowMs - this.lastDuplicateMs < joinedMs) return;
+    if (this.duplicateCount === 0) this.firstDuplicateMs = nowMs;
     this.duplicateCount++;
     this.lastDuplicateMs = nowMs;
   }
@@ -121,7 +123,10 @@ export class IncomingTransfer {
     if (changedCount > 0) {
       return `${formatPlural(changedCount, 'packet')} arrived with the number of a received segment, but with other data; each segment needs a number of its own, counted from 0`;
     }
-    if (this.isLastShort || duplicateCount < manyDuplicates) return undefined;
+    const repeatedMs = this.lastDuplicateMs - this.firstDuplicateMs;
+    const enough = repeatedMs >= manyDuplicatesMs ? manyDuplicates : quickDuplicates;
+    const isRepeating = duplicateCount >= enough;
+    if (this.isLastShort || !isRepeating) return undefined;
     const last = segmentCount - 1;
     return `acknowledged segment ${last}, but the sender repeated segments up to that number ${duplicateCount} times and sent nothing new; the sender may expect another number in the ACK: an ACK carries the number of the segment received`;
   }
@@ -181,6 +186,13 @@ export class IncomingTransfer {
 
 /** Number of duplicates that counts as evidence. It is very unlikely that so many ACKs in a row are lost. */
 const manyDuplicates = 16;
+
+/**
+ * Duplicates that count within a shorter time. A sender with a window and a short first timeout sends its last segments
+ * many times within a round trip, before the ACKs reach it.
+ */
+const quickDuplicates = 40;
+const manyDuplicatesMs = 2000;
 
 /** Duplicates that are read within this time of each other count as one. */
 const joinedMs = 5;

@@ -111,6 +111,8 @@ t.test('silence after packets that contradict an end fails, with an explanation'
   t.match(swapped, { status: 'failed', reason: /low byte first/ });
   const repeated = endOf([segment(0), ...Array(40).fill(segment(0))]);
   t.match(repeated, { status: 'failed', reason: /repeated segments up to that number 40 times/ });
+  const late = endOf([segment(0), ...Array(20).fill(segment(0))]);
+  t.match(late, { status: 'complete' }, 'twenty copies in a short time may be older than the ACKs');
   const gap = endOf([segment(0), segment(1), segment(3)]);
   t.match(gap, { status: 'failed', reason: /expects segment 2.*a segment is missing/ });
   t.end();
