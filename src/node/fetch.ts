@@ -69,7 +69,7 @@ export async function fetch(options: FetchFilesOptions): Promise<FetchResult> {
   const stores = new SessionParts({
     ...{ dir, fileBudget: new FileBudget(fileCount), placed, protectedPaths: [] },
     ...{ updatesModes: false, verifiesDisk: options.verifiesDisk ?? false },
-    // What this host fetches is verified block by block, whoever sent it.
+    // Each block is verified, so it does not matter which source sent it.
     ...{ sharesParts: true, comparesAll: true, handleBadBlock: () => undefined },
   });
   const fetching = new Fetching(options);

@@ -1,7 +1,7 @@
 /**
  * The leaf digests of a content, as far as they are known and lead to its root. They are fetched in groups from the
- * root downwards, and each group is checked against the node above it. So a wrong group is noticed at once, whoever
- * sent it, and sessions that fetch the same content from several senders can fill one set.
+ * root downwards, and each group is checked against the node above it. A wrong group from any sender is
+ * therefore noticed at once, and sessions that fetch the same content from several senders can fill one set.
  */
 import { assert } from '../base/assert.js';
 import type { Hash } from '../base/hash.js';

@@ -22,7 +22,7 @@ export interface Ask extends AskedObject {
   readonly mssBytes: number;
 }
 
-/** The asked host looks for the object or prepares it. The receiver goes on asking. */
+/** The asked host looks for the object or prepares it. The receiver repeats its question. */
 export interface Preparing {
   readonly kind: 'preparing';
 }

@@ -102,7 +102,7 @@ export interface Poll {
   readonly reportGapMs: number;
 }
 
-/** The root of the receiver: the content root, with the blocks that it keeps left out. */
+/** The root of the receiver: the content root without the blocks that it keeps. */
 export interface Root {
   readonly kind: 'root';
   readonly digest: Uint8Array;

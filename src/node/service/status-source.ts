@@ -1,9 +1,9 @@
-/** What the HTTP server of a service tells of it. */
+/** What the HTTP server of a service reports. */
 
 /** What is wrong; empty if nothing is. */
 export type Complaints = readonly string[];
 
-/** What the HTTP server tells of a receiver or a server. */
+/** What the HTTP server reports about a receiver or a server. */
 export interface StatusSource {
   /** Number of sessions under way. */
   readonly activeCount: number;

@@ -27,7 +27,7 @@ export interface AskListenerOptions {
   /** Cryptographic functions that use this host's key. */
   readonly crypto: SessionCrypto;
   /**
-   * Decides by its public key whether a receiver may ask at all. Whoever may not learns nothing else.
+   * Decides by its public key whether a receiver may ask at all. If it may not, it learns nothing else.
    * @returns the reason to refuse; undefined if the receiver may ask
    */
   readonly refuseAsker: (askerKey: Uint8Array) => string | undefined;

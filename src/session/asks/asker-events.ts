@@ -19,7 +19,7 @@ export type AskerEvent =
   | (AskInfo & { readonly type: 'answered'; readonly session: number })
   /** A page of the list that was asked for. The ask is over with the last page. */
   | (AskInfo & { readonly type: 'page'; readonly page: List })
-  /** The asked host cannot serve the object yet. The asker goes on asking until the liveness timeout passes. */
+  /** The asked host cannot serve the object yet. The asker repeats its question until the liveness timeout passes. */
   | (AskInfo & { readonly type: 'deferred'; readonly reason: string })
   /** The asked host has been silent for a while. The asker begins a new handshake, beside the session if there is one. */
   | (AskInfo & { readonly type: 'silent' })

@@ -374,7 +374,7 @@ export class Asker implements Machine<AskerEvent> {
     this.lookAtMs = Math.min(this.lookAtMs, nowMs + lookMs);
   }
 
-  /** Whoever asks decides what happens to existing files, and nothing is deleted. */
+  /** The asker decides what happens to existing files, and nothing is deleted. */
   private adapt({ spec }: OutgoingAsk, message: Message): Message {
     if (message.kind !== 'offer') return message;
     return { ...message, existing: spec.existing ?? 'update', deletion: 'none' };

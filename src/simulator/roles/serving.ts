@@ -50,7 +50,7 @@ export class Serving {
     }
   }
 
-  /** The session that sends this object. Whoever asks while it runs joins it. */
+  /** The session that sends this object. Hosts that ask while it runs join it. */
   private senderOf(object: ServedObject): SessionSender {
     const running = this.running.get(object);
     if (running !== undefined && !running.isDone) return running;

@@ -1,5 +1,5 @@
 /**
- * What tells whether files have changed: inode, size, modification time, and time of the last status change, which no
+ * Shows whether files have changed, by inode, size, modification time, and time of the last status change, which no
  * program can set back. Many files take little memory.
  */
 import type { BigIntStats } from 'node:fs';

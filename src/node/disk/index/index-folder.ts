@@ -12,7 +12,7 @@ const dayMs = 24 * 3600 * 1000;
 /** Age after which the index of a path that is no longer served is removed. */
 const keepIndexMs = 30 * dayMs;
 
-/** Age after which a file counts as left behind by a process that was killed while it wrote. */
+/** A file of this age without its final name belongs to a process that was killed while it wrote. */
 const keepUnfinishedMs = dayMs;
 
 const indexSuffix = '.leaves';
