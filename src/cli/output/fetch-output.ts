@@ -10,6 +10,7 @@ import {
 } from '../../base/format.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { FetchEvent } from '../../node/fetch/fetch-options.js';
+import { fileError } from '../../node/system-error.js';
 import type { FetchReport, SourceReport } from '../../roles/fetch/fetch-events.js';
 import type { FetchResult } from '../../roles/fetch/fetch-result.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
@@ -27,13 +28,16 @@ export class FetchOutput {
   private isPaused = false;
   private readonly log: number | undefined;
 
-  /** @param logPath file for a row of each segment, if any */
+  /**
+   * @param logPath file for a row of each segment, if any
+   * @throws P2mpError TARGET_UNWRITABLE
+   */
   constructor(
     private readonly output: Output,
     private readonly isVerbose: boolean,
     logPath: string | undefined,
   ) {
-    this.log = logPath === undefined ? undefined : openSync(logPath, 'w');
+    this.log = logPath === undefined ? undefined : openLog(logPath);
     this.writeRow('source,first_byte,bytes,start_s,end_s,retries,replaced');
   }
 
@@ -116,6 +120,14 @@ export class FetchOutput {
     } else if (output.hasProgress && !this.isPaused) {
       output.progress((area) => fetchTable(event, area));
     }
+  }
+}
+
+function openLog(path: string): number {
+  try {
+    return openSync(path, 'w');
+  } catch (error) {
+    throw fileError('TARGET_UNWRITABLE', path, error);
   }
 }
 

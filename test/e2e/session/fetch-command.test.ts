@@ -95,4 +95,9 @@ t.test('wrong arguments', { buffered }, async (t) => {
     t.equal(exit.code, 2, args.join(' '));
     t.match(exit.stderr, message);
   }
+  const log = join(place.folder, 'missing/parts.csv');
+  const unwritable = ['fetch', 'x', '--from', 'localhost', '--open', '--log', log];
+  const exit = await place.start(place.senderHome, unwritable).exited;
+  t.equal(exit.code, 4);
+  t.match(exit.stderr, /p2mp fetch: .*missing\/parts\.csv: does not exist/);
 });
