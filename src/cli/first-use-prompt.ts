@@ -1,6 +1,6 @@
 /** Asks on the terminal which new receivers to trust: all of them in one question, with their fingerprints. */
 import { createInterface } from 'node:readline/promises';
-import type { UnknownReceiver } from '../node/keys/trust.js';
+import type { AskAboutReceivers, UnknownReceiver } from '../node/keys/trust.js';
 import { formatTable } from './output/table.js';
 
 /** @param columns the width of the terminal; with too few, each fingerprint has a line of its own */
@@ -80,4 +80,37 @@ export async function askFirstUse(
   } finally {
     terminal.close();
   }
+}
+
+interface FirstUseOptions {
+  /** Whether `--accept-new` trusts all unknown hosts without a question. */
+  readonly acceptsNew: boolean;
+  /** Whether standard input carries data, and not answers. */
+  readonly isInputTaken?: boolean;
+  readonly signal: AbortSignal;
+  /** Stops other output during the question, and continues it. */
+  readonly pause?: (isPaused: boolean) => void;
+}
+
+/**
+ * Creates the prompt that asks which unknown hosts to trust.
+ * @returns undefined if no terminal is available for the prompt
+ */
+export function createFirstUsePrompt({
+  acceptsNew,
+  isInputTaken = false,
+  signal,
+  pause = () => undefined,
+}: FirstUseOptions): AskAboutReceivers | undefined {
+  if (acceptsNew) return async (hosts) => hosts.map(() => true);
+  const canAsk = process.stdin.isTTY && process.stderr.isTTY && !isInputTaken;
+  if (!canAsk) return undefined;
+  return async (hosts) => {
+    pause(true);
+    try {
+      return await askFirstUse(hosts, signal);
+    } finally {
+      pause(false);
+    }
+  };
 }

@@ -1,11 +1,30 @@
 /** Options of commands that run as services, `p2mp receive` and `p2mp serve`: logs, metrics and the way to stop. */
 import { P2mpError } from '../base/errors.js';
+import { defaultPort } from '../classic/config.js';
 import { parseChoice, parseSeconds } from './arguments.js';
 import { listOption, single, textOption } from './command.js';
 import type { LogLevel } from './output/log-output.js';
 import { LogOutput, logFormats, logLevels } from './output/log-output.js';
 import { Output } from './output/output.js';
 import type { ColorMode } from './output/terminal-look.js';
+
+/** Options for where to listen. */
+export const listenOptions = {
+  port: {
+    ...textOption,
+    value: 'PORT',
+    alias: 'p',
+    default: String(defaultPort),
+    describe: 'UDP port; 0 for any free port',
+  },
+  bind: {
+    ...listOption,
+    value: 'ADDRESS',
+    alias: 'b',
+    describe: 'Local address to listen on; may be repeated',
+    defaultDescription: 'all',
+  },
+} as const;
 
 /** Options for the state over HTTP, and for a stop. */
 export const statusOptions = {

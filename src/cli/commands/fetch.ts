@@ -7,14 +7,13 @@ import type { FetchFilesOptions } from '../../node/fetch/fetch-options.js';
 import { fetch as fetchObject } from '../../node/fetch.js';
 import { defaultKeyFolder, loadKeyPair } from '../../node/keys/key-files.js';
 import { KnownReceivers } from '../../node/keys/known-receivers.js';
-import type { AskAboutReceivers } from '../../node/keys/trust.js';
 import { trustKnownReceivers } from '../../node/keys/trust.js';
 import type { FetchResult } from '../../roles/fetch/fetch-result.js';
 import { parsePort, parseSeconds } from '../arguments.js';
 import { onInterrupt, parse, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
-import { askFirstUse } from '../first-use-prompt.js';
+import { createFirstUsePrompt } from '../first-use-prompt.js';
 import { FetchOutput, fetchResultJson, printFetchSummary } from '../output/fetch-output.js';
 import { Output } from '../output/output.js';
 import { loadOrCreateKey } from '../own-key.js';
@@ -119,21 +118,15 @@ async function createTrust(
     return { ...pair, trustSource: () => true };
   }
   const known = await KnownReceivers.load(knownPathOf(argv));
-  const canAsk = process.stdin.isTTY && process.stderr.isTTY;
-  const askUser: AskAboutReceivers = async (unknown) => {
-    report.pause(true);
-    try {
-      return await askFirstUse(unknown, signal);
-    } finally {
-      report.pause(false);
-    }
-  };
-  const acceptAll: AskAboutReceivers = async (unknown) => unknown.map(() => true);
-  const ask = argv['accept-new'] ? acceptAll : canAsk ? askUser : undefined;
+  const ask = createFirstUsePrompt({
+    acceptsNew: argv['accept-new'],
+    signal,
+    pause: (isPaused) => report.pause(isPaused),
+  });
   return {
     keyPair:
       argv.key === undefined
-        ? await loadOrCreateKey(keyPath, 'sender', output)
+        ? await loadOrCreateKey(keyPath, 'client', output)
         : await loadKeyPair(keyPath),
     trustSource: trustKnownReceivers(known, ask, { receiverCount: sourceCount }),
   };

@@ -14,7 +14,7 @@ import { parsePort, parseSeconds, parseServer } from '../arguments.js';
 import { createParser, flagOption, onInterrupt, parse, single, textOption } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
-import { askFirstUse } from '../first-use-prompt.js';
+import { createFirstUsePrompt } from '../first-use-prompt.js';
 import { Output } from '../output/output.js';
 import { loadOrCreateKey } from '../own-key.js';
 import { knownPathOf, knownReceiversOption } from '../receivers/known-receivers-option.js';
@@ -112,12 +112,7 @@ export async function list(args: readonly string[]): Promise<ExitCode> {
 async function createTrust(argv: ListArguments, signal: AbortSignal) {
   if (argv.open) return () => true;
   const known = await KnownReceivers.load(knownPathOf(argv));
-  const canAsk = process.stdin.isTTY && process.stderr.isTTY;
-  const ask = argv['accept-new']
-    ? async (servers: readonly unknown[]) => servers.map(() => true)
-    : canAsk
-      ? (servers: Parameters<typeof askFirstUse>[0]) => askFirstUse(servers, signal)
-      : undefined;
+  const ask = createFirstUsePrompt({ acceptsNew: argv['accept-new'], signal });
   return trustKnownReceivers(known, ask, { receiverCount: 1 });
 }
 

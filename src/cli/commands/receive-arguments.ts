@@ -1,15 +1,14 @@
 /** The command line of `p2mp receive`. */
 import { join } from 'node:path';
-import { defaultPort } from '../../classic/config.js';
 import { defaultKeyFolder, publicPathOf } from '../../node/keys/key-files.js';
 import { parseCount, parseSeconds } from '../arguments.js';
 import { authorizedKeysOption } from '../authorized-keys-option.js';
-import { createParser, flagOption, listOption, parse, single, textOption } from '../command.js';
+import { createParser, flagOption, parse, single, textOption } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { receiverExitCodeHelp } from '../exit-code.js';
 import { createOnComplete, type OnComplete } from '../on-complete.js';
 import type { Output } from '../output/output.js';
-import { logOptions, statusOptions } from '../service-arguments.js';
+import { listenOptions, logOptions, statusOptions } from '../service-arguments.js';
 
 const usage = [
   '$0 [options]',
@@ -29,20 +28,7 @@ const placeOptions = {
     default: '.',
     describe: 'Target folder',
   },
-  port: {
-    ...textOption,
-    value: 'PORT',
-    alias: 'p',
-    default: String(defaultPort),
-    describe: 'UDP port; 0 for any free port',
-  },
-  bind: {
-    ...listOption,
-    value: 'ADDRESS',
-    alias: 'b',
-    describe: 'Local address to listen on; may be repeated',
-    defaultDescription: 'all',
-  },
+  ...listenOptions,
   once: {
     ...flagOption,
     describe: 'Stop after one session',

@@ -7,7 +7,6 @@ import { parseInvitation } from '../../node/keys/invitation-code.js';
 import type { KeyPair } from '../../node/keys/key-files.js';
 import { defaultKeyFolder, loadKeyPair } from '../../node/keys/key-files.js';
 import { KnownReceivers } from '../../node/keys/known-receivers.js';
-import type { AskAboutReceivers } from '../../node/keys/trust.js';
 import { trustKnownReceivers } from '../../node/keys/trust.js';
 import { send as sendObject } from '../../node/send.js';
 import type { SendEvent, SendOptions, SendResult } from '../../node/send-options.js';
@@ -17,7 +16,7 @@ import { onInterrupt, parse, single } from '../command.js';
 import { dryRun } from '../dry-run/dry-run.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode, sendExitCode } from '../exit-code.js';
-import { askFirstUse } from '../first-use-prompt.js';
+import { createFirstUsePrompt } from '../first-use-prompt.js';
 import { parseInvitations } from '../invitation-list.js';
 import { Output } from '../output/output.js';
 import { printInterrupted } from '../output/print-event.js';
@@ -200,13 +199,19 @@ async function createTrust(
     return { ...pair, trustReceiver: () => true };
   }
   const known = await loadKnown();
+  const ask = createFirstUsePrompt({
+    acceptsNew: argv['accept-new'],
+    isInputTaken: argv._.includes('-'),
+    signal,
+    pause: (isPaused) => report.pause(isPaused),
+  });
   return {
     ...(await loadKey(argv, keyPath, output)),
     invitations: codes,
     trustReceiver: trustAnnounced(
       fingerprints,
       known,
-      trustKnownReceivers(known, createAsk(argv, report, signal), {
+      trustKnownReceivers(known, ask, {
         invitations: codes.map(parseInvitation),
         receiverCount: specs.length,
       }),
@@ -224,26 +229,4 @@ async function loadKey(
   const mustExist = argv.key !== undefined && argv.invite === undefined;
   if (mustExist || existsSync(path)) return { keyPair: await loadKeyPair(path) };
   return argv['dry-run'] ? {} : { keyPair: await loadOrCreateKey(path, 'sender', output) };
-}
-
-/**
- * Creates the prompt that asks which unknown receivers to trust. --accept-new trusts all of them.
- * @returns undefined if no terminal is available for the prompt
- */
-function createAsk(
-  argv: TrustArguments,
-  report: SendOutput,
-  signal: AbortSignal,
-): AskAboutReceivers | undefined {
-  if (argv['accept-new']) return async (receivers) => receivers.map(() => true);
-  const canAsk = process.stdin.isTTY && process.stderr.isTTY && !argv._.includes('-');
-  if (!canAsk) return undefined;
-  return async (receivers) => {
-    report.pause(true);
-    try {
-      return await askFirstUse(receivers, signal);
-    } finally {
-      report.pause(false);
-    }
-  };
 }

@@ -1,12 +1,11 @@
 /** The command line of `p2mp serve`. */
 import { join } from 'node:path';
-import { defaultPort } from '../../classic/config.js';
 import { defaultIndexFolder } from '../../node/disk/index/index-folder.js';
 import { defaultKeyFolder } from '../../node/keys/key-files.js';
 import { authorizedKeysOption } from '../authorized-keys-option.js';
-import { createParser, flagOption, listOption, parse, textOption } from '../command.js';
+import { createParser, flagOption, parse, textOption } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
-import { logOptions, statusOptions } from '../service-arguments.js';
+import { listenOptions, logOptions, statusOptions } from '../service-arguments.js';
 
 const usage = [
   '$0 PATH... [options]',
@@ -18,20 +17,7 @@ const usage = [
 ].join('\n');
 
 const placeOptions = {
-  port: {
-    ...textOption,
-    value: 'PORT',
-    alias: 'p',
-    default: String(defaultPort),
-    describe: 'UDP port; 0 for any free port',
-  },
-  bind: {
-    ...listOption,
-    value: 'ADDRESS',
-    alias: 'b',
-    describe: 'Local address to listen on; may be repeated',
-    defaultDescription: 'all',
-  },
+  ...listenOptions,
   index: {
     ...textOption,
     value: 'FOLDER',

@@ -20,6 +20,7 @@ import type {
   TurnedAwayEvent,
 } from '../../session/receiver-events.js';
 import type { OnComplete } from '../on-complete.js';
+import { arrivalJson } from './json/arrival-json.js';
 import type { Output } from './output.js';
 import { printOddity } from './print-event.js';
 import { incomingTable } from './progress/incoming-table.js';
@@ -270,21 +271,11 @@ function statusJson(status: IncomingStatus) {
     manifestDigest: status.manifestDigest,
     bytes: status.contentSizeBytes,
     activity: status.activity,
-    heldBytes: status.heldBytes,
-    heldBeforeBytes: status.heldBeforeBytes,
-    receivedBytes: status.receivedBytes,
-    seconds: status.elapsedMs / 1000,
-    loss: status.lossRatio,
-    lost: status.datagramsLost,
-    datagrams: status.datagramsReceived,
+    ...arrivalJson(status, status.datagramsReceived),
     duplicates: status.duplicates,
     badBlocks: status.badBlocks,
     updatedBlocks: status.updatedBlocks,
-    unchanged: status.unchangedFiles,
-    deleted: status.deletedEntries,
-    undeleted: status.undeletedEntries,
-    ...withoutUndefined({ contentRoot: status.contentRoot, rttMs: status.rttMs }),
-    multicast: status.usesGroup,
+    ...withoutUndefined({ contentRoot: status.contentRoot }),
   };
 }
 

@@ -16,6 +16,7 @@ import type { SkippedEntry } from '../../node/disk/source/object-source.js';
 import type { SendEvent, SendResult } from '../../node/send-options.js';
 import type { SessionReceiverOutcome, SessionReceiverStatus } from '../../session/sender-events.js';
 import { describeOffload } from './describe-offload.js';
+import { arrivalJson } from './json/arrival-json.js';
 import type { JsonEvent } from './json/json-events.js';
 import type { Output } from './output.js';
 import { errorJson } from './output.js';
@@ -192,19 +193,8 @@ function receiverJson(status: SessionReceiverStatus | SessionReceiverOutcome) {
     status: status.status,
     activity: status.activity,
     ...withoutUndefined({ reason: status.reason }),
-    heldBytes: status.heldBytes,
-    heldBeforeBytes: status.heldBeforeBytes,
-    receivedBytes: status.receivedBytes,
-    seconds: status.elapsedMs / 1000,
-    loss: status.lossRatio,
-    datagrams: status.datagramsSent,
+    ...arrivalJson(status, status.datagramsSent),
     repairs: status.repairs,
-    lost: status.datagramsLost,
-    ...withoutUndefined({ rttMs: status.rttMs }),
-    multicast: status.usesGroup,
-    unchanged: status.unchangedFiles,
-    deleted: status.deletedEntries,
-    undeleted: status.undeletedEntries,
     ...withoutUndefined({ deletedNames, undeletedNames: undeleted }),
   };
 }

@@ -18,6 +18,7 @@ import type {
   ServeEvent,
 } from '../../node/serve/serve-options.js';
 import type { SessionReceiverOutcome } from '../../session/sender-events.js';
+import { arrivalJson } from './json/arrival-json.js';
 import type { Output } from './output.js';
 import { printOddity } from './print-event.js';
 import { servingTable } from './progress/serving-table.js';
@@ -225,18 +226,7 @@ function clientJson(status: ClientStatus) {
     name: status.name,
     bytes: status.contentSizeBytes,
     activity: status.activity,
-    heldBytes: status.heldBytes,
-    heldBeforeBytes: status.heldBeforeBytes,
-    receivedBytes: status.receivedBytes,
-    seconds: status.elapsedMs / 1000,
-    loss: status.lossRatio,
-    lost: status.datagramsLost,
-    datagrams: status.datagramsSent,
+    ...arrivalJson(status, status.datagramsSent),
     repairs: status.repairs,
-    unchanged: status.unchangedFiles,
-    deleted: status.deletedEntries,
-    undeleted: status.undeletedEntries,
-    ...withoutUndefined({ rttMs: status.rttMs }),
-    multicast: status.usesGroup,
   };
 }
