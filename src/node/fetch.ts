@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { P2mpError } from '../base/errors.js';
 import { checkOptions } from '../base/options/check-options.js';
 import { withoutUndefined } from '../base/without-undefined.js';
-import { Fetch } from '../roles/fetch/fetch.js';
+import { FetchMachine } from '../roles/fetch/fetch-machine.js';
 import type { FetchResult, FetchRoleEvent } from '../roles/fetch/fetch-result.js';
 import { affordableFileCount } from './disk/descriptor-limit.js';
 import { SessionParts } from './disk/parts/session-parts.js';
@@ -75,7 +75,7 @@ export async function fetch(options: FetchFilesOptions): Promise<FetchResult> {
   const fetching = new Fetching(options);
   try {
     const { split, existing, patienceMs, mssBytes } = options;
-    const machine = new Fetch({
+    const machine = new FetchMachine({
       ...{ crypto: await createNodeCrypto(pair), ownKey: pair.publicKey, name: hostname() },
       platform: process.platform === 'win32' ? 'windows' : 'posix',
       limits: {
@@ -115,7 +115,7 @@ class Fetching {
     };
   }
 
-  async run(machine: Fetch): Promise<FetchResult> {
+  async run(machine: FetchMachine): Promise<FetchResult> {
     const { port = 0, bind, signal } = this.options;
     const runner = await this.open(machine, port, bind);
     const stop = () => {
@@ -143,7 +143,7 @@ class Fetching {
   private handleEnd: (result: FetchResult) => void = () => undefined;
   private crash: (error: unknown) => void = () => undefined;
 
-  private open(machine: Fetch, port: number, bind: readonly string[] | undefined) {
+  private open(machine: FetchMachine, port: number, bind: readonly string[] | undefined) {
     return SocketRunner.open<FetchRoleEvent>({
       ...{ machine, port, ...withoutUndefined({ bind }) },
       receivesBatches: true,
@@ -155,7 +155,7 @@ class Fetching {
     });
   }
 
-  private handleEvent(machine: Fetch, event: FetchRoleEvent): void {
+  private handleEvent(machine: FetchMachine, event: FetchRoleEvent): void {
     if (event.type === 'identify') {
       this.decide(machine, event).catch((error: unknown) => this.crash(error));
       return;
@@ -165,7 +165,7 @@ class Fetching {
   }
 
   private async decide(
-    machine: Fetch,
+    machine: FetchMachine,
     { ask, source, serverKey }: Extract<FetchRoleEvent, { type: 'identify' }>,
   ): Promise<void> {
     const answer = await this.options.trustSource(source, serverKey);
@@ -174,7 +174,7 @@ class Fetching {
   }
 
   private startProgress(
-    machine: Fetch,
+    machine: FetchMachine,
     runner: SocketRunner<FetchRoleEvent>,
   ): NodeJS.Timeout | undefined {
     const { onEvent, progressIntervalMs = 1000 } = this.options;
@@ -190,7 +190,10 @@ class Fetching {
   }
 
   /** Lets the sources confirm the end, so that they need not wait for it. */
-  private async sayFarewell(machine: Fetch, runner: SocketRunner<FetchRoleEvent>): Promise<void> {
+  private async sayFarewell(
+    machine: FetchMachine,
+    runner: SocketRunner<FetchRoleEvent>,
+  ): Promise<void> {
     const untilMs = runner.nowMs + farewellMs;
     while (!machine.isIdle && runner.nowMs < untilMs)
       await new Promise((resolve) => setTimeout(resolve, farewellCheckMs));

@@ -3,11 +3,11 @@
  * the leaf digests, then blocks from all sources at once, each verified on arrival. A source that dies, slows down or
  * lies loses its blocks to the others.
  */
-import type { Address } from '../../base/address.js';
 import { assert, at } from '../../base/assert.js';
-import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
+import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
+import type { EndpointEvent } from '../../endpoint/endpoint.js';
 import type { DriverHost } from '../../session/drivers/driver-host.js';
 import { MachineCalls } from '../../session/drivers/driver-host.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
@@ -24,7 +24,7 @@ import type { SourceAction, SourcesOptions } from './sources.js';
 import { Sources } from './sources.js';
 
 export interface FetchOptions
-  extends Omit<SourcesOptions, 'blockSizeBytes' | 'platform' | 'crypto'>,
+  extends SourcesOptions,
     Omit<FetchedObjectOptions, 'blockSizeBytes' | 'existing'> {
   readonly host: DriverHost;
   /** How blocks are shared among the sources; see `FetchSchedulerOptions`. `speed` by default. */
@@ -36,7 +36,7 @@ export interface FetchOptions
   readonly blockSizeBytes?: number;
 }
 
-export class Fetch implements Machine<FetchRoleEvent> {
+export class Fetch {
   private readonly sources: Sources;
   private readonly events = new Queue<FetchRoleEvent>();
   private readonly calls: MachineCalls;
@@ -44,7 +44,7 @@ export class Fetch implements Machine<FetchRoleEvent> {
   private readonly graceMs: number;
   private readonly patienceMs: number;
   private activityNow: FetchActivity = 'asking';
-  private object: FetchedObject | undefined;
+  private chosen: FetchedObject | undefined;
   /** Undefined until the content is chosen. */
   private opening: ObjectOpening | undefined;
   private scheduler: FetchScheduler | undefined;
@@ -60,7 +60,7 @@ export class Fetch implements Machine<FetchRoleEvent> {
     this.blockSizeBytes = options.blockSizeBytes ?? standardBlockSizeBytes;
     this.graceMs = options.graceMs ?? 1000;
     this.patienceMs = options.patienceMs ?? 60_000;
-    this.sources = new Sources({ ...options, blockSizeBytes: this.blockSizeBytes });
+    this.sources = new Sources(options);
     this.calls = new MachineCalls(options.host);
   }
 
@@ -70,13 +70,8 @@ export class Fetch implements Machine<FetchRoleEvent> {
   }
 
   /** Undefined until the content is chosen. */
-  get contentSizeBytes(): number | undefined {
-    return this.object?.contentSizeBytes;
-  }
-
-  /** Whether the fetch has ended, and no source waits for anything. */
-  get isIdle(): boolean {
-    return this.activityNow === 'ended' && this.sources.isIdle;
+  get object(): FetchedObject | undefined {
+    return this.chosen;
   }
 
   /** What each source contributes; undefined before blocks are asked for. */
@@ -89,22 +84,24 @@ export class Fetch implements Machine<FetchRoleEvent> {
     if (this.activityNow !== 'ended') this.sources.join(nowMs, spec);
   }
 
-  /** Answers an `identify` event: trusts the source, or excludes it for this reason. */
-  trust(nowMs: TimeMs, ask: number, refusal?: string): void {
-    this.sources.trust(nowMs, ask, refusal);
-    this.pump(nowMs);
-  }
-
   /** Stops the fetch. What has arrived is kept for the next one. */
   abort(nowMs: TimeMs, reason: string): void {
     this.end(nowMs, 'failed', reason);
   }
 
-  // --- The machine
+  // --- Inputs and outputs
 
-  handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
-    this.sources.endpoint.handleDatagram(nowMs, from, bytes);
-    this.pump(nowMs);
+  start(nowMs: TimeMs): void {
+    this.startedAtMs = nowMs;
+    this.aloneSinceMs = nowMs;
+    this.sources.start(nowMs);
+  }
+
+  /** Takes an event of the port; then call `advance`. @returns false if it is not of this fetch */
+  takeEvent(nowMs: TimeMs, event: EndpointEvent<never>): boolean {
+    const isOwn = this.sources.takeEvent(nowMs, event);
+    if (isOwn) this.takeActions(nowMs);
+    return isOwn;
   }
 
   handleTimeout(nowMs: TimeMs): void {
@@ -117,22 +114,13 @@ export class Fetch implements Machine<FetchRoleEvent> {
     }
     if (nowMs >= this.aloneSinceMs + this.patienceMs)
       this.end(nowMs, 'failed', `no source for ${this.patienceMs / 1000} s`);
-    this.pump(nowMs);
-  }
-
-  pollTransmit(nowMs: TimeMs): Transmit | undefined {
-    if (this.startedAtMs === undefined) {
-      this.startedAtMs = nowMs;
-      this.aloneSinceMs = nowMs;
-      this.sources.start(nowMs);
-    }
-    return this.sources.endpoint.pollTransmit(nowMs);
+    this.advance(nowMs);
   }
 
   pollTimeout(): TimeMs | undefined {
     if (this.opening?.isDue === true) return 0;
-    const ownAtMs = this.activityNow === 'ended' ? Infinity : this.ownTimeoutMs;
-    const atMs = Math.min(this.sources.endpoint.pollTimeout() ?? Infinity, ownAtMs);
+    if (this.activityNow === 'ended') return undefined;
+    const atMs = this.ownTimeoutMs;
     return atMs === Infinity ? undefined : atMs;
   }
 
@@ -150,12 +138,17 @@ export class Fetch implements Machine<FetchRoleEvent> {
     return this.events.shift();
   }
 
-  /** Deals with everything that the sources and the schedule report. */
-  private pump(nowMs: TimeMs): void {
+  /** Does everything that is due. */
+  advance(nowMs: TimeMs): void {
+    do this.takeActions(nowMs);
+    while (this.applyOpening(nowMs) || this.applySchedule(nowMs));
+  }
+
+  private takeActions(nowMs: TimeMs): void {
     for (;;) {
-      const action = this.sources.pollAction(nowMs);
-      if (action !== undefined) this.handle(nowMs, action);
-      else if (!this.applyOpening(nowMs) && !this.applySchedule(nowMs)) return;
+      const action = this.sources.pollAction();
+      if (action === undefined) return;
+      this.handle(nowMs, action);
     }
   }
 
@@ -232,7 +225,7 @@ export class Fetch implements Machine<FetchRoleEvent> {
       this.choose(nowMs);
       return;
     }
-    this.object = object;
+    this.chosen = object;
     this.sources.choose(object.contentRoot);
     this.events.push({ type: 'chosen', object: object.info });
     for (const source of this.sources.usable) this.use(nowMs, source, object);
@@ -279,7 +272,7 @@ export class Fetch implements Machine<FetchRoleEvent> {
   private fetchAgain(nowMs: TimeMs, damaged: readonly number[]): void {
     this.activityNow = 'fetching';
     for (const block of damaged) this.scheduler?.handleMissing(nowMs, block, block + 1);
-    this.pump(nowMs);
+    this.advance(nowMs);
   }
 
   // --- The blocks

@@ -6,32 +6,26 @@ import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import type { RefusedEvent } from '../../base/refusal.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
-import { Endpoint } from '../../endpoint/endpoint.js';
+import type { EndpointEvent } from '../../endpoint/endpoint.js';
 import type { OtherAddressEvent } from '../../path/candidate-addresses.js';
-import type { SessionCrypto } from '../../security/crypto.js';
-import { Asker } from '../../session/asks/asker.js';
 import type { AskerEvent } from '../../session/asks/asker-events.js';
 import type { Supplying } from '../../session/incoming/stages/supplying.js';
-import { SessionReceiver } from '../../session/receiver.js';
 import type { SessionReceiverEvent } from '../../session/receiver-events.js';
-import type { SessionReceiverOptions } from '../../session/receiver-options.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { AskedObject } from '../../wire/asks.js';
 import { toHex } from '../../wire/byte-codec.js';
 import type { FaultEvent } from '../../wire/faults.js';
 import type { ExistingFiles } from '../../wire/messages.js';
 import type { Nodes } from '../../wire/tree-nodes.js';
+import type { FetchPort } from './fetch-port.js';
 import type { ContentGroup } from './fetch-result.js';
 import { Source } from './source.js';
 
-export interface SourcesOptions
-  extends Pick<SessionReceiverOptions, 'crypto' | 'name' | 'platform' | 'bufferBytes'> {
-  readonly crypto: SessionCrypto;
-  readonly blockSizeBytes: number;
+export interface SourcesOptions {
+  readonly port: FetchPort;
   readonly sources: readonly ReceiverSpec[];
   readonly what: Partial<AskedObject>;
   readonly existing?: ExistingFiles;
-  readonly mssBytes?: number;
 }
 
 /** What has happened to a source. */
@@ -72,24 +66,12 @@ export type SourceAction =
   | FaultEvent;
 
 export class Sources {
-  readonly endpoint: Endpoint;
-  private readonly receiver: SessionReceiver;
-  private readonly asker: Asker;
   private readonly all: Source[] = [];
   private readonly actions = new Queue<SourceAction>();
   /** The root to ask for; undefined until the content is chosen. */
   private chosenRoot: Uint8Array | undefined;
 
   constructor(private readonly options: SourcesOptions) {
-    const { crypto, name, platform, blockSizeBytes, mssBytes, bufferBytes } = options;
-    this.receiver = new SessionReceiver({
-      ...{ crypto, name, platform, blockSizeBytes },
-      refuseSender: () => 'only fetches',
-      ...withoutUndefined({ bufferBytes }),
-    });
-    const { receiver } = this;
-    this.asker = new Asker({ crypto, receiver, ...withoutUndefined({ mssBytes }) });
-    this.endpoint = new Endpoint({ receiver, asker: this.asker });
     for (const spec of options.sources) this.all.push(new Source(spec));
   }
 
@@ -109,11 +91,6 @@ export class Sources {
   /** Whether no source can be used, now or later. */
   get areExhausted(): boolean {
     return this.all.every(({ isExcluded }) => isExcluded);
-  }
-
-  /** Whether all asks and their sessions are over. */
-  get isIdle(): boolean {
-    return this.asker.askCount === 0 && this.receiver.isIdle;
   }
 
   /** The usable sources by the content that they offer. */
@@ -143,8 +120,12 @@ export class Sources {
     this.receiver.handleWritten(nowMs, session, sizeBytes);
   }
 
-  trust(nowMs: TimeMs, ask: number, refusal: string | undefined): void {
-    this.asker.trust(nowMs, ask, refusal);
+  private get receiver() {
+    return this.options.port.receiver;
+  }
+
+  private get asker() {
+    return this.options.port.asker;
   }
 
   // --- Asking
@@ -184,7 +165,6 @@ export class Sources {
   }
 
   handleTimeout(nowMs: TimeMs): void {
-    if ((this.endpoint.pollTimeout() ?? Infinity) <= nowMs) this.endpoint.handleTimeout(nowMs);
     for (const source of this.all) {
       if (nowMs >= source.retryAtMs) this.ask(nowMs, source);
       for (const request of source.leaves?.repetitions(nowMs) ?? [])
@@ -222,24 +202,24 @@ export class Sources {
   // --- Actions
 
   /** The next action, with which the fetch must deal before its next input. */
-  pollAction(nowMs: TimeMs): SourceAction | undefined {
-    for (;;) {
-      const action = this.actions.shift();
-      if (action !== undefined) return action;
-      const event = this.endpoint.pollEvent();
-      if (event === undefined) return undefined;
-      if (event.role === 'asker') this.handleAskerEvent(nowMs, event.event);
-      else if (event.role === 'receiver') this.handleReceiverEvent(nowMs, event.event);
-    }
+  pollAction(): SourceAction | undefined {
+    return this.actions.shift();
   }
 
-  private handleAskerEvent(nowMs: TimeMs, event: AskerEvent): void {
+  /** Takes an event of the port. @returns false if it is of none of these sources */
+  takeEvent(nowMs: TimeMs, event: EndpointEvent<never>): boolean {
+    if (event.role === 'asker') return this.takeAskerEvent(nowMs, event.event);
+    if (event.role === 'receiver') return this.takeReceiverEvent(nowMs, event.event);
+    return false;
+  }
+
+  private takeAskerEvent(nowMs: TimeMs, event: AskerEvent): boolean {
     if (!('ask' in event)) {
       this.actions.push(event);
-      return;
+      return true;
     }
     const source = this.all.find(({ ask }) => ask === event.ask);
-    if (source === undefined) return;
+    if (source === undefined) return false;
     switch (event.type) {
       case 'identify': {
         const { ask, serverKey } = event;
@@ -264,21 +244,17 @@ export class Sources {
       default:
         break;
     }
+    return true;
   }
 
-  private handleReceiverEvent(nowMs: TimeMs, event: SessionReceiverEvent): void {
+  private takeReceiverEvent(nowMs: TimeMs, event: SessionReceiverEvent): boolean {
     if (event.type === 'fault') {
       this.actions.push(event);
-      return;
+      return true;
     }
     const session = sessionOf(event);
     const source = this.all.find((each) => session !== undefined && each.session === session);
-    if (source === undefined) {
-      // Of a source that is not used any more.
-      if (event.type === 'supplied')
-        this.receiver.handleWritten(nowMs, event.session, event.bytes.length);
-      return;
-    }
+    if (source === undefined) return false;
     switch (event.type) {
       case 'source':
         source.offer = event.offer;
@@ -297,6 +273,7 @@ export class Sources {
       default:
         break;
     }
+    return true;
   }
 
   private lose(nowMs: TimeMs, source: Source, reason: string, isRetried: boolean): void {

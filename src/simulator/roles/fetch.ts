@@ -1,8 +1,8 @@
 /** A simulated host that fetches one object from several sources. If it is killed and started again, it resumes. */
 import type { Machine } from '../../base/machine.js';
 import type { MemoryStores } from '../../object/memory-store.js';
-import type { FetchOptions } from '../../roles/fetch/fetch.js';
-import { Fetch } from '../../roles/fetch/fetch.js';
+import type { FetchMachineOptions } from '../../roles/fetch/fetch-machine.js';
+import { FetchMachine } from '../../roles/fetch/fetch-machine.js';
 import type { FetchResult, FetchRoleEvent } from '../../roles/fetch/fetch-result.js';
 import { commonAllocationBytes } from '../../session/object-limits.js';
 import type { Role, SimulatedHost } from '../host.js';
@@ -11,7 +11,7 @@ import { Simulation } from '../simulation.js';
 
 export interface FetchRoleOptions
   extends Pick<
-    FetchOptions,
+    FetchMachineOptions,
     'what' | 'split' | 'graceMs' | 'patienceMs' | 'mssBytes' | 'blockSizeBytes' | 'existing'
   > {
   /** The host's name, which also determines its key. */
@@ -28,7 +28,7 @@ export class FetchRole implements Role<FetchRoleEvent> {
   /** One result for each life of the host that reached an end. */
   readonly results: FetchResult[] = [];
   readonly events: FetchRoleEvent[] = [];
-  private machine: Fetch | undefined;
+  private machine: FetchMachine | undefined;
   private lives = 0;
 
   constructor(
@@ -37,7 +37,7 @@ export class FetchRole implements Role<FetchRoleEvent> {
   ) {}
 
   /** The running fetch; undefined before the first life. */
-  get fetch(): Fetch | undefined {
+  get fetch(): FetchMachine | undefined {
     return this.machine;
   }
 
@@ -46,7 +46,7 @@ export class FetchRole implements Role<FetchRoleEvent> {
     const { name, from } = options;
     this.lives++;
     const { random } = createSimulatedCrypto(simulation.seed, `${name} ${this.lives}`);
-    this.machine = new Fetch({
+    this.machine = new FetchMachine({
       ...options,
       crypto: { ...createSimulatedCrypto(simulation.seed, name), random },
       ownKey: new TextEncoder().encode(name),

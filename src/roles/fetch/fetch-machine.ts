@@ -1,0 +1,102 @@
+/** One fetch as a machine on a port of its own. */
+import type { Address } from '../../base/address.js';
+import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
+import { Endpoint } from '../../endpoint/endpoint.js';
+import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
+import { standardBlockSizeBytes } from '../../wire/sizes.js';
+import type { FetchOptions } from './fetch.js';
+import { Fetch } from './fetch.js';
+import type { FetchReport } from './fetch-events.js';
+import type { FetchPortOptions } from './fetch-port.js';
+import { FetchPort } from './fetch-port.js';
+import type { FetchActivity, FetchRoleEvent } from './fetch-result.js';
+
+export type FetchMachineOptions = Omit<FetchOptions, 'port'> &
+  Omit<FetchPortOptions, 'blockSizeBytes'>;
+
+export class FetchMachine implements Machine<FetchRoleEvent> {
+  private readonly port: FetchPort;
+  private readonly endpoint: Endpoint;
+  private readonly fetch: Fetch;
+  private hasStarted = false;
+
+  constructor(options: FetchMachineOptions) {
+    const { blockSizeBytes = standardBlockSizeBytes } = options;
+    this.port = new FetchPort({ ...options, blockSizeBytes });
+    const { receiver, asker } = this.port;
+    this.endpoint = new Endpoint({ receiver, asker });
+    this.fetch = new Fetch({ ...options, port: this.port });
+  }
+
+  get activity(): FetchActivity {
+    return this.fetch.activity;
+  }
+
+  /** Undefined until the content is chosen. */
+  get contentSizeBytes(): number | undefined {
+    return this.fetch.object?.contentSizeBytes;
+  }
+
+  /** Whether the fetch has ended, and no source waits for anything. */
+  get isIdle(): boolean {
+    return this.activity === 'ended' && this.port.isIdle;
+  }
+
+  /** What each source contributes; undefined before blocks are asked for. */
+  report(nowMs: TimeMs): FetchReport | undefined {
+    return this.fetch.report(nowMs);
+  }
+
+  /** Adds a source to the running fetch. */
+  join(nowMs: TimeMs, spec: ReceiverSpec): void {
+    this.fetch.join(nowMs, spec);
+  }
+
+  /** Answers an `identify` event: trusts the source, or excludes it for this reason. */
+  trust(nowMs: TimeMs, ask: number, refusal?: string): void {
+    this.port.asker.trust(nowMs, ask, refusal);
+    this.pump(nowMs);
+  }
+
+  /** Stops the fetch. What has arrived is kept for the next one. */
+  abort(nowMs: TimeMs, reason: string): void {
+    this.fetch.abort(nowMs, reason);
+  }
+
+  handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
+    this.endpoint.handleDatagram(nowMs, from, bytes);
+    this.pump(nowMs);
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    if ((this.endpoint.pollTimeout() ?? Infinity) <= nowMs) this.endpoint.handleTimeout(nowMs);
+    this.pump(nowMs);
+    this.fetch.handleTimeout(nowMs);
+  }
+
+  pollTransmit(nowMs: TimeMs): Transmit | undefined {
+    if (!this.hasStarted) {
+      this.hasStarted = true;
+      this.fetch.start(nowMs);
+    }
+    return this.endpoint.pollTransmit(nowMs);
+  }
+
+  pollTimeout(): TimeMs | undefined {
+    const ownAtMs = this.fetch.pollTimeout() ?? Infinity;
+    const atMs = Math.min(this.endpoint.pollTimeout() ?? Infinity, ownAtMs);
+    return atMs === Infinity ? undefined : atMs;
+  }
+
+  pollEvent(): FetchRoleEvent | undefined {
+    return this.fetch.pollEvent();
+  }
+
+  /** Passes on what the port reports. */
+  private pump(nowMs: TimeMs): void {
+    const { endpoint, fetch, port } = this;
+    for (let event = endpoint.pollEvent(); event !== undefined; event = endpoint.pollEvent())
+      if (!fetch.takeEvent(nowMs, event)) port.discard(nowMs, event);
+    fetch.advance(nowMs);
+  }
+}

@@ -1,0 +1,42 @@
+/** The asking side of one UDP port, which fetches share: the asker and the receiver of what is asked for. */
+import type { TimeMs } from '../../base/machine.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import type { EndpointEvent } from '../../endpoint/endpoint.js';
+import type { SessionCrypto } from '../../security/crypto.js';
+import { Asker } from '../../session/asks/asker.js';
+import { SessionReceiver } from '../../session/receiver.js';
+import type { SessionReceiverOptions } from '../../session/receiver-options.js';
+
+export interface FetchPortOptions
+  extends Pick<SessionReceiverOptions, 'name' | 'platform' | 'bufferBytes'> {
+  readonly crypto: SessionCrypto;
+  readonly blockSizeBytes: number;
+  readonly mssBytes?: number;
+}
+
+export class FetchPort {
+  readonly receiver: SessionReceiver;
+  readonly asker: Asker;
+
+  constructor({ crypto, name, platform, blockSizeBytes, mssBytes, bufferBytes }: FetchPortOptions) {
+    this.receiver = new SessionReceiver({
+      ...{ crypto, name, platform, blockSizeBytes },
+      refuseSender: () => 'only fetches',
+      ...withoutUndefined({ bufferBytes }),
+    });
+    const { receiver } = this;
+    this.asker = new Asker({ crypto, receiver, ...withoutUndefined({ mssBytes }) });
+  }
+
+  /** Whether all asks and their sessions are over. */
+  get isIdle(): boolean {
+    return this.asker.askCount === 0 && this.receiver.isIdle;
+  }
+
+  /** Handles an event that is of no fetch any more. */
+  discard(nowMs: TimeMs, event: EndpointEvent<never>): void {
+    if (event.role !== 'receiver' || event.event.type !== 'supplied') return;
+    const { session, bytes } = event.event;
+    this.receiver.handleWritten(nowMs, session, bytes.length);
+  }
+}
