@@ -63,13 +63,10 @@ export function describeRefusal(
   }
 }
 
-/**
- * Describes how to fix a refusal before sending again. The text is appended to the failure reason of a
- * receiver.
- */
+/** Describes how to fix a refusal before another attempt. The text is appended to the failure reason of the host. */
 export function describeRemedy({ code }: Refusal, { host }: Address): string {
   // `describeRefusal` already names the remedy for the other codes.
   if (code !== 'port-closed') return '';
   const orOpen = isLoopbackHost(host) ? '' : ' or open the port';
-  return ` (connection refused); start the receiver${orOpen}, then send again`;
+  return ` (connection refused); start it${orOpen}, then try again`;
 }

@@ -17,6 +17,7 @@ import { fetchChecks } from './fetch/fetch-options.js';
 import { generateKeyPair } from './keys/key-files.js';
 import { createNodeCrypto } from './keys/node-crypto.js';
 import { refusalOf } from './keys/trust-answer.js';
+import type { FoundReceiver } from './net/resolve-receivers.js';
 import { resolveReceivers } from './net/resolve-receivers.js';
 import { SendErrorLog } from './net/send-error-log.js';
 import { SocketRunner } from './net/socket-runner.js';
@@ -89,7 +90,7 @@ export async function fetch(options: FetchFilesOptions): Promise<FetchResult> {
       },
       ...withoutUndefined({ split, existing, patienceMs, mssBytes }),
     });
-    return await fetching.run(machine);
+    return await fetching.run(machine, specs);
   } finally {
     await stores.settle();
     placed.close();
@@ -115,7 +116,7 @@ class Fetching {
     };
   }
 
-  async run(machine: FetchMachine): Promise<FetchResult> {
+  async run(machine: FetchMachine, specs: readonly FoundReceiver[]): Promise<FetchResult> {
     const { port = 0, bind, signal } = this.options;
     const runner = await this.open(machine, port, bind);
     const stop = () => {
@@ -128,6 +129,13 @@ class Fetching {
         this.handleEnd = resolve;
         this.crash = reject;
         signal?.addEventListener('abort', stop, { once: true });
+        machine.start(runner.nowMs);
+        for (const spec of specs)
+          if (spec.noRoute !== undefined) machine.leave(runner.nowMs, spec, spec.noRoute);
+        runner.watchPorts(
+          () => machine.awaited(),
+          (...refusal) => machine.handleRefusal(runner.nowMs, ...refusal),
+        );
         runner.drain();
         if (signal?.aborted) stop();
       });

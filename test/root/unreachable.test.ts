@@ -69,7 +69,7 @@ for (const version of [4, 6] as const) {
         { status: 'failed', reason: firewall },
         {
           status: 'failed',
-          reason: `${refused} (connection refused); start the receiver or open the port, then send again`,
+          reason: `${refused} (connection refused); start it or open the port, then try again`,
         },
       ]);
     },

@@ -128,6 +128,9 @@ async function createTrust(
       argv.key === undefined
         ? await loadOrCreateKey(keyPath, 'client', output)
         : await loadKeyPair(keyPath),
-    trustSource: trustKnownReceivers(known, ask, { receiverCount: sourceCount }),
+    trustSource: trustKnownReceivers(known, ask, {
+      receiverCount: sourceCount,
+      inviteCommand: 'none',
+    }),
   };
 }

@@ -113,7 +113,7 @@ async function createTrust(argv: ListArguments, signal: AbortSignal) {
   if (argv.open) return () => true;
   const known = await KnownReceivers.load(knownPathOf(argv));
   const ask = createFirstUsePrompt({ acceptsNew: argv['accept-new'], signal });
-  return trustKnownReceivers(known, ask, { receiverCount: 1 });
+  return trustKnownReceivers(known, ask, { receiverCount: 1, inviteCommand: 'none' });
 }
 
 function print(output: Output, host: string, listed: ListedObjects): void {

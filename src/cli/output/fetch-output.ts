@@ -26,6 +26,10 @@ type EventOf<Type extends FetchEvent['type']> = Extract<FetchEvent, { type: Type
 
 export class FetchOutput {
   private isPaused = false;
+  /** Why each source was last lost. */
+  private readonly reasons = new Map<string, string>();
+  /** A line that is left out if the fetch ends with it: then its reason is that of the fetch. */
+  private waitingLine = '';
   private readonly log: number | undefined;
 
   /**
@@ -54,6 +58,8 @@ export class FetchOutput {
 
   handleEvent(event: FetchEvent): void {
     const { output } = this;
+    if (event.type !== 'end' && this.waitingLine !== '') output.warn(this.waitingLine);
+    this.waitingLine = '';
     switch (event.type) {
       case 'chosen': {
         const { label, contentRoot, contentSizeBytes } = event.object;
@@ -88,8 +94,13 @@ export class FetchOutput {
 
   private handleLeft({ source, reason, isRetried }: EventOf<'left'>): void {
     this.output.json({ event: 'left', source, reason, isRetried });
-    const then = isRetried ? '; it is asked again' : '; it is not used any more';
-    if (!this.output.isJson) this.output.warn(escapeControls(`${source}: ${reason}${then}`));
+    const isNew = this.reasons.get(source) !== reason;
+    this.reasons.set(source, reason);
+    if (!isNew && isRetried) return;
+    if (this.output.isJson) return;
+    const line = escapeControls(`${source}: ${reason}`);
+    if (isRetried) this.output.warn(`${line}; it is asked again`);
+    else this.waitingLine = `${line}; it is not used any more`;
   }
 
   private handleSegment(segment: EventOf<'segment'>): void {

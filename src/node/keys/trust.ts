@@ -30,6 +30,8 @@ export type AskAboutReceivers = (
 export interface TrustKnownOptions {
   /** The sender's invitations. A new receiver is trusted without a question if one of them names its key. */
   readonly invitations?: readonly ReceivedInvitation[];
+  /** The command that makes an invitation on the other host; `p2mp receive --invite` by default, `none` if there is none. */
+  readonly inviteCommand?: string;
   /** The number of receivers. Once all of them have answered, the question waits for no others. */
   readonly receiverCount?: number;
 }
@@ -101,7 +103,7 @@ class FirstUseTrust {
       }
     }
     if (check.status !== 'changed') return undefined;
-    return `its key has changed to ${shown}: another host may be impersonating it. If the receiver was reinstalled, replace line ${check.lineNumber} of ${known.path} with: ${line}`;
+    return `its key has changed to ${shown}: another host may be impersonating it. If that host was reinstalled, replace line ${check.lineNumber} of ${known.path} with: ${line}`;
   }
 
   /** Whether all receivers have answered. */
@@ -126,7 +128,12 @@ class FirstUseTrust {
       const others = known.namesOf(receiverKey).join(', ');
       const alias = others === '' ? '' : ` (it is the key of ${others})`;
       const line = knownReceiverLine(name, receiverKey);
-      return `its key ${shown} is not known here${alias}; run "p2mp receive --invite" on that host and here the line that it prints; or compare the key with the output of "p2mp keygen --show" there, then use --accept-new or add this line to ${known.path}: ${line}`;
+      const { inviteCommand = 'p2mp receive --invite' } = this.options;
+      const invite =
+        inviteCommand === 'none'
+          ? ''
+          : `run "${inviteCommand}" on that host and here the line that it prints; or `;
+      return `its key ${shown} is not known here${alias}; ${invite}compare the key with the output of "p2mp keygen --show" on that host, then use --accept-new or add this line to ${known.path}: ${line}`;
     }
     return (await this.askWithOthers(receiver)) ? undefined : `its key ${shown} was not accepted`;
   }

@@ -51,6 +51,7 @@ export async function listObjects(options: ListObjectsOptions): Promise<ListedOb
   const asker = new Asker({ crypto, receiver, livenessTimeoutMs });
   const objects: ListedObject[] = [];
   let runner: SocketRunner<EndpointEvent<never>> | undefined;
+  let id = 0;
   const listed = new Promise<ListedObjects>((resolve, reject) => {
     const decide = async ({ serverKey, ask }: Extract<AskerEvent, { type: 'identify' }>) => {
       const answer = await trustServer(server.name, serverKey);
@@ -64,6 +65,8 @@ export async function listObjects(options: ListObjectsOptions): Promise<ListedOb
         if (event.page.isLast) resolve({ status: 'listed', objects });
       } else if (event.type === 'refused' || event.type === 'failed') {
         resolve({ status: event.type, reason: event.reason });
+      } else if (event.type === 'port-refused' || event.type === 'unreachable') {
+        resolve({ status: 'failed', reason: asker.refusalOf(id) ?? event.reason });
       }
     };
     signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
@@ -78,7 +81,11 @@ export async function listObjects(options: ListObjectsOptions): Promise<ListedOb
       handleSendError: () => undefined,
     }).then((opened) => {
       runner = opened;
-      asker.ask(opened.nowMs, { server });
+      id = asker.ask(opened.nowMs, { server });
+      opened.watchPorts(
+        () => asker.awaited(),
+        (...refusal) => asker.handleRefusal(...refusal),
+      );
       opened.drain();
     }, reject);
   });

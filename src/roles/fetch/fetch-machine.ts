@@ -1,7 +1,9 @@
 /** One fetch as a machine on a port of its own. */
 import type { Address } from '../../base/address.js';
 import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
+import type { Refusal } from '../../base/refusal.js';
 import { Endpoint } from '../../endpoint/endpoint.js';
+import type { AwaitedAnswer } from '../../session/asks/asker-options.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { FetchOptions } from './fetch.js';
@@ -54,7 +56,24 @@ export class FetchMachine implements Machine<FetchRoleEvent> {
 
   /** Answers an `identify` event: trusts the source, or excludes it for this reason. */
   trust(nowMs: TimeMs, ask: number, refusal?: string): void {
-    this.port.asker.trust(nowMs, ask, refusal);
+    this.fetch.trust(nowMs, ask, refusal);
+    this.pump(nowMs);
+  }
+
+  /** Uses a source no more. It is identified by the object with which it came. */
+  leave(nowMs: TimeMs, spec: ReceiverSpec, reason: string): void {
+    this.fetch.leave(nowMs, spec, reason);
+  }
+
+  /** The asks that wait for answers, and the addresses from which these can come. */
+  awaited(): Iterable<AwaitedAnswer> {
+    return this.port.asker.awaited();
+  }
+
+  /** Handles an ICMP error: datagrams to a source go no further. */
+  handleRefusal(nowMs: TimeMs, ask: number, at: Address, refusal: Refusal): void {
+    this.port.asker.handleRefusal(ask, at, refusal);
+    this.fetch.handleRefusal(nowMs);
     this.pump(nowMs);
   }
 
@@ -74,11 +93,15 @@ export class FetchMachine implements Machine<FetchRoleEvent> {
     this.fetch.handleTimeout(nowMs);
   }
 
+  /** Asks all sources, unless that is done. The first `pollTransmit` does it, too. */
+  start(nowMs: TimeMs): void {
+    if (this.hasStarted) return;
+    this.hasStarted = true;
+    this.fetch.start(nowMs);
+  }
+
   pollTransmit(nowMs: TimeMs): Transmit | undefined {
-    if (!this.hasStarted) {
-      this.hasStarted = true;
-      this.fetch.start(nowMs);
-    }
+    this.start(nowMs);
     return this.endpoint.pollTransmit(nowMs);
   }
 

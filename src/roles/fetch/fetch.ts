@@ -84,6 +84,28 @@ export class Fetch {
     if (this.activityNow !== 'ended') this.sources.join(nowMs, spec);
   }
 
+  /** Uses a source no more. It is identified by the object with which it came. */
+  leave(nowMs: TimeMs, spec: ReceiverSpec, reason: string): void {
+    const source = this.sources.find(spec);
+    if (this.activityNow === 'ended' || source === undefined || source.excludedFor !== undefined)
+      return;
+    this.exclude(nowMs, source, reason);
+    if (!this.sources.isAnyAwaited) this.choose(nowMs);
+    this.advance(nowMs);
+  }
+
+  /** Answers an `identify` event: trusts the source, or excludes it for this reason. */
+  trust(nowMs: TimeMs, ask: number, refusal?: string): void {
+    this.sources.trust(nowMs, ask, refusal);
+    this.advance(nowMs);
+  }
+
+  /** The asker knows of another refusal. The fetch fails if it begins like that at all sources. */
+  handleRefusal(nowMs: TimeMs): void {
+    this.noteSources(nowMs);
+    this.advance(nowMs);
+  }
+
   /** Stops the fetch. What has arrived is kept for the next one. */
   abort(nowMs: TimeMs, reason: string): void {
     this.end(nowMs, 'failed', reason);
@@ -179,7 +201,8 @@ export class Fetch {
         this.takeBlock(nowMs, action);
         break;
       default:
-        this.events.push(action);
+        // After the end, it does not matter that a port refuses datagrams.
+        if (this.activityNow !== 'ended') this.events.push(action);
     }
   }
 
@@ -197,6 +220,7 @@ export class Fetch {
 
   private choose(nowMs: TimeMs): void {
     this.chooseAtMs = Infinity;
+    if (this.object !== undefined || this.activityNow === 'ended') return;
     for (const source of this.sources.usable) {
       const { contentRoot } = source.offer ?? {};
       const { root = contentRoot } = this.options.what;
@@ -377,15 +401,15 @@ export class Fetch {
     this.unschedule(nowMs, source, reason, isRetried);
     this.opening?.handleLoss(nowMs, source);
     this.noteSources(nowMs);
-    if (this.activityNow === 'asking' && !this.sources.isAnyAwaited) this.choose(nowMs);
+    if (!this.sources.isAnyAwaited) this.choose(nowMs);
   }
 
   /** Notes since when there has been no source. Fails the fetch if there can be none any more. */
   private noteSources(nowMs: TimeMs): void {
     const isAlone = this.sources.usable.length === 0;
     this.aloneSinceMs = isAlone ? Math.min(this.aloneSinceMs, nowMs) : Infinity;
-    if (isAlone && this.sources.areExhausted)
-      this.end(nowMs, 'failed', 'no source has the object, or may be used for it');
+    const reason = isAlone ? this.sources.failure(this.object === undefined) : undefined;
+    if (reason !== undefined) this.end(nowMs, 'failed', reason);
   }
 
   private end(nowMs: TimeMs, status: FetchResult['status'], reason?: string, note = ''): void {

@@ -21,7 +21,7 @@ export class Source {
   /** When to ask it again. */
   retryAtMs: TimeMs = Infinity;
   private retryMs = firstRetryMs;
-  private isOut = false;
+  private reason: string | undefined;
 
   constructor(readonly spec: ReceiverSpec) {}
 
@@ -38,9 +38,9 @@ export class Source {
     return this.offer !== undefined;
   }
 
-  /** Whether it is not to be asked again. */
-  get isExcluded(): boolean {
-    return this.isOut;
+  /** Why it is not to be asked again; undefined if it may be. */
+  get excludedFor(): string | undefined {
+    return this.reason;
   }
 
   /** The source delivers, so that the next loss of it counts as the first. */
@@ -49,12 +49,12 @@ export class Source {
   }
 
   /** There is no connection to the source any more. */
-  lose(nowMs: TimeMs, isRetried: boolean): void {
+  lose(nowMs: TimeMs, reason: string, isRetried: boolean): void {
     this.ask = undefined;
     this.session = undefined;
     this.offer = undefined;
     this.leaves = undefined;
-    this.isOut = !isRetried;
+    this.reason = isRetried ? undefined : reason;
     this.retryAtMs = isRetried ? nowMs + this.retryMs : Infinity;
     this.retryMs = Math.min(2 * this.retryMs, maxRetryMs);
   }

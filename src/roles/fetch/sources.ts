@@ -79,6 +79,10 @@ export class Sources {
     return this.all[Symbol.iterator]();
   }
 
+  find(spec: ReceiverSpec): Source | undefined {
+    return this.all.find((each) => each.spec === spec);
+  }
+
   /** The sources that offer the object and may be used, in the order in which they were named. */
   get usable(): Source[] {
     return this.all.filter(({ isUsable }) => isUsable);
@@ -88,9 +92,20 @@ export class Sources {
     return this.all.some(({ isAwaited }) => isAwaited);
   }
 
-  /** Whether no source can be used, now or later. */
-  get areExhausted(): boolean {
-    return this.all.every(({ isExcluded }) => isExcluded);
+  /**
+   * Why no source can be used, now or later.
+   * @param countsRefusals whether a source that refuses all datagrams counts, too
+   * @returns undefined if one may still be used
+   */
+  failure(countsRefusals: boolean): string | undefined {
+    const reasons: string[] = [];
+    for (const { name, ask, excludedFor } of this.all) {
+      const refusal = countsRefusals && ask !== undefined ? this.asker.refusalOf(ask) : undefined;
+      const reason = excludedFor ?? refusal;
+      if (reason === undefined) return undefined;
+      reasons.push(this.all.length === 1 ? reason : `${name}: ${reason}`);
+    }
+    return reasons.join('; ');
   }
 
   /** The usable sources by the content that they offer. */
@@ -126,6 +141,17 @@ export class Sources {
 
   private get asker() {
     return this.options.port.asker;
+  }
+
+  trust(nowMs: TimeMs, ask: number, refusal: string | undefined): void {
+    const source = this.all.find((each) => each.ask === ask);
+    if (source === undefined) return;
+    if (refusal === undefined) {
+      this.asker.trust(nowMs, ask);
+    } else {
+      this.asker.cancel(nowMs, ask, refusal);
+      this.lose(nowMs, source, refusal, false);
+    }
   }
 
   // --- Asking
@@ -184,7 +210,7 @@ export class Sources {
   /** Uses a source no more. */
   exclude(nowMs: TimeMs, source: Source, reason: string): void {
     const { session, ask } = source;
-    source.lose(nowMs, false);
+    source.lose(nowMs, reason, false);
     if (session !== undefined) this.receiver.find(session)?.conclude(nowMs, false, reason);
     else if (ask !== undefined) this.asker.cancel(nowMs, ask, reason);
   }
@@ -193,7 +219,7 @@ export class Sources {
   end(nowMs: TimeMs, isComplete: boolean, reason: string): void {
     for (const source of this.all) {
       const { session, ask } = source;
-      source.lose(nowMs, false);
+      source.lose(nowMs, reason, false);
       if (session !== undefined) this.receiver.find(session)?.conclude(nowMs, isComplete, reason);
       else if (ask !== undefined) this.asker.cancel(nowMs, ask, reason);
     }
@@ -277,7 +303,7 @@ export class Sources {
   }
 
   private lose(nowMs: TimeMs, source: Source, reason: string, isRetried: boolean): void {
-    source.lose(nowMs, isRetried);
+    source.lose(nowMs, reason, isRetried);
     this.actions.push({ type: 'lost', source, reason, isRetried });
   }
 }

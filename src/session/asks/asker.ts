@@ -147,6 +147,14 @@ export class Asker implements Machine<AskerEvent> {
     this.events.push({ ...refused, receiver: ask.name, livenessTimeoutMs });
   }
 
+  /** Why no address of an asked host takes datagrams; undefined if one may, or if the host has asked to wait. */
+  refusalOf(id: number): string | undefined {
+    const ask = this.asks.get(id);
+    return ask?.deferredAtMs === undefined
+      ? ask?.path.addresses.describeRefusal(serverProgram)
+      : undefined;
+  }
+
   /** Whether this is the number of a channel that this asker began. */
   knows(channelNumber: number): boolean {
     return this.find(channelNumber) !== undefined;

@@ -44,7 +44,7 @@ for (const host of ['127.0.0.1', '::1']) {
     t.equal(code, 1);
     t.equal(
       stderr,
-      `${server}: ${reason}; still trying for 2 s\n${server}: failed: ${reason} (connection refused); start the receiver, then send again\n`,
+      `${server}: ${reason}; still trying for 2 s\n${server}: failed: ${reason} (connection refused); start it, then try again\n`,
     );
   });
 }
@@ -68,7 +68,7 @@ t.test(
       {
         status: 'failed',
         reason:
-          /^port \d+ at 127.0.0.1 refused: no p2mpserver runs there \(connection refused\); start the receiver, /,
+          /^port \d+ at 127.0.0.1 refused: no p2mpserver runs there \(connection refused\); start it, /,
       },
       { status: 'failed', reason: /^no answer for 2 s; is p2mpserver running there/ },
     ]);

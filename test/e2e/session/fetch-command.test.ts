@@ -3,7 +3,12 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { formatAddress } from '../../../src/base/address.js';
-import { isSameContent, writeRandomFile } from '../../support/loopback.js';
+import {
+  findClosedPort,
+  isSameContent,
+  noOffload,
+  writeRandomFile,
+} from '../../support/loopback.js';
 import { parseEvents } from '../../support/processes.js';
 import { SessionPlace } from '../../support/session-commands.js';
 
@@ -79,6 +84,49 @@ t.test('servers that hold different content are told apart by root', { buffered 
     .exited;
   t.equal(chosen.code, 0, chosen.stderr);
   t.equal(readFileSync(join(place.folder, 'in/sent'), 'utf8'), 'other');
+});
+
+t.test(
+  'a refused port is reported at once; only if it is the last source, it ends the fetch',
+  { skip: noOffload, buffered },
+  async (t) => {
+    const place = new SessionPlace(t);
+    const path = writeRandomFile(place.sent, 300_000);
+    const closed = `127.0.0.1:${await findClosedPort()}`;
+    const into = ['--open', '--dir', join(place.folder, 'in')];
+    const refused = /port \d+ at 127\.0\.0\.1 refused: no p2mp serve runs there/;
+    const alone = await place.start(place.senderHome, ['fetch', 'sent', '--from', closed, ...into])
+      .exited;
+    t.equal(alone.code, 1);
+    t.match(alone.stderr, /p2mp fetch: port .* \(connection refused\); start it, then try again/);
+    t.notMatch(alone.stderr, /still trying/);
+    const listed = await place.start(place.senderHome, ['list', closed, '--open']).exited;
+    t.equal(listed.code, 1);
+    t.match(listed.stderr, refused);
+    const { program, address } = await place.serve([path, '--open']);
+    await program.waitFor(/Offering sent/);
+    const from = `${closed},${formatAddress(address)}`;
+    const both = await place.start(place.senderHome, ['fetch', 'sent', '--from', from, ...into])
+      .exited;
+    t.equal(both.code, 0, both.stderr);
+    t.match(both.stderr, refused);
+  },
+);
+
+t.test('sources whose keys are not known end the fetch at once', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const path = writeRandomFile(place.sent, 300_000);
+  const servers = [await place.serve([path, '--open']), await place.serve([path, '--open'])];
+  const [first = '', second = ''] = servers.map(({ address }) => formatAddress(address));
+  for (const from of [first, `${first},${second}`]) {
+    const args = ['fetch', 'sent', '--from', from, '--dir', join(place.folder, 'in')];
+    const { code, stderr } = await place.start(place.senderHome, args).exited;
+    t.equal(code, 1);
+    const lines = stderr.split('\n').filter((line) => line.includes('is not known here'));
+    t.equal(lines.length, from === first ? 1 : 2, 'each is reported once');
+    t.match(lines.at(-1), /^p2mp fetch: .*here; compare the key with the output of "p2mp keygen/);
+    t.notMatch(stderr, /p2mp receive/);
+  }
 });
 
 t.test('wrong arguments', { buffered }, async (t) => {

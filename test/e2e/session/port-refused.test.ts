@@ -36,7 +36,7 @@ for (const host of ['127.0.0.1', '::1']) {
     t.equal(code, 1);
     t.same(stderr.split('\n').slice(1, -1), [
       `${receiver}: ${refusal}; still trying for 2 s`,
-      `${receiver}: failed: ${refusal} (connection refused); start the receiver, then send again`,
+      `${receiver}: failed: ${refusal} (connection refused); start it, then try again`,
     ]);
   });
 }
@@ -58,7 +58,7 @@ t.test('one of two receivers refuses, and the other completes', { skip, buffered
     {
       receiver: refusing,
       status: 'failed',
-      reason: /refused: .* \(connection refused\); start the receiver/,
+      reason: /refused: .* \(connection refused\); start it/,
     },
     { receiver: silent, status: 'failed', reason: /^no answer for 2 s; is p2mp receive running/ },
   ]);
@@ -96,7 +96,7 @@ t.test('a receiver that is killed midway is reported as well', { skip, buffered 
   t.equal(exit.code, 1);
   t.match(parseResult(exit)['receivers'], [
     {
-      reason: /^has not responded for 2 s; now port \d+ at 127.0.0.1 refused: .* then send again$/,
+      reason: /^has not responded for 2 s; now port \d+ at 127.0.0.1 refused: .* then try again$/,
     },
   ]);
 });
@@ -146,8 +146,7 @@ t.test('refusals do not shorten the liveness timeout', async (t) => {
   t.match(plain.outcomeOf(0), { status: 'failed', reason: /^no answer for 2 s/ });
   t.match(refused.outcomeOf(0), {
     status: 'failed',
-    reason:
-      /^port 7735 at 192\.0\.2\.10 refused: .* \(connection refused\); start the receiver or open the /,
+    reason: /^port 7735 at 192\.0\.2\.10 refused: .* \(connection refused\); start it or open the /,
   });
   t.equal(refused.nowMs, plain.nowMs);
   t.equal(refused.senderEvents.filter(({ type }) => type === 'port-refused').length, 1, 'once');

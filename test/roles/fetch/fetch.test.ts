@@ -206,7 +206,7 @@ t.test('all sources are gone for a while', async (t) => {
 
 t.test('no source has the object', async (t) => {
   const run = runFetch({ servers: { s1: {}, s2: {} } });
-  t.match(run.role.results, [{ status: 'failed', reason: /no source has the object/ }]);
+  t.match(run.role.results, [{ status: 'failed', reason: /^s1: .*; s2: / }]);
 });
 
 t.test('an empty object', async (t) => {
