@@ -339,7 +339,7 @@ export class Receiving {
     this.storeDriver.handleEvent(event);
     switch (event.type) {
       case 'join':
-        this.joinGroup(event.session, event.groupHost);
+        this.joinGroup(event.session, event.group);
         return;
       case 'leave':
         this.leaveGroup(event.session);
@@ -369,13 +369,13 @@ export class Receiving {
     this.leaveGroup(result.session);
   }
 
-  private joinGroup(session: number, groupHost: string): void {
+  private joinGroup(session: number, group: Address): void {
     const sockets = this.runner?.sockets;
     if (sockets === undefined) return;
-    const reason = this.groups.join(sockets, session, groupHost);
+    const reason = this.groups.join(sockets, session, group);
     if (reason === undefined || this.groupFailures.has(reason)) return;
     this.groupFailures.add(reason);
-    this.options.onEvent?.({ type: 'no-group', group: groupHost, reason });
+    this.options.onEvent?.({ type: 'no-group', group: group.host, reason });
   }
 
   private leaveGroup(session: number): void {

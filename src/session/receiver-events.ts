@@ -40,7 +40,7 @@ export type SessionReceiverEvent =
       readonly listedAtMs: number;
     }
   /** Join this multicast group if the host can. */
-  | { readonly type: 'join'; readonly session: number; readonly groupHost: string }
+  | { readonly type: 'join'; readonly session: number; readonly group: Address }
   /** Leave the multicast group, because the sender now sends to this receiver by unicast only. */
   | { readonly type: 'leave'; readonly session: number }
   /** Store these bytes, then call `handleWritten`. */

@@ -166,11 +166,10 @@ export function createOffer(
     manifestDigest: options.manifestDigest ?? crypto.hash(manifest),
     manifest,
     groupKey,
-    groupHost: group?.host ?? '',
     // The longest one, so that the offer does not grow when receivers join.
     reportIntervalMs: reportInterval.forReceivers(maxReceivers),
     ...{ existing, deletion, listedAtMs },
-    ...withoutUndefined({ contentRoot: options.digestTree?.root() }),
+    ...withoutUndefined({ group, contentRoot: options.digestTree?.root() }),
   };
   // The offer must not be larger than a data datagram.
   const isInline =

@@ -1,4 +1,5 @@
 /** The messages that the sender and one receiver exchange on their channel (SESSIONS 4). */
+import type { Address } from '../base/address.js';
 import { escapeControls } from '../base/control-characters.js';
 import type { Ask, List, ListRequest, Preparing } from './asks.js';
 import { readAsk, readList, writeAsk, writeList } from './asks.js';
@@ -52,8 +53,8 @@ export interface Offer {
   /** The manifest, if it is small enough. A larger manifest is sent as blocks, and this field is empty. */
   readonly manifest: Uint8Array;
   readonly groupKey: Uint8Array;
-  /** The multicast group to join; empty for none. */
-  readonly groupHost: string;
+  /** The multicast group to join, if there is one. */
+  readonly group?: Address;
   readonly reportIntervalMs: number;
   readonly existing: ExistingFiles;
   readonly deletion: Deletion;
@@ -253,7 +254,8 @@ function writeOffer(writer: ByteWriter, message: Offer): void {
     .raw(message.manifestDigest)
     .counted(message.manifest)
     .raw(message.groupKey)
-    .text(message.groupHost)
+    .text(message.group?.host ?? '')
+    .uint16(message.group?.port ?? 0)
     .varint(Math.round(message.reportIntervalMs * 1000))
     .uint8(existingFiles.indexOf(message.existing))
     .uint8(deletions.indexOf(message.deletion))
@@ -402,15 +404,18 @@ function readOffer(reader: ByteReader): Offer | undefined {
     manifestDigest: reader.raw(digestSizeBytes).slice(),
     manifest: reader.counted().slice(),
     groupKey: reader.raw(keySizeBytes).slice(),
-    groupHost: readLine(reader),
-    reportIntervalMs: reader.varint() / 1000,
   };
+  const group = { host: readLine(reader), port: reader.uint16() };
+  const reportIntervalMs = reader.varint() / 1000;
   const existing = existingFiles[reader.uint8()];
   const deletion = deletions[reader.uint8()];
   const listedAtMs = reader.float64();
   const contentRoot = reader.counted().slice();
   if (existing === undefined || deletion === undefined) return undefined;
-  const terms = { ...offer, existing, deletion, listedAtMs };
+  const terms: Offer = {
+    ...{ ...offer, reportIntervalMs, existing, deletion, listedAtMs },
+    ...(group.host === '' ? {} : { group }),
+  };
   if (contentRoot.length === 0) return terms;
   return contentRoot.length === digestSizeBytes ? { ...terms, contentRoot } : undefined;
 }

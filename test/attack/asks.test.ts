@@ -342,7 +342,7 @@ const manifest = encodeManifest(
 const offer: Offer = {
   ...{ kind: 'offer', session: 77, label: 'x', mssBytes: 1000, contentSizeBytes: 9 },
   ...{ manifestSizeBytes: manifest.length, manifestDigest: cryptoOf('').hash(manifest), manifest },
-  ...{ groupKey: new Uint8Array(32), groupHost: '', reportIntervalMs: 1 },
+  ...{ groupKey: new Uint8Array(32), reportIntervalMs: 1 },
   ...{ existing: 'overwrite', deletion: 'delete', listedAtMs: 0 },
 };
 

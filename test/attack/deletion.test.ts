@@ -124,7 +124,7 @@ function openListing(deletion: Deletion, mayDelete = true) {
   caller.sendMessage({
     ...{ kind: 'offer', session: 1, label: '', mssBytes: 1000, contentSizeBytes: 0 },
     ...{ manifestSizeBytes: manifest.length, manifestDigest: digest, manifest },
-    ...{ groupKey: new Uint8Array(32), groupHost: '', reportIntervalMs: 1 },
+    ...{ groupKey: new Uint8Array(32), reportIntervalMs: 1 },
     ...{ existing: 'update', deletion, listedAtMs: 0 },
   });
   const extras: Extra[] = Array.from({ length: 100 }, (_, i) => ({
@@ -198,7 +198,7 @@ t.test('a second offer in the same session does not turn on deletion', (t) => {
   caller.sendMessage({
     ...{ kind: 'offer', session: 1, label: '', mssBytes: 1000, contentSizeBytes: 0 },
     ...{ manifestSizeBytes: manifest.length, manifestDigest: digest, manifest },
-    ...{ groupKey: new Uint8Array(32), groupHost: '', reportIntervalMs: 1 },
+    ...{ groupKey: new Uint8Array(32), reportIntervalMs: 1 },
     ...{ existing: 'update', deletion: 'delete', listedAtMs: 0 },
   });
   const prepared = hear().flatMap((event) => (event.type === 'prepare' ? [event.deletion] : []));

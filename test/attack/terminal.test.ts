@@ -22,7 +22,7 @@ t.test('the sender chooses a group name that the receiver cannot join', (t) => {
   const group = { host: evil, port: 7735 };
   const wire = new SessionWire({ sender: { group } }).run();
   const joined = wire.receivers[0]?.events.filter(({ type }) => type === 'join');
-  t.match(joined, [{ groupHost: shown }]);
+  t.match(joined, [{ group: { host: shown } }]);
   t.match(wire.outcomeOf(0), { status: 'complete' }, 'by unicast');
   t.end();
 });

@@ -514,7 +514,7 @@ class ServingInsider {
       {
         ...{ kind: 'offer', session, label: 'x', mssBytes: 64, contentSizeBytes: content.length },
         ...{ manifestSizeBytes: manifest.length, manifestDigest: this.crypto.hash(manifest) },
-        ...{ manifest, groupKey: new Uint8Array(32), groupHost: '', reportIntervalMs: 1 },
+        ...{ manifest, groupKey: new Uint8Array(32), reportIntervalMs: 1 },
         ...{ existing: 'overwrite', deletion: tape.pick(['delete', 'none']), listedAtMs: 0 },
       },
       { kind: 'preparing' },

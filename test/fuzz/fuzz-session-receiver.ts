@@ -441,7 +441,7 @@ class Insider {
       manifestDigest: tape.isOneIn(16) ? tape.fill(32) : this.crypto.hash(this.manifest),
       manifest: isInline ? this.manifest : new Uint8Array(0),
       groupKey,
-      groupHost: tape.isOneIn(4) ? '239.1.2.3' : '',
+      ...(tape.isOneIn(4) ? { group: { host: '239.1.2.3', port: 7735 } } : {}),
       reportIntervalMs: tape.pick([1, 1, 0, 50, 1e9]),
       existing: 'update',
       deletion: tape.isOneIn(8) ? tape.pick(['delete', 'list'] as const) : 'none',

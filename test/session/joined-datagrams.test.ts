@@ -103,7 +103,7 @@ class Target {
           this.note('end', event.result.session, JSON.stringify(event.result));
           break;
         case 'join':
-          this.note('join', event.session, event.groupHost);
+          this.note('join', event.session, event.group.host);
           break;
         case 'offer':
           this.note('offer', event.info.session);

@@ -22,7 +22,7 @@ const offer: Offer = {
   manifestDigest: bytesOf(32, 1),
   manifest: bytesOf(3, 2),
   groupKey: bytesOf(32, 3),
-  groupHost: '239.1.2.3',
+  group: { host: '239.1.2.3', port: 7735 },
   reportIntervalMs: 12.5,
   existing: 'keep',
   deletion: 'delete',
@@ -156,7 +156,8 @@ t.test('text from peers cannot control a terminal', (t) => {
   const done = { kind: 'done', isComplete: false, ...figures, reason: text } as const;
   t.match(decodeMessage(encodeMessage(done)), { reason: shown });
   t.match(decodeMessage(encodeMessage({ ...offer, label: text })), { label: shown });
-  t.match(decodeMessage(encodeMessage({ ...offer, groupHost: text })), { groupHost: shown });
+  const group = { host: text, port: 1 };
+  t.match(decodeMessage(encodeMessage({ ...offer, group })), { group: { host: shown, port: 1 } });
   t.end();
 });
 

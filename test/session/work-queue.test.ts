@@ -43,7 +43,6 @@ function offer(caller: Caller, entries: readonly Entry[]): (Message | undefined)
     manifestDigest: caller.crypto.hash(manifest),
     manifest,
     groupKey: new Uint8Array(32).fill(1),
-    groupHost: '',
     reportIntervalMs: 1,
     existing: 'update',
     deletion: 'none',

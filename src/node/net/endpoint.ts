@@ -173,15 +173,15 @@ export class Endpoint {
    * if it listens on all addresses.
    * @returns the reason why no interface could join; undefined if at least one interface joined
    */
-  joinGroup(group: string): string | undefined {
-    const family = isIPv6(group) ? 'IPv6' : 'IPv4';
+  joinGroup(group: Address): string | undefined {
+    const family = isIPv6(group.host) ? 'IPv6' : 'IPv4';
     const ports = this.ports.filter((port) => port.family === family);
     if (ports.length === 0 || this.isClosed) return `no open socket for ${family}`;
     const failures = ports.map(({ groups }) => groups.join(group));
     return failures.includes(undefined) ? undefined : failures[0];
   }
 
-  leaveGroup(group: string): void {
+  leaveGroup(group: Address): void {
     if (this.isClosed) return;
     for (const { groups } of this.ports) groups.leave(group);
   }

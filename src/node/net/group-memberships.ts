@@ -3,7 +3,8 @@ import type dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import type { NetworkInterfaceInfo } from 'node:os';
 import { networkInterfaces } from 'node:os';
-import { isWildcardHost } from '../../base/address.js';
+import type { Address } from '../../base/address.js';
+import { formatAddress, isWildcardHost } from '../../base/address.js';
 import { openSharedSocket } from './offload/offload-open.js';
 import type { SystemCalls } from './offload/offload-system.js';
 
@@ -19,56 +20,57 @@ export interface GroupMembershipsOptions {
 }
 
 /**
- * The groups of one socket. A socket that is bound to all addresses joins groups itself, on all interfaces.
- * For a socket that is bound to one address, each group has its own socket: except on Windows, the system
- * passes a datagram only to sockets whose address is the destination, and here the destination is the group.
+ * The groups of one socket. A socket that is bound to all addresses joins groups at its port itself, on all
+ * interfaces. A group at another port has its own socket. So has each group of a socket that is bound to one address:
+ * except on Windows, the system passes a datagram only to sockets whose address is the destination, and here the
+ * destination is the group.
  */
 export class GroupMemberships {
-  /** The address that the socket is bound to; undefined if the socket joins groups itself. */
+  /** The address that the socket is bound to; undefined for all addresses. */
   private readonly boundHost: string | undefined;
   private readonly sockets = new Map<string, dgram.Socket>();
 
   constructor(private readonly options: GroupMembershipsOptions) {
     const { address } = options.socket.address();
-    this.boundHost = isWildcardHost(address) || process.platform === 'win32' ? undefined : address;
+    this.boundHost = isWildcardHost(address) || isWindows ? undefined : address;
   }
 
   /** @returns the reason why no interface could join; undefined if at least one interface joined */
-  join(group: string): string | undefined {
+  join(group: Address): string | undefined {
     const { boundHost } = this;
-    if (boundHost === undefined) {
-      return joinAny(this.options.socket, group, multicastInterfaces(group));
-    }
-    if (this.sockets.has(group)) return undefined;
+    const { host, port } = group;
+    const names = boundHost === undefined ? multicastInterfaces(host) : [interfaceOf(boundHost)];
     const { handleMessage, handleError, ...how } = this.options;
-    const name = interfaceOf(boundHost);
+    if (boundHost === undefined && port === how.socket.address().port) {
+      return joinAny(how.socket, host, names);
+    }
+    if (this.sockets.has(formatAddress(group))) return undefined;
     let socket: dgram.Socket;
     try {
-      const host = isIPv6(boundHost) ? scoped(group, name) : group;
-      socket = openSharedSocket({ host, port: how.socket.address().port }, how);
+      socket = openSharedSocket({ host: hostToBind(host, names), port }, how);
     } catch (error) {
       return `no socket can be opened for the group (${(error as Error).message})`;
     }
-    const failure = joinAny(socket, group, [name]);
+    const failure = joinAny(socket, host, names);
     if (failure !== undefined) {
       socket.close();
       return failure;
     }
     socket.on('error', handleError);
     socket.on('message', handleMessage);
-    this.sockets.set(group, socket);
+    this.sockets.set(formatAddress(group), socket);
     return undefined;
   }
 
-  leave(group: string): void {
-    if (this.boundHost !== undefined) {
-      this.sockets.get(group)?.close();
-      this.sockets.delete(group);
-      return;
-    }
-    for (const name of multicastInterfaces(group)) {
+  leave(group: Address): void {
+    const key = formatAddress(group);
+    const own = this.sockets.get(key);
+    this.sockets.delete(key);
+    own?.close();
+    if (own !== undefined || this.boundHost !== undefined) return;
+    for (const name of multicastInterfaces(group.host)) {
       try {
-        this.options.socket.dropMembership(group, name);
+        this.options.socket.dropMembership(group.host, name);
       } catch {
         // This interface had not joined.
       }
@@ -134,11 +136,18 @@ function interfaceOf(host: string): string {
   return multicastInterfaces(host, (info) => info.address === address)[0] ?? host;
 }
 
-/** Adds the interface to an IPv6 group, because a group of link-local scope needs it. */
-function scoped(group: string, interfaceName: string): string {
-  const [, scope] = interfaceName.split('%');
-  return scope === undefined ? group : `${group}%${scope}`;
+/**
+ * @returns the address of a socket for a group. An IPv6 group has the interface added if there is only one, because a
+ *   group of link-local scope needs it.
+ */
+function hostToBind(group: string, names: readonly string[]): string {
+  if (isWindows) return isIPv6(group) ? '::' : '0.0.0.0';
+  const [name = ''] = names;
+  const [, scope] = name.split('%');
+  return scope === undefined || names.length > 1 ? group : `${group}%${scope}`;
 }
+
+const isWindows = process.platform === 'win32';
 
 /** @returns the reason why no interface could join the group */
 function joinFailure(group: string, error: NodeJS.ErrnoException | undefined): string {

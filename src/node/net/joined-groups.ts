@@ -3,14 +3,17 @@
  * session.
  */
 
+import type { Address } from '../../base/address.js';
+import { formatAddress } from '../../base/address.js';
+
 export interface GroupSockets {
   /** @returns the reason why no interface could join; undefined if at least one interface joined */
-  joinGroup(groupHost: string): string | undefined;
-  leaveGroup(groupHost: string): void;
+  joinGroup(group: Address): string | undefined;
+  leaveGroup(group: Address): void;
 }
 
 export class JoinedGroups {
-  private readonly groupOfSession = new Map<number, string>();
+  private readonly groupOfSession = new Map<number, Address>();
   private readonly sessionCounts = new Map<string, number>();
 
   /**
@@ -18,25 +21,27 @@ export class JoinedGroups {
    * continues by unicast.
    * @returns the reason why the group cannot be joined; undefined if it is joined
    */
-  join(sockets: GroupSockets, session: number, groupHost: string): string | undefined {
-    const count = this.sessionCounts.get(groupHost) ?? 0;
-    const failure = count === 0 ? sockets.joinGroup(groupHost) : undefined;
+  join(sockets: GroupSockets, session: number, group: Address): string | undefined {
+    const name = formatAddress(group);
+    const count = this.sessionCounts.get(name) ?? 0;
+    const failure = count === 0 ? sockets.joinGroup(group) : undefined;
     if (failure !== undefined) return failure;
-    this.sessionCounts.set(groupHost, count + 1);
-    this.groupOfSession.set(session, groupHost);
+    this.sessionCounts.set(name, count + 1);
+    this.groupOfSession.set(session, group);
     return undefined;
   }
 
   leave(sockets: GroupSockets, session: number): void {
-    const groupHost = this.groupOfSession.get(session);
-    if (groupHost === undefined) return;
+    const group = this.groupOfSession.get(session);
+    if (group === undefined) return;
     this.groupOfSession.delete(session);
-    const count = (this.sessionCounts.get(groupHost) ?? 0) - 1;
+    const name = formatAddress(group);
+    const count = (this.sessionCounts.get(name) ?? 0) - 1;
     if (count > 0) {
-      this.sessionCounts.set(groupHost, count);
+      this.sessionCounts.set(name, count);
       return;
     }
-    this.sessionCounts.delete(groupHost);
-    sockets.leaveGroup(groupHost);
+    this.sessionCounts.delete(name);
+    sockets.leaveGroup(group);
   }
 }

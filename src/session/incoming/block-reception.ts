@@ -49,12 +49,12 @@ export class BlockReception {
   constructor(
     private readonly options: BlockReceptionOptions,
     readonly geometry: SessionGeometry,
-    { groupKey, groupHost, reportIntervalMs }: Offer,
+    { groupKey, group, reportIntervalMs }: Offer,
     nowMs: TimeMs,
     private readonly startedAtMs: TimeMs,
   ) {
     const { crypto, budget } = options;
-    this.hasGroup = groupHost !== '';
+    this.hasGroup = group !== undefined;
     this.seal = new BlockSeal(crypto, groupKey);
     const staleMs = minStaleMs + staleReports * reportIntervalMs;
     this.reassembler = new Reassembler(geometry, this.seal, budget, staleMs);

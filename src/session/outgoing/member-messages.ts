@@ -14,11 +14,11 @@ export class MemberMessages {
 
   /** The offer to this receiver. A slow receiver is served by unicast and need not join the group. */
   offerTo(member: SessionMember): Offer {
-    const { offer, delivery } = this;
+    const { group, ...offer } = this.offer;
     const reportIntervalMs = this.reportInterval.ms;
-    const groupHost = delivery.isSlowReceiver(member.demand) ? '' : offer.groupHost;
+    const hasGroup = group !== undefined && !this.delivery.isSlowReceiver(member.demand);
     member.offerInterval(reportIntervalMs);
-    return { ...offer, groupHost, reportIntervalMs };
+    return { ...offer, reportIntervalMs, ...(hasGroup ? { group } : {}) };
   }
 
   /** A poll of this receiver. If many have joined since its offer, the poll also makes it report more rarely. */

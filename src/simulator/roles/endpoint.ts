@@ -188,7 +188,7 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
     this.storeDriver?.handleEvent(event);
     const { simulation, options } = this;
     if (event.type === 'end') this.received.push(event.result);
-    else if (event.type === 'join') simulation.joinGroup(event.groupHost, options.name);
+    else if (event.type === 'join') simulation.joinGroup(event.group.host, options.name);
   }
 
   private handleSenderEvent(sender: SessionSender, event: SessionSenderEvent): void {

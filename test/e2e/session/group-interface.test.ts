@@ -49,8 +49,9 @@ t.test("exceeding the system's limit on groups is reported", { skip: noLimit }, 
   });
   t.teardown(() => endpoint.close());
   const groups = new JoinedGroups();
-  const hostOf = (i: number) => `239.77.${i >> 8}.${i & 255}`;
-  const join = (session: number) => groups.join(endpoint, session, hostOf(session));
+  const port = endpoint.addresses[0]?.port ?? 0;
+  const groupOf = (i: number) => ({ host: `239.77.${i >> 8}.${i & 255}`, port });
+  const join = (session: number) => groups.join(endpoint, session, groupOf(session));
   const reasons = Array.from({ length: (limit ?? 0) + 1 }, (_, session) => join(session));
   t.equal(reasons[0], undefined);
   t.equal(
@@ -58,7 +59,7 @@ t.test("exceeding the system's limit on groups is reported", { skip: noLimit }, 
     'this host has joined as many groups as the system allows (net.ipv4.igmp_max_memberships)',
   );
   t.equal(
-    groups.join(endpoint, 5000, hostOf(0)),
+    groups.join(endpoint, 5000, groupOf(0)),
     undefined,
     'a group that is already joined works again',
   );

@@ -137,7 +137,7 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
     },
   );
 
-  for (const [hosts, group, sending] of [
+  for (const [hosts, groupHost, sending] of [
     [['127.0.0.1', '127.0.0.2'], '239.255.77.36', '0.0.0.0'],
     [outerIPv6, 'ff15::77:36', '::'],
   ] as const) {
@@ -152,10 +152,14 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
           bound.push(await open(t, { bind: [host], port: bound[0]?.address.port ?? 0 }));
         }
         const [{ address }] = bound as [Opened];
+        const group = { host: groupHost, port: address.port };
         for (const { endpoint } of bound) t.equal(endpoint.joinGroup(group), undefined);
         t.equal(stranger.endpoint.joinGroup(group), undefined);
         from.endpoint.sendGroupsBy(hosts[0] ?? '', 1);
-        from.send({ host: group, port: address.port }, 'to all');
+        from.send(group, 'to all');
+        await stranger.until(() => stranger.datagrams.length > 0);
+        t.equal(stranger.datagrams[0]?.text, 'to all', 'although it has another port');
+        stranger.endpoint.leaveGroup(group);
         for (const receiver of bound) {
           const { datagrams, address } = receiver;
           await receiver.until(() => datagrams.length > 0);
@@ -169,7 +173,7 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
           t.match(from.datagrams.pop(), { from: address, text: 'got it' }, 'from its own address');
         }
         for (const { endpoint } of bound) endpoint.leaveGroup(group);
-        from.send({ host: group, port: address.port }, 'to nobody');
+        from.send(group, 'to nobody');
         for (const receiver of bound) {
           from.send(receiver.address, 'to one');
           await receiver.until(() => receiver.datagrams.length > 1);
@@ -186,8 +190,9 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
 
   t.test('an endpoint does not join groups of another IP version', async (t) => {
     const { endpoint } = await open(t, { bind: ['127.0.0.1'] });
-    t.equal(endpoint.joinGroup('ff15::77:37'), 'no open socket for IPv6');
-    endpoint.leaveGroup('ff15::77:37');
+    const group = { host: 'ff15::77:37', port: 7735 };
+    t.equal(endpoint.joinGroup(group), 'no open socket for IPv6');
+    endpoint.leaveGroup(group);
   });
 
   t.test('an address that the host does not have is refused with a reason', async (t) => {

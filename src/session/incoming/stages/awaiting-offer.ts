@@ -66,7 +66,7 @@ export class Offered extends Stage {
   private begin(nowMs: TimeMs, offer: Offer): Next {
     const { info } = this;
     const { options, output, startedAtMs } = this.opening;
-    const { contentSizeBytes, manifestSizeBytes, mssBytes, groupHost } = offer;
+    const { contentSizeBytes, manifestSizeBytes, mssBytes, group } = offer;
     if (offer.deletion !== 'none' && !options.allowsDeletion) {
       return new Outcome('refused', refusesDeletion);
     }
@@ -80,7 +80,7 @@ export class Offered extends Stage {
     const excess = findContentExcess(contentSizeBytes, limits);
     if (excess !== undefined) return this.refuseObject(excess);
     const blocks = new BlockReception(options, geometry, offer, nowMs, startedAtMs);
-    if (groupHost !== '') output.emit({ type: 'join', session: info.session, groupHost });
+    if (group !== undefined) output.emit({ type: 'join', session: info.session, group });
     const object = { options, output, info, offer, blocks };
     return options.isSource ? new Supplying(object) : beginWithManifest(nowMs, object);
   }
