@@ -24,7 +24,7 @@ import { SocketRunner } from './net/socket-runner.js';
 
 const defaultMaxOpenFiles = 256;
 
-/** How long the end waits for the sources' confirmations. */
+/** The longest wait for the sources' confirmations of the end. */
 const farewellMs = 2000;
 const farewellCheckMs = 10;
 
@@ -197,13 +197,13 @@ class Fetching {
     }, progressIntervalMs);
   }
 
-  /** Lets the sources confirm the end, so that they need not wait for it. */
+  /** Lets the sources confirm the end, so that they need not ask for it. */
   private async sayFarewell(
     machine: FetchMachine,
     runner: SocketRunner<FetchRoleEvent>,
   ): Promise<void> {
     const untilMs = runner.nowMs + farewellMs;
-    while (!machine.isIdle && runner.nowMs < untilMs)
+    while (!machine.isConfirmed && runner.nowMs < untilMs)
       await new Promise((resolve) => setTimeout(resolve, farewellCheckMs));
   }
 }

@@ -44,6 +44,11 @@ export class FetchMachine implements Machine<FetchRoleEvent> {
     return this.activity === 'ended' && this.port.isIdle;
   }
 
+  /** Whether it has ended, and the sources know that, except those from which no prompt answer can be expected. */
+  get isConfirmed(): boolean {
+    return this.fetch.isConfirmed;
+  }
+
   /** What each source contributes; undefined before blocks are asked for. */
   report(nowMs: TimeMs): FetchReport | undefined {
     return this.fetch.report(nowMs);

@@ -100,6 +100,11 @@ export class FetchSource {
     return this.rate.isMeasured;
   }
 
+  /** Whether it delivers much less than it once did. */
+  get hasSlowedDown(): boolean {
+    return this.rate.hasSlowedDown;
+  }
+
   /** The number of blocks that the source delivers in this time. */
   blocksIn(timeMs: number): number {
     return timeMs / this.blockMs;

@@ -74,6 +74,11 @@ export class Fetch {
     return this.chosen;
   }
 
+  /** Whether it has ended, and the sources know that, except those from which no prompt answer can be expected. */
+  get isConfirmed(): boolean {
+    return this.activityNow === 'ended' && this.sources.areConfirmed;
+  }
+
   /** What each source contributes; undefined before blocks are asked for. */
   report(nowMs: TimeMs): FetchReport | undefined {
     return this.scheduler?.report(nowMs);
@@ -412,13 +417,20 @@ export class Fetch {
     if (reason !== undefined) this.end(nowMs, 'failed', reason);
   }
 
+  /** Whether the source is likely to answer within a few round trips. */
+  private isPrompt({ index }: Source): boolean {
+    const { scheduler } = this;
+    if (scheduler === undefined) return true;
+    return index !== undefined && !scheduler.hasSlowedDown(index);
+  }
+
   private end(nowMs: TimeMs, status: FetchResult['status'], reason?: string, note = ''): void {
     if (this.activityNow === 'ended') return;
     const { object, groups, scheduler, startedAtMs = nowMs } = this;
     this.activityNow = 'ended';
     this.opening = undefined;
     object?.end(status === 'complete');
-    this.sources.end(nowMs, status === 'complete', reason ?? '');
+    this.sources.end(nowMs, status === 'complete', reason ?? '', (source) => this.isPrompt(source));
     const elapsedMs = nowMs - startedAtMs;
     const report = scheduler?.report(nowMs);
     const optional = withoutUndefined({ reason, report, object: object?.info });

@@ -203,6 +203,12 @@ export class FetchScheduler {
     return at(this.sources, index).asked;
   }
 
+  /** Whether the source delivers much less than it once did, or nothing any more. */
+  hasSlowedDown(index: SourceIndex): boolean {
+    const source = at(this.sources, index);
+    return source.hasLeft || source.hasSlowedDown;
+  }
+
   /** Removes and returns the oldest event, if any. */
   pollEvent(): FetchEvent | undefined {
     return this.events.shift();

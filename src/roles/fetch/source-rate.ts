@@ -10,6 +10,9 @@ const minAverageMs = 40;
 /** While the estimate grows by this factor in each round of `averageMs`, the source is not fully used. */
 const growthFactor = 1.25;
 
+/** Below this part of the best estimate so far, the source has slowed down. */
+const slowShare = 1 / 4;
+
 /** After this many rounds without such growth, the source counts as fully used. */
 const flatRounds = 3;
 
@@ -24,6 +27,7 @@ export class SourceRate {
   private roundMs = 0;
   private roundsLeft = flatRounds;
   private lastGrown = 0;
+  private best = 0;
 
   /** @param estimate the guess to begin with, in bytes per second */
   constructor(private estimate: number) {}
@@ -41,6 +45,11 @@ export class SourceRate {
   /** Whether the estimate is more than a guess. */
   get isMeasured(): boolean {
     return this.measuredMs > 0;
+  }
+
+  /** Whether the source delivers much less than it once did. */
+  get hasSlowedDown(): boolean {
+    return this.estimate < slowShare * this.best;
   }
 
   /** When bytes last arrived, if ever. */
@@ -78,6 +87,8 @@ export class SourceRate {
     const measured = (1000 * this.newBytes) / elapsedMs;
     this.estimate += (measured - this.estimate) * (elapsedMs / (elapsedMs + spanMs));
     this.measuredMs += elapsedMs;
+    // Until then, the guess might still count.
+    if (!this.isGrowing) this.best = Math.max(this.best, this.estimate);
     this.newBytes = 0;
     this.roundMs += elapsedMs;
     if (this.isGrowing && this.roundMs >= averageMs) this.endRound();

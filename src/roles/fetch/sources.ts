@@ -68,6 +68,8 @@ export type SourceAction =
 export class Sources {
   private readonly all: Source[] = [];
   private readonly actions = new Queue<SourceAction>();
+  /** The sessions whose ends are to be confirmed. */
+  private readonly unconfirmed: number[] = [];
   /** The root to ask for; undefined until the content is chosen. */
   private chosenRoot: Uint8Array | undefined;
 
@@ -215,14 +217,28 @@ export class Sources {
     else if (ask !== undefined) this.asker.cancel(nowMs, ask, reason);
   }
 
-  /** Ends all sessions and asks. */
-  end(nowMs: TimeMs, isComplete: boolean, reason: string): void {
+  /**
+   * Ends all sessions and asks.
+   * @param isAwaited whether a source is expected to confirm the end soon
+   */
+  end(
+    nowMs: TimeMs,
+    isComplete: boolean,
+    reason: string,
+    isAwaited: (source: Source) => boolean,
+  ): void {
     for (const source of this.all) {
       const { session, ask } = source;
+      if (session !== undefined && isAwaited(source)) this.unconfirmed.push(session);
       source.lose(nowMs, reason, false);
       if (session !== undefined) this.receiver.find(session)?.conclude(nowMs, isComplete, reason);
       else if (ask !== undefined) this.asker.cancel(nowMs, ask, reason);
     }
+  }
+
+  /** Whether the sources that are expected to confirm the end have done so. */
+  get areConfirmed(): boolean {
+    return this.unconfirmed.every((session) => this.receiver.find(session) === undefined);
   }
 
   // --- Actions

@@ -154,6 +154,25 @@ t.test('a source that dies loses its blocks to the others', async (t) => {
   t.ok((s2?.share ?? 0) > 0.6);
 });
 
+t.test('the end does not wait for the confirmation of a dead source', async (t) => {
+  let confirmedAtMs = Infinity;
+  const run = runFetch({
+    servers: { s1: serving, s2: serving },
+    prepare: ({ simulation, servers, role }) => {
+      simulation.at(600, () => servers.host('s1').host.inject('kill'));
+      const look = () => {
+        if (role.fetch?.isConfirmed === true) confirmedAtMs = simulation.nowMs;
+        else if (simulation.nowMs < 10_000) simulation.at(simulation.nowMs + 1, look);
+      };
+      look();
+    },
+  });
+  const [result] = run.role.results;
+  t.equal(result?.status, 'complete');
+  const waitMs = confirmedAtMs - (result?.elapsedMs ?? Infinity);
+  t.ok(waitMs > 0 && waitMs < 50, `${waitMs} ms for a round trip of 10 ms`);
+});
+
 t.test('a source that lies is dropped at its first wrong block', async (t) => {
   const run = runFetch({
     servers: { s1: serving, s2: { serves: [lying(object, [0, 7, 60, 130])] } },

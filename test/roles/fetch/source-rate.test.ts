@@ -24,6 +24,7 @@ t.test('it finds the rate soon, from a guess that is far too high or too low', (
     t.ok(Math.abs(estimate.bytesPerSec / rate - 1) < 0.02, `${estimate.bytesPerSec}`);
     t.ok(estimate.isMeasured);
     t.notOk(estimate.isGrowing, 'it does not grow any more');
+    t.notOk(estimate.hasSlowedDown, 'not even after a guess that was too high');
   }
   t.end();
 });
@@ -39,6 +40,7 @@ t.test('silence counts if something is due', (t) => {
   for (let nowMs = 2020; nowMs <= 2400; nowMs += 20) estimate.update(nowMs, bytes, 2000);
   t.ok(estimate.bytesPerSec < 0.05 * rate, `${estimate.bytesPerSec} after 400 ms of silence`);
   t.equal(estimate.lastArrivalMs, 1000);
+  t.ok(estimate.hasSlowedDown);
   t.end();
 });
 
