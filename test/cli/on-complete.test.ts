@@ -1,9 +1,10 @@
 /** `p2mp receive --on-complete` with many complete sessions, and during shutdown. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { send } from '../../src/index.js';
 import { generateKeyPair } from '../../src/node/keys/key-files.js';
+import { ifThere } from '../support/if-there.js';
 import type { Exit } from '../support/processes.js';
 import { eventsOf, type ReceiverProgram, SessionPlace } from '../support/session-commands.js';
 
@@ -91,17 +92,15 @@ t.test('a second signal kills running commands', { buffered, skip }, async (t) =
   const command = `trap '' TERM; echo $$ >'${pidFile}'; while :; do sleep 0.1; done`;
   const receiver = await place.receive(['--open', '--json', '--on-complete', command]);
   await sendMany(place, receiver, 1);
-  while (!existsSync(pidFile) || readFileSync(pidFile, 'utf8') === '') {
-    await new Promise(setImmediate);
-  }
-  const pid = Number(readFileSync(pidFile, 'utf8'));
+  const readPid = () => Number(ifThere(() => readFileSync(pidFile, 'utf8')) ?? 0);
+  while (readPid() === 0) await new Promise(setImmediate);
+  const pid = readPid();
   receiver.program.kill('SIGTERM');
   // Two simultaneous signals would merge into one.
   receiver.program.kill('SIGINT');
   t.equal((await receiver.program.exited).code, 130);
   // The shell is gone, or a zombie until init reaps it.
-  while (existsSync(`/proc/${pid}`) && !/\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))) {
-    await new Promise(setImmediate);
-  }
+  const readState = () => ifThere(() => readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? 'gone';
+  while (!/gone|\) Z/.test(readState())) await new Promise(setImmediate);
   t.pass('the command no longer runs');
 });

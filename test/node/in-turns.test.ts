@@ -12,6 +12,7 @@ import { forEachInTurns, runInTurns } from '../../src/node/in-turns.js';
 import { forEachLimited } from '../../src/node/limited-concurrency.js';
 import type { Entry } from '../../src/object/manifest.js';
 import { createManifest } from '../../src/object/manifest.js';
+import { ifThere } from '../support/if-there.js';
 
 /** Counts the turns of the event loop, and the most work done in one turn. */
 class TurnCounter {
@@ -160,7 +161,7 @@ t.test(
     let isOver = false;
     const watch = async () => {
       while (!isOver) {
-        counts.push(existsSync(part) ? readdirSync(part).length : 0);
+        counts.push(ifThere(() => readdirSync(part))?.length ?? 0);
         await nextTurn();
       }
     };

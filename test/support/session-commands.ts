@@ -86,13 +86,32 @@ export async function waitForNote({ program, dir }: ReceiverProgram): Promise<st
   const parts = await program.waitForFile(dir, /^\.p2mp-part$/);
   const part = await program.waitForFile(parts, /^[0-9a-f]{64}$/);
   const journal = await program.waitForFile(part, /^journal$/);
-  const watcher = watch(dirname(journal));
+  await waitForSize(journal, journalHeaderBytes + 1);
+  return journal;
+}
+
+async function waitForSize(path: string, sizeBytes: number): Promise<void> {
+  const watcher = watch(dirname(path));
   try {
-    while (statSync(journal).size <= journalHeaderBytes) await once(watcher, 'change');
+    while (statSync(path).size < sizeBytes) await once(watcher, 'change');
   } finally {
     watcher.close();
   }
-  return journal;
+}
+
+/**
+ * Stops a sender once half a megabyte of its file has arrived, and resolves when that is durable. What a test does
+ * next then happens midway, however long it takes. Continue the sender with SIGCONT.
+ * @returns the path of the journal
+ */
+export async function stopMidway(sender: Program, receiver: ReceiverProgram): Promise<string> {
+  const { program, dir } = receiver;
+  const parts = await program.waitForFile(dir, /^\.p2mp-part$/);
+  const part = await program.waitForFile(parts, /^[0-9a-f]{64}$/);
+  const file = await program.waitForFile(part, /^0$/);
+  await waitForSize(file, 500_000);
+  sender.kill('SIGSTOP');
+  return waitForNote(receiver);
 }
 
 /** The --json lines with this event. */

@@ -19,10 +19,11 @@ import {
   eventsOf,
   type ReceiverProgram,
   SessionPlace,
-  waitForNote,
+  stopMidway,
 } from '../../support/session-commands.js';
 
 const buffered = true;
+const noStop = process.platform === 'win32' && 'Windows has no such signals';
 const sizeBytes = 12_000_000;
 
 /** Arguments of a receiver that a test starts itself. */
@@ -65,8 +66,9 @@ t.test('a disk that fails midway', { buffered, skip: noInjection }, async (t) =>
   const receiver = await setup.place.receive(['--open', '--json']);
   const other = await setup.place.receive(['--open', '--json'], 'other');
   const sender = setup.send([receiver, other], '--rate', '3MB');
-  await waitForNote(receiver);
+  await stopMidway(sender, receiver);
   const fault = await InjectedFault.begin(t, receiver.program.pid, writing, 'error=EIO');
+  sender.kill('SIGCONT');
   const exit = await sender.exited;
   await fault.end();
   t.equal(exit.code, 3, 'some receivers are complete');
@@ -88,8 +90,9 @@ t.test('a disk that cannot make anything durable', { buffered, skip: noInjection
   const setup = new Setup(t);
   const receiver = await setup.place.receive(['--open', '--json']);
   const sender = setup.send([receiver], '--rate', '3MB');
-  await waitForNote(receiver);
+  await stopMidway(sender, receiver);
   const fault = await InjectedFault.begin(t, receiver.program.pid, syncing, 'error=EIO');
+  sender.kill('SIGCONT');
   const exit = await sender.exited;
   await fault.end();
   t.equal(exit.code, 1);
@@ -132,12 +135,13 @@ const spoilers = {
 };
 
 for (const [what, spoil] of Object.entries(spoilers)) {
-  t.test(`a part that ${what} midway`, { buffered }, async (t) => {
+  t.test(`a part that ${what} midway`, { buffered, skip: noStop }, async (t) => {
     const setup = new Setup(t);
     const receiver = await setup.place.receive(['--open', '--json']);
     const sender = setup.send([receiver], '--rate', '3MB');
-    const journal = await waitForNote(receiver);
+    const journal = await stopMidway(sender, receiver);
     spoil(join(dirname(journal), '0'));
+    sender.kill('SIGCONT');
     const exit = await sender.exited;
     t.equal(exit.code, 0, exit.stdout);
     t.ok(setup.isThere(receiver), 'corrupted blocks were received again');
@@ -156,12 +160,13 @@ const removals = {
 };
 
 for (const [what, remove] of Object.entries(removals)) {
-  t.test(`a part that ${what} midway`, { buffered }, async (t) => {
+  t.test(`a part that ${what} midway`, { buffered, skip: noStop }, async (t) => {
     const setup = new Setup(t);
     const receiver = await setup.place.receive(['--open', '--json']);
     const sender = setup.send([receiver], '--rate', '3MB');
-    const journal = await waitForNote(receiver);
+    const journal = await stopMidway(sender, receiver);
     remove(join(dirname(journal), '0'));
+    sender.kill('SIGCONT');
     const exit = await sender.exited;
     t.equal(exit.code, 1);
     const reason = /in\/\.p2mp-part: somebody removed what had arrived; send again, and leave/;

@@ -2,7 +2,7 @@
  * The queue of user commands, with real shells: a few at a time, each with a time limit, no process
  * left over.
  */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import {
@@ -11,6 +11,7 @@ import {
   type CommandQueueOptions,
   maxWaitingCommands,
 } from '../../../src/node/service/command-queue.js';
+import { ifThere } from '../../support/if-there.js';
 
 t.jobs = 4;
 const buffered = true;
@@ -58,7 +59,7 @@ function isRunning(pid: number): boolean {
 async function linesOf({ folder }: Setup, name: string, count: number): Promise<string[]> {
   const path = join(folder, name);
   for (;;) {
-    const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
+    const lines = (ifThere(() => readFileSync(path, 'utf8')) ?? '').split('\n').slice(0, -1);
     if (lines.length >= count) return lines;
     await new Promise(setImmediate);
   }

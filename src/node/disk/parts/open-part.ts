@@ -27,7 +27,7 @@ import { refuseUnlessFolder, TargetFolder } from '../store/target-folder.js';
 import type { FilePlace } from './part-files.js';
 import { PartFiles } from './part-files.js';
 import type { PartPaths } from './part-folder.js';
-import { makePrivateFolder, partPaths, removeIfEmpty } from './part-folder.js';
+import { makePrivateFolder, partPaths, removedPart, removeIfEmpty } from './part-folder.js';
 import type { JournalKey } from './part-journal.js';
 import { PartJournal, readJournal } from './part-journal.js';
 import { PartLock } from './part-lock.js';
@@ -79,10 +79,20 @@ export async function openPart(options: PartStoreOptions): Promise<OpenedPart> {
   try {
     return await openLocked(options, target, paths, lock);
   } catch (error) {
+    // The lock is beside the part, and nobody else may remove it.
+    const isLocked = await isThere(paths.lock);
     await lock.release();
     await removeIfEmpty(paths.parts);
-    throw signal?.aborted ? error : fileError('TARGET_FAILED', target.name, error);
+    if (signal?.aborted) throw error;
+    throw isLocked ? fileError('TARGET_FAILED', target.name, error) : removedPart(target, error);
   }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function openLocked(

@@ -3,7 +3,7 @@
  * the right size existed there.
  */
 import type { FileHandle } from 'node:fs/promises';
-import { chmod, constants, copyFile, open } from 'node:fs/promises';
+import { chmod, constants, copyFile, lstat, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert, at } from '../../../base/assert.js';
 import { P2mpError } from '../../../base/errors.js';
@@ -15,7 +15,7 @@ import { copyAroundHoles, findHoles, writeAroundHoles } from '../holes.js';
 import type { ContentFile, ContentLayout, Piece } from '../store/content-layout.js';
 import type { OpenFiles } from '../store/open-files.js';
 import type { TargetFolder } from '../store/target-folder.js';
-import { orRemovedPart, removedPart } from './part-folder.js';
+import { orRemovedPart } from './part-folder.js';
 
 export type FilePlace =
   /** In the part, or not created yet. */
@@ -163,7 +163,7 @@ export class PartFiles {
           async (handle) => {
             await handle.datasync();
             // An open file outlives its name. Without this check, the loss would show only at the end.
-            if ((await handle.stat()).nlink === 0) throw removedPart(this.target);
+            await lstat(this.path(file));
           },
         )
         .catch((error: unknown) => {

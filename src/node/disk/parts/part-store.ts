@@ -23,7 +23,7 @@ import type { Run } from '../store/write-behind.js';
 import { WriteBehind } from '../store/write-behind.js';
 import type { OpenedPart } from './open-part.js';
 import { openPart } from './open-part.js';
-import { removeIfEmpty } from './part-folder.js';
+import { orRemovedPart, removeIfEmpty } from './part-folder.js';
 import type { PartStoreOptions } from './part-store-options.js';
 import { removePartFolder } from './remove-part.js';
 
@@ -393,7 +393,8 @@ export class PartStore {
 
   private async inJournal(work: Promise<void>): Promise<void> {
     await work.catch((error: unknown) => {
-      throw fileError('TARGET_FAILED', this.part.paths.journal, error);
+      const { paths, target } = this.part;
+      throw fileError('TARGET_FAILED', paths.journal, orRemovedPart(target, error));
     });
   }
 
@@ -409,7 +410,8 @@ export class PartStore {
   }
 
   private fail(error: unknown): never {
-    this.failure = fileError('TARGET_FAILED', this.part.target.name, error);
+    const { target } = this.part;
+    this.failure = fileError('TARGET_FAILED', target.name, orRemovedPart(target, error));
     throw this.failure;
   }
 

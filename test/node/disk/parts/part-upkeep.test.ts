@@ -5,6 +5,7 @@ import { Readable } from 'node:stream';
 import t, { type Test } from 'tap';
 import type { KeyPair } from '../../../../src/index.js';
 import { generateKeyPair } from '../../../../src/index.js';
+import { ifThere } from '../../../support/if-there.js';
 import { isSameContent, writeRandomFile } from '../../../support/loopback.js';
 import { SessionHost, sendTo } from '../../../support/session-host.js';
 
@@ -32,7 +33,7 @@ async function interrupt(host: SessionHost, path: string, keyPair: KeyPair): Pro
 async function partsAfter(host: SessionHost): Promise<string[]> {
   await host.receiving.close('disk operations are observed');
   const parts = host.path('.p2mp-part');
-  return existsSync(parts) ? readdirSync(parts).filter((name) => name.length === 64) : [];
+  return (ifThere(() => readdirSync(parts)) ?? []).filter((name) => name.length === 64);
 }
 
 async function prepare(t: Test) {
