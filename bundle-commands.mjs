@@ -1,12 +1,21 @@
 // Bundles all commands (p2mp, p2mpclient, p2mpserver) with everything that they load. Finding
 // hundreds of small files would take a command longer than the first receiver takes to answer. The
 // library remains as compiled. The argument is the folder of the compiled files.
+//
+// esbuild creates a file for each set of commands that share code, and each file that a command loads
+// takes half a millisecond. So that there are few sets, some commands of p2mp are one file, and those of
+// P2MP-FTP share no code with them.
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
-import { relative, resolve, sep } from 'node:path';
+import { basename, relative, resolve, sep } from 'node:path';
 import { build } from 'esbuild';
 
 const [, , folder] = process.argv;
-const commands = ['p2mp', 'p2mpclient', 'p2mpserver'];
+const bundles = [['p2mp'], ['p2mpclient', 'p2mpserver']];
+/** Commands of `p2mp` that are one file. */
+const groups = {
+  transfers: ['receive', 'serve', 'fetch', 'list'],
+  tools: ['peers', 'digest', 'keygen', 'completion'],
+};
 const isOurs = (path) => path.startsWith(resolve(folder) + sep);
 
 /**
@@ -36,12 +45,31 @@ const ownPlaces = {
   },
 };
 
-const { metafile } = await build({
-  entryPoints: commands.map((name) => `${folder}/cli/${name}.js`),
+/** Replaces a command that belongs to a group by the group. */
+const groupedCommands = {
+  name: 'grouped commands',
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /\/commands\/[a-z]+\.js$/ }, ({ path, kind }) => {
+      const group = Object.keys(groups).find((name) =>
+        groups[name].includes(basename(path, '.js')),
+      );
+      if (kind !== 'dynamic-import' || group === undefined) return undefined;
+      return { path: group, namespace: 'group' };
+    });
+    onLoad({ filter: /.*/, namespace: 'group' }, ({ path }) => ({
+      contents: groups[path]
+        .map((name) => `export { ${name} } from './commands/${name}.js';`)
+        .join('\n'),
+      resolveDir: resolve(folder, 'cli'),
+    }));
+  },
+};
+
+const commonOptions = {
   outdir: `${folder}/cli`,
   allowOverwrite: true,
   bundle: true,
-  // Code that several commands share is one file, and a subcommand is loaded when it is called.
+  // Code that several commands share is in files of its own, and a command is loaded when it is called.
   splitting: true,
   chunkNames: 'shared-[hash]',
   format: 'esm',
@@ -53,7 +81,7 @@ const { metafile } = await build({
   legalComments: 'none',
   logLevel: 'warning',
   metafile: true,
-  plugins: [oneErrorClass, ownPlaces],
+  plugins: [oneErrorClass, ownPlaces, groupedCommands],
   // They contain binaries, start threads, are seldom needed, or come without the text of their license.
   external: [
     '@humanwhocodes/momoa',
@@ -68,11 +96,14 @@ const { metafile } = await build({
     'vega-lite',
     '@resvg/resvg-js',
   ],
-});
-await writeFile(
-  `${folder}/cli/third-party-licenses.txt`,
-  await licensesOf(Object.keys(metafile.inputs)),
-);
+};
+const inputs = [];
+for (const bundle of bundles) {
+  const entryPoints = bundle.map((name) => `${folder}/cli/${name}.js`);
+  const { metafile } = await build({ ...commonOptions, entryPoints });
+  inputs.push(...Object.keys(metafile.inputs));
+}
+await writeFile(`${folder}/cli/third-party-licenses.txt`, await licensesOf(inputs));
 
 // npm sets this bit when it installs or links the package, on the files that exist then. A link
 // outlives a rebuild, which creates new files.
