@@ -2,9 +2,9 @@
 // The new files replace the old ones only when all of them are there.
 import { spawnSync } from 'node:child_process';
 import { renameSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 
-const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+const tsc = fileURLToPath(new URL('node_modules/typescript-native/lib/tsc.js', import.meta.url));
 const unfinished = 'dist.unfinished';
 const steps = [
   ['compile TypeScript', [tsc, '-p', 'tsconfig.json', '--outDir', unfinished]],

@@ -83,7 +83,7 @@ t.test('every function and class has an example that prints what it shows', asyn
     });
   }
   const folder = installExamples(t.testdir(), examples);
-  const compiler = join(projectFolder, 'node_modules/typescript/bin/tsc');
+  const compiler = join(projectFolder, 'node_modules/typescript-native/lib/tsc.js');
   const compiled = await new Program(t, process.execPath, [compiler, '-p', '.'], { cwd: folder })
     .exited;
   t.equal(compiled.stdout, '', 'examples compile with strict options');

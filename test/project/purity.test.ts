@@ -8,7 +8,7 @@ import t from 'tap';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const biome = join(root, 'node_modules/@biomejs/biome/bin/biome');
-const tsc = join(root, 'node_modules/typescript/bin/tsc');
+const tsc = join(root, 'node_modules/typescript-native/lib/tsc.js');
 
 /** A folder outside the checkout, so that probes are never found in src. */
 const directory = mkdtempSync(join(tmpdir(), 'p2mp-purity-'));
