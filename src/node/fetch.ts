@@ -20,6 +20,7 @@ import { refusalOf } from './keys/trust-answer.js';
 import type { FoundReceiver } from './net/resolve-receivers.js';
 import { resolveReceivers } from './net/resolve-receivers.js';
 import { SendErrorLog } from './net/send-error-log.js';
+import { SessionGroups } from './net/session-groups.js';
 import { SocketRunner } from './net/socket-runner.js';
 
 const defaultMaxOpenFiles = 256;
@@ -104,6 +105,11 @@ class Fetching {
     this.options.onEvent?.({ type: 'send-error', message }),
   );
 
+  private readonly groups = new SessionGroups(
+    () => this.runner?.sockets,
+    (group, reason) => this.options.onEvent?.({ type: 'no-group', group, reason }),
+  );
+
   constructor(private readonly options: FetchFilesOptions) {}
 
   get driverHost() {
@@ -166,6 +172,14 @@ class Fetching {
   private handleEvent(machine: FetchMachine, event: FetchRoleEvent): void {
     if (event.type === 'identify') {
       this.decide(machine, event).catch((error: unknown) => this.crash(error));
+      return;
+    }
+    if (event.type === 'join') {
+      this.groups.join(event.session, event.group);
+      return;
+    }
+    if (event.type === 'leave') {
+      this.groups.leave(event.session);
       return;
     }
     this.options.onEvent?.(event);

@@ -27,10 +27,10 @@ import { FileReceiver } from './file-receiver.js';
 import { checkInvitationTerms, formatInvitation } from './keys/invitation-code.js';
 import { createNodeCrypto } from './keys/node-crypto.js';
 import { refusalOf } from './keys/trust-answer.js';
-import { JoinedGroups } from './net/joined-groups.js';
 import type { Offload } from './net/offload/offload-socket.js';
 import { noOffload } from './net/offload/offload-socket.js';
 import { SendErrorLog } from './net/send-error-log.js';
+import { SessionGroups } from './net/session-groups.js';
 import { SocketRunner } from './net/socket-runner.js';
 import type { CompleteSession, ReceivingTotals, Sums } from './receive/receiving-totals.js';
 import { addTo } from './receive/receiving-totals.js';
@@ -109,9 +109,10 @@ export class Receiving {
   private handleClassicEvent: (event: ReceiverEvent) => void = () => undefined;
   private readonly parts: SessionParts;
   private readonly storeDriver: StoreDriver;
-  private readonly groups = new JoinedGroups();
-  /** Reasons already reported. Each session has its own group, but the reasons are often the same. */
-  private readonly groupFailures = new Set<string>();
+  private readonly groups = new SessionGroups(
+    () => this.runner?.sockets,
+    (group, reason) => this.options.onEvent?.({ type: 'no-group', group, reason }),
+  );
   private readonly sendErrors = new SendErrorLog((message) =>
     this.options.onEvent?.({ type: 'send-error', message }),
   );
@@ -339,10 +340,10 @@ export class Receiving {
     this.storeDriver.handleEvent(event);
     switch (event.type) {
       case 'join':
-        this.joinGroup(event.session, event.group);
+        this.groups.join(event.session, event.group);
         return;
       case 'leave':
-        this.leaveGroup(event.session);
+        this.groups.leave(event.session);
         return;
       case 'prepare':
       case 'write':
@@ -366,21 +367,7 @@ export class Receiving {
   private endSession(result: IncomingResult): void {
     addTo(this.ended, result);
     if (result.status === 'complete') this.latest = { result, endedAtMs: Date.now() };
-    this.leaveGroup(result.session);
-  }
-
-  private joinGroup(session: number, group: Address): void {
-    const sockets = this.runner?.sockets;
-    if (sockets === undefined) return;
-    const reason = this.groups.join(sockets, session, group);
-    if (reason === undefined || this.groupFailures.has(reason)) return;
-    this.groupFailures.add(reason);
-    this.options.onEvent?.({ type: 'no-group', group: group.host, reason });
-  }
-
-  private leaveGroup(session: number): void {
-    const sockets = this.runner?.sockets;
-    if (sockets !== undefined) this.groups.leave(sockets, session);
+    this.groups.leave(result.session);
   }
 
   private callMachine(call: (nowMs: number) => void): void {

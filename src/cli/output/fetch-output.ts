@@ -16,7 +16,7 @@ import type { FetchResult } from '../../roles/fetch/fetch-result.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { ViewArea } from './live-view.js';
 import type { Output } from './output.js';
-import { printOddity, printRefused } from './print-event.js';
+import { printNoGroup, printOddity, printRefused } from './print-event.js';
 import { percent } from './progress/progress-parts.js';
 import { progressTable } from './progress/progress-table.js';
 import { joinFitting } from './table.js';
@@ -82,6 +82,9 @@ export class FetchOutput {
       case 'port-refused':
       case 'unreachable':
         printRefused(output, event);
+        break;
+      case 'no-group':
+        printNoGroup(output, event);
         break;
       case 'fault':
       case 'send-error':

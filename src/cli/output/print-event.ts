@@ -29,6 +29,19 @@ export function printOddity(
   }
 }
 
+export interface NoGroupEvent {
+  readonly type: 'no-group';
+  readonly group: string;
+  readonly reason: string;
+}
+
+/** Reports that this host cannot join the group of a session. */
+export function printNoGroup(output: Output, { type, group, reason }: NoGroupEvent): void {
+  output.json({ event: type, group, reason });
+  const text = `cannot join multicast group ${group}: ${reason}; receiving by unicast instead`;
+  if (!output.isJson) output.warn(text);
+}
+
 /** Reports that a receiver answered at its second address (IPv4 or IPv6), not at the first one. */
 export function printOtherAddress(output: Output, event: OtherAddressEvent): void {
   const { type, receiver, address, insteadOf } = event;

@@ -22,7 +22,7 @@ import type {
 import type { OnComplete } from '../on-complete.js';
 import { arrivalJson } from './json/arrival-json.js';
 import type { Output } from './output.js';
-import { printOddity } from './print-event.js';
+import { printNoGroup, printOddity } from './print-event.js';
 import { incomingTable } from './progress/incoming-table.js';
 import { printServerSummary } from './server-summary.js';
 import { join, toned } from './text.js';
@@ -109,13 +109,9 @@ export class ReceiveOutput {
           output.error(`internal error${where}; please report this bug\n${stack}`);
         break;
       }
-      case 'no-group': {
-        const { group, reason } = event;
-        output.json({ event: 'no-group', group, reason });
-        const text = `cannot join multicast group ${group}: ${reason}; receiving by unicast instead`;
-        if (!output.isJson) output.warn(text);
+      case 'no-group':
+        printNoGroup(output, event);
         break;
-      }
       case 'fault':
       case 'send-error':
         printOddity(output, event, options.isVerbose);

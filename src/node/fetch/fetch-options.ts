@@ -64,7 +64,7 @@ export interface FetchFilesOptions {
 
 /** What `fetch` reports while it runs. */
 export type FetchEvent =
-  | Exclude<FetchRoleEvent, { type: 'identify' }>
+  | Exclude<FetchRoleEvent, { type: 'identify' | 'join' | 'leave' }>
   | {
       readonly type: 'progress';
       readonly activity: FetchActivity;
@@ -73,6 +73,8 @@ export type FetchEvent =
       readonly contentSizeBytes: number | undefined;
       readonly elapsedMs: number;
     }
+  /** A multicast group cannot be joined, so the sources serve this host by unicast. Reported once for each reason. */
+  | { readonly type: 'no-group'; readonly group: string; readonly reason: string }
   /** The system refused to send a datagram. Reported once for each kind of error. */
   | { readonly type: 'send-error'; readonly message: string };
 

@@ -1,4 +1,5 @@
 /** What a fetch reports to its shell. */
+import type { Address } from '../../base/address.js';
 import type { RefusedEvent } from '../../base/refusal.js';
 import type { OtherAddressEvent } from '../../path/candidate-addresses.js';
 import type { FaultEvent } from '../../wire/faults.js';
@@ -48,6 +49,13 @@ export type FetchActivity =
   | 'storing'
   | 'ended';
 
+/** What the shell must do so that multicast reaches the host. */
+export type GroupEvent =
+  /** Join this group if the host can. */
+  | { readonly type: 'join'; readonly session: number; readonly group: Address }
+  /** Leave the group of the session, if it has one. */
+  | { readonly type: 'leave'; readonly session: number };
+
 /** What a fetch reports while it runs. */
 export type FetchRoleEvent =
   /** A source has shown its key. Call `trust`. */
@@ -71,6 +79,7 @@ export type FetchRoleEvent =
     }
   | (Omit<FetchSegment, 'source'> & { readonly source: string })
   | { readonly type: 'end'; readonly result: FetchResult }
+  | GroupEvent
   | OtherAddressEvent
   | RefusedEvent
   | FaultEvent;

@@ -326,6 +326,7 @@ export class Fetch {
     });
     source.index = index;
     this.scheduled[index] = source;
+    this.sources.supplierOf(source)?.wantOnly(nowMs, this.scheduler.wantedFrom(index));
   }
 
   private unschedule(nowMs: TimeMs, source: Source, reason: string, isRetried: boolean): void {

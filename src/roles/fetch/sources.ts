@@ -18,7 +18,7 @@ import type { FaultEvent } from '../../wire/faults.js';
 import type { ExistingFiles } from '../../wire/messages.js';
 import type { Nodes } from '../../wire/tree-nodes.js';
 import type { FetchPort } from './fetch-port.js';
-import type { ContentGroup } from './fetch-result.js';
+import type { ContentGroup, GroupEvent } from './fetch-result.js';
 import { Source } from './source.js';
 
 export interface SourcesOptions {
@@ -61,6 +61,7 @@ export type SourceAction =
       readonly ask: number;
       readonly serverKey: Uint8Array;
     }
+  | GroupEvent
   | OtherAddressEvent
   | RefusedEvent
   | FaultEvent;
@@ -294,6 +295,10 @@ export class Sources {
       this.actions.push(event);
       return true;
     }
+    // A group is left at the end of its session, whether or not the source is still used.
+    if (event.type === 'join' || event.type === 'leave') this.actions.push(event);
+    else if (event.type === 'end')
+      this.actions.push({ type: 'leave', session: event.result.session });
     const session = sessionOf(event);
     const source = this.all.find((each) => session !== undefined && each.session === session);
     if (source === undefined) return false;

@@ -177,6 +177,11 @@ export class BlockReception {
     return true;
   }
 
+  /** Whether multicast reaches this receiver. */
+  get usesGroup(): boolean {
+    return this.isMulticastReachable;
+  }
+
   /** Whether a multicast probe is expected but has not arrived yet. */
   get awaitsProbe(): boolean {
     return this.hasGroup && !this.isMulticastReachable;

@@ -123,13 +123,14 @@ export class ReceiverMessages {
 
   private handleAccept(nowMs: TimeMs, member: SessionMember, selfName: string): void {
     if (member.status !== 'offered') return;
-    const { connections, delivery, probe, events } = this.options;
+    const { members, connections, delivery, probe, events } = this.options;
     member.accept(nowMs, selfName);
     connections.noteProgress(nowMs, member);
     events.push({ type: 'connect', receiver: member.name, selfName });
     // The receiver might have restarted, so everything that it reported before is discarded.
     delivery.start(member.demand);
-    probe?.restart(nowMs);
+    // With only one receiver, multicast saves nothing.
+    if (members.filter(({ isSettled }) => !isSettled).length > 1) probe?.restart(nowMs);
     connections.sendRequest(nowMs, member);
   }
 

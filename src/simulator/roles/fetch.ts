@@ -18,6 +18,8 @@ export interface FetchRoleOptions
   readonly name: string;
   /** What the host holds on its disk. */
   readonly stores: MemoryStores;
+  /** Whether multicast reaches the host; true by default. */
+  readonly hearsGroups?: boolean;
   /** Addresses of the sources. */
   readonly from: readonly string[];
   /** @returns why not to take anything from a host with this key */
@@ -66,9 +68,15 @@ export class FetchRole implements Role<FetchRoleEvent> {
   handleEvent(event: FetchRoleEvent): void {
     this.events.push(event);
     if (event.type === 'end') this.results.push(event.result);
+    if (event.type === 'join') this.joinGroup(event.group.host);
     if (event.type !== 'identify') return;
     const { refuseServer = () => undefined } = this.options;
     this.machine?.trust(this.simulation.nowMs, event.ask, refuseServer(event.serverKey));
+  }
+
+  private joinGroup(group: string): void {
+    const { name, hearsGroups = true } = this.options;
+    if (hearsGroups) this.simulation.joinGroup(group, name);
   }
 
   handleKill(): void {

@@ -50,6 +50,7 @@ export const fetchEvents = [
   }),
   event('port-refused', { receiver: source, reason: text }),
   event('unreachable', { receiver: source, reason: text }),
+  event('no-group', { group: text, reason: text }),
   event('segment', {
     source,
     firstByte: count,

@@ -6,6 +6,7 @@
 import type { TimeMs } from '../../../base/machine.js';
 import type { ReadonlyRangeSet } from '../../../base/range-set.js';
 import { isManifestBlock, offsetOfBlock } from '../../../object/geometry.js';
+import type { ReceiverState } from '../../../wire/report.js';
 import type { Nodes, NodesRequest } from '../../../wire/tree-nodes.js';
 import type { IncomingObject } from '../incoming-object.js';
 import { ObjectStage } from './object-stage.js';
@@ -13,14 +14,18 @@ import type { Next } from './stage.js';
 
 export class Supplying extends ObjectStage {
   override readonly activity = 'supplying';
-  /** Never `whole`: the sender is not to send its root digest, and more may be wanted at any time. */
-  protected override readonly reportedState = 'receiving';
-
   constructor(object: IncomingObject) {
     super(object);
-    const { blocks, output, info, offer } = object;
-    blocks.isContentKnown = true;
+    const { output, info, offer } = object;
     output.emit({ type: 'source', info, offer });
+  }
+
+  /**
+   * `preparing` until it is known what is wanted, so that the sender can wait and serve several receivers at once.
+   * Never `whole`: the sender is not to send its root digest, and more may be wanted at any time.
+   */
+  protected override get reportedState(): ReceiverState {
+    return this.object.blocks.isContentKnown ? 'receiving' : 'preparing';
   }
 
   /** Wants the manifest, if the offer does not contain it. */
@@ -33,7 +38,14 @@ export class Supplying extends ObjectStage {
   /** Wants exactly these content blocks from now on. Blocks that have arrived are not affected. */
   wantOnly(nowMs: TimeMs, wanted: ReadonlyRangeSet): void {
     const { blocks } = this.object;
-    if (blocks.wantOnly(wanted)) blocks.feedback.want(nowMs);
+    const isFirst = !blocks.isContentKnown;
+    blocks.isContentKnown = true;
+    if (blocks.wantOnly(wanted) || isFirst) blocks.feedback.want(nowMs);
+  }
+
+  /** Whether the sender can serve this receiver and others by multicast. */
+  get usesGroup(): boolean {
+    return this.object.blocks.usesGroup;
   }
 
   /** Whether everything that is wanted has arrived. */
