@@ -1,6 +1,6 @@
 /**
- * The path to one receiver, as its sender knows it: where the receiver is, how long a round trip takes, what is in
- * flight, and whether multicast reaches the receiver.
+ * The path to one host, as the side that sends to it knows it: where the host is, how large datagrams may be, how long a
+ * round trip takes, what is in flight, and whether multicast reaches the host.
  */
 import type { Address } from '../base/address.js';
 import type { TimeMs, Transmit } from '../base/machine.js';
@@ -8,6 +8,7 @@ import type { RttLimits } from '../base/rtt.js';
 import { RttEstimator } from '../base/rtt.js';
 import { burstsAhead } from '../wire/header.js';
 import type { Report } from '../wire/report.js';
+import { dataFramingBytes, nextSmallerMssBytes } from '../wire/segment-size.js';
 import { CandidateAddresses } from './candidate-addresses.js';
 import type { ControlledPath } from './congestion/congestion-control.js';
 import { GroupReach } from './group-reach.js';
@@ -30,6 +31,16 @@ const rttLimits: RttLimits = {
   maxBackoffMs: 5000,
 };
 
+/** The two ends of a path. */
+export interface PathEnds {
+  /** Where the other host listens. */
+  readonly address: Address;
+  /** Further addresses of the other host. They are tried if `address` does not answer. */
+  readonly otherAddresses?: readonly Address[];
+  /** The local host from which a session sends; by default, the system chooses. */
+  readonly localHost?: string;
+}
+
 export class Path implements ControlledPath {
   private readonly ownModel = new PathModel();
   private readonly estimator = new RttEstimator(rttLimits);
@@ -46,16 +57,15 @@ export class Path implements ControlledPath {
   private unicastBase = 0;
   private inFlightCount = 0;
 
-  /**
-   * @param otherAddresses further addresses of the receiver, if any
-   * @param localHost the local host to send from; undefined if the system chooses
-   */
+  private readonly localHost: string | undefined;
+
+  /** @param largestMssBytes size of the largest segment that is sent on this path */
   constructor(
-    address: Address,
-    otherAddresses?: readonly Address[],
-    private readonly localHost?: string,
+    { address, otherAddresses, localHost }: PathEnds,
+    private largestMssBytes: number,
   ) {
     this.candidates = new CandidateAddresses(address, otherAddresses);
+    this.localHost = localHost;
   }
 
   /** The address in use. */
@@ -65,6 +75,24 @@ export class Path implements ControlledPath {
 
   get addresses(): CandidateAddresses {
     return this.candidates;
+  }
+
+  /** Size of the largest segment that is sent on this path. */
+  get mssBytes(): number {
+    return this.largestMssBytes;
+  }
+
+  /** Size of the largest datagram that is sent on this path. */
+  get datagramSizeBytes(): number {
+    return this.largestMssBytes + dataFramingBytes;
+  }
+
+  /** The path does not carry segments of this size. @returns whether there is a smaller size to try */
+  narrow(): boolean {
+    const smallerBytes = nextSmallerMssBytes(this.largestMssBytes);
+    if (smallerBytes === undefined) return false;
+    this.largestMssBytes = smallerBytes;
+    return true;
   }
 
   /** Sends a transmit on this path. */

@@ -116,10 +116,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const { members, outbox, delivery, contentRoot, probe, offer, events } = this;
     this.startBarrier = new StartBarrier(members, reportInterval);
     const shared = { members, outbox, delivery, contentRoot, events, reportInterval };
-    const { contentSizeBytes, mssBytes } = geometry;
+    const { contentSizeBytes } = geometry;
     const isObjectFinal = options.isUnrepeatable ?? false;
     this.outcomes = new ReceiverOutcomes({ ...shared, contentSizeBytes, isObjectFinal });
-    this.connections = new Connections({ ...terms, ...shared, session, offer, crypto, mssBytes });
+    this.connections = new Connections({ ...terms, ...shared, session, offer, crypto });
     const { outcomes, connections } = this;
     const isSpared = sparingOf(options);
     this.messages = new ReceiverMessages({
@@ -159,7 +159,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   }
 
   private add(receiver: ReceiverSpec): SessionMember {
-    const member = new SessionMember(this.members.length, receiver);
+    const member = new SessionMember(this.members.length, receiver, this.geometry.mssBytes);
     this.members.push(member);
     this.delivery.add(member.demand);
     this.outcomes.handleJoin();

@@ -6,6 +6,17 @@ import { tagSizeBytes } from './sizes.js';
 /** The size of a tagged data datagram without its segment. */
 export const dataFramingBytes = sessionHeaderSizeBytes + tagSizeBytes;
 
+/**
+ * Segment sizes to try one after another if larger ones do not arrive: 1400 fits common tunnels over Ethernet, 1200 any
+ * IPv6 path (MTU 1280), and 508 any IPv4 host (576).
+ */
+const commonMssBytes = [1400, 1200, 508];
+
+/** @returns the next segment size to try after one that was too large; undefined if there is none */
+export function nextSmallerMssBytes(mssBytes: number): number | undefined {
+  return commonMssBytes.find((smaller) => smaller < mssBytes);
+}
+
 /** Maximum number of bytes that the kernel accepts in one send call, over IPv4 or IPv6. */
 const maxSendBytes = 65_469;
 

@@ -9,15 +9,27 @@ const address = { host: '192.0.2.1', port: 7735 };
 const bytes = new Uint8Array(10);
 
 t.test('a transmit names the local host of its path, if that is chosen', (t) => {
-  t.same(new Path(address, [], '198.51.100.1').carry({ to: address, bytes }), {
+  t.same(new Path({ address, localHost: '198.51.100.1' }, 1400).carry({ to: address, bytes }), {
     to: address,
     from: '198.51.100.1',
     bytes,
   });
-  t.same(new Path(address).carry({ to: address, bytes }), { to: address, bytes });
+  t.same(new Path({ address }, 1400).carry({ to: address, bytes }), { to: address, bytes });
   const outbox = new ControlOutbox();
-  outbox.send(new SessionMember(0, { name: 'r', address, localHost: '198.51.100.1' }), bytes);
+  outbox.send(new SessionMember(0, { name: 'r', address, localHost: '198.51.100.1' }, 1400), bytes);
   t.equal(outbox.shift()?.from, '198.51.100.1');
+  t.end();
+});
+
+t.test('a path that does not carry the largest datagrams gets smaller ones', (t) => {
+  const path = new Path({ address }, 8940);
+  const sizes = [path.mssBytes];
+  while (path.narrow()) {
+    t.equal(path.datagramSizeBytes, path.mssBytes + 32);
+    sizes.push(path.mssBytes);
+  }
+  t.same(sizes, [8940, 1400, 1200, 508]);
+  t.equal(path.mssBytes, 508, 'the smallest size stays');
   t.end();
 });
 

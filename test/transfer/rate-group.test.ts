@@ -50,7 +50,7 @@ class DrivenRateGroup {
     const address = { host: '192.0.2.1', port: 1 };
     this.demands = Array.from(
       { length: receiverCount },
-      (_, i) => new Demand(i, new Path(address)),
+      (_, i) => new Demand(i, new Path({ address }, 1400)),
     );
     const tree = new DigestTree(sha256, blocks);
     const digests = new DigestViews(sha256, tree);

@@ -27,7 +27,7 @@ function inFlight(count: number) {
     block.expectFeedback(0);
     blocks.push(block);
   }
-  const demand = new Demand(0, new Path({ host: '192.0.2.1', port: 7735 }));
+  const demand = new Demand(0, new Path({ address: { host: '192.0.2.1', port: 7735 } }, 1400));
   const take = (cumulativeBurst: number | undefined, described: number, gaps: readonly Gap[]) => {
     const report = { cumulativeBurst, firstBlock: 0, describedBlocks: described, gaps } as Report;
     takeGaps(window, demand, report, count - 1);

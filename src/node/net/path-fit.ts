@@ -6,7 +6,7 @@
 import type { Address } from '../../base/address.js';
 import { sessionMssLimits } from '../../object/geometry.js';
 import { sessionDefaults } from '../../transfer/config.js';
-import { dataFramingBytes } from '../../wire/segment-size.js';
+import { dataFramingBytes, nextSmallerMssBytes } from '../../wire/segment-size.js';
 import { largestDatagramBytes, pathMtuBytes } from './path-mtu.js';
 
 /**
@@ -22,12 +22,6 @@ const ethernetMtuBytes = 1500;
  * whole block.
  */
 const jumboMtuBytes = 9000;
-
-/**
- * Segment sizes to try if the path MTU turns out to be smaller than the system assumed. The default MSS fits
- * common tunnels over Ethernet, 1200 fits any IPv6 path (MTU 1280), and 508 fits any IPv4 host (576).
- */
-const stepsBytes = [sessionDefaults.mssBytes, 1200, 508];
 
 export interface PathFitOptions {
   readonly receivers: readonly Address[];
@@ -57,7 +51,7 @@ export class PathFit {
   /** @returns the next MSS to try after a size that was too large; undefined if there is none */
   below(mssBytes: number): number | undefined {
     const known = this.mssBytes();
-    return known < mssBytes ? known : stepsBytes.find((step) => step < mssBytes);
+    return known < mssBytes ? known : nextSmallerMssBytes(mssBytes);
   }
 
   /**

@@ -1,6 +1,5 @@
 /** Why an ask fails. */
 import { formatAddress } from '../../base/address.js';
-import { dataFramingBytes } from '../../wire/segment-size.js';
 import type { OutgoingAsk } from './outgoing-ask.js';
 
 /** Command that should be running on an asked host. */
@@ -19,7 +18,6 @@ export function noAnswerReason(ask: OutgoingAsk, silentMs: number): string {
   return `no answer${ask.path.addresses.describe()} for ${seconds} s; is ${serverProgram} running there, and does a firewall let UDP port ${port} through?`;
 }
 
-export function narrowPathReason(ask: OutgoingAsk): string {
-  const sizeBytes = ask.mssBytes + dataFramingBytes;
-  return `the path to ${formatAddress(ask.address)} silently drops datagrams of ${sizeBytes} bytes, although small ones arrive`;
+export function narrowPathReason({ path }: OutgoingAsk): string {
+  return `the path to ${formatAddress(path.address)} silently drops datagrams of ${path.datagramSizeBytes} bytes, although small ones arrive`;
 }

@@ -12,7 +12,6 @@ import type { AskedObject } from '../../wire/asks.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
 import { askerNumber } from '../../wire/header.js';
 import type { ExistingFiles, Message } from '../../wire/messages.js';
-import { dataFramingBytes } from '../../wire/segment-size.js';
 import { Requests } from '../outgoing/requests.js';
 
 /** Whom to ask, and for what. */
@@ -35,9 +34,6 @@ export type AskStage =
   | 'asking'
   /** A session has begun. */
   | 'answered';
-
-/** MSS values to try one after another, if larger datagrams do not arrive. */
-const smallerMssBytes = [1200, 508];
 
 export class OutgoingAsk {
   readonly path: Path;
@@ -68,10 +64,9 @@ export class OutgoingAsk {
     readonly id: number,
     readonly spec: AskSpec,
     nowMs: TimeMs,
-    public mssBytes: number,
+    mssBytes: number,
   ) {
-    const { address, otherAddresses, localHost } = spec.server;
-    this.path = new Path(address, otherAddresses, localHost);
+    this.path = new Path(spec.server, mssBytes);
     this.heardAtMs = nowMs;
     this.requests.scheduleAt(nowMs);
   }
@@ -113,12 +108,11 @@ export class OutgoingAsk {
   /** Begins a handshake with a new channel number. */
   beginHandshake(crypto: SessionCrypto): void {
     this.handshakeNumber = readUint32(crypto.random(4), 0);
-    const fullSizeBytes = this.mssBytes + dataFramingBytes;
     this.handshake = new OutgoingHandshake(
       crypto,
       this.handshakeNumber,
       askerNumber,
-      fullSizeBytes,
+      this.path.datagramSizeBytes,
     );
     this.isHeard = false;
     this.stage = 'connecting';
@@ -133,9 +127,7 @@ export class OutgoingAsk {
 
   /** The path does not carry datagrams of full size. @returns whether there is a smaller size to try */
   narrow(): boolean {
-    const smaller = smallerMssBytes.find((mssBytes) => mssBytes < this.mssBytes);
-    if (smaller === undefined) return false;
-    this.mssBytes = smaller;
+    if (!this.path.narrow()) return false;
     this.handshake = undefined;
     return true;
   }
@@ -171,7 +163,7 @@ export class OutgoingAsk {
     const { what } = this.spec;
     if (what === undefined) return { kind: 'list-request', after: this.after };
     const { name = '', root, manifestDigest } = what;
-    return { kind: 'ask', name, root, manifestDigest, mssBytes: this.mssBytes };
+    return { kind: 'ask', name, root, manifestDigest, mssBytes: this.path.mssBytes };
   }
 
   /** The key that the asked host has proven. */

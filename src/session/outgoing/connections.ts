@@ -16,7 +16,6 @@ import type { ReportInterval } from '../../transfer/report-interval.js';
 import type { FaultKind } from '../../wire/faults.js';
 import type { ChannelPacket } from '../../wire/header.js';
 import type { Offer } from '../../wire/messages.js';
-import { dataFramingBytes } from '../../wire/segment-size.js';
 import type { ContentRoot } from './content-root.js';
 import type { ControlOutbox } from './control-outbox.js';
 import type { SessionMember } from './member.js';
@@ -36,7 +35,6 @@ export interface ConnectionsOptions {
   readonly delivery: Delivery;
   readonly contentRoot: ContentRoot;
   readonly crypto: SessionCrypto;
-  readonly mssBytes: number;
   readonly livenessTimeoutMs: number;
   readonly reportInterval: ReportInterval;
   /** Time between requests to different receivers. The spacing spreads their answers over time. */
@@ -305,7 +303,7 @@ export class Connections {
     const { status, liveness, deferral } = member;
     const waitsSinceMs = Math.min(liveness.lastReceivedAtMs, deferral?.sinceMs ?? Infinity);
     if (status !== 'identifying' && nowMs - waitsSinceMs >= livenessTimeoutMs) {
-      const reason = silenceReason(member, livenessTimeoutMs, this.options.mssBytes);
+      const reason = silenceReason(member, livenessTimeoutMs);
       this.actions.push({ type: 'fail', member, reason, isReachable: false });
       return true;
     }
@@ -319,8 +317,7 @@ export class Connections {
   private stuckReason(nowMs: TimeMs, member: SessionMember): string | undefined {
     const { livenessTimeoutMs } = this;
     const { demand, liveness } = member;
-    if (demand.unreachedMs >= livenessTimeoutMs)
-      return unreachedReason(member.name, this.options.mssBytes, livenessTimeoutMs);
+    if (demand.unreachedMs >= livenessTimeoutMs) return unreachedReason(member, livenessTimeoutMs);
     const limitMs = stuckTimes * livenessTimeoutMs;
     // A receiver with nothing to do is waiting for other receivers and cannot make progress.
     if (nowMs - liveness.progressAtMs >= limitMs / 2 && !this.isAsked(member)) {
@@ -371,9 +368,9 @@ export class Connections {
   }
 
   private beginHandshake(member: SessionMember): void {
-    const { crypto, session, mssBytes } = this.options;
-    const mostBytes = mssBytes + dataFramingBytes;
-    member.beginHandshake(new OutgoingHandshake(crypto, session, member.index, mostBytes));
+    const { crypto, session } = this.options;
+    const { index, path } = member;
+    member.beginHandshake(new OutgoingHandshake(crypto, session, index, path.datagramSizeBytes));
   }
 
   private sendOffer(nowMs: TimeMs, member: SessionMember, which: 'first' | 'again'): void {
@@ -433,7 +430,7 @@ export class Connections {
     if (smallAnswers === narrowPathAnswers.suspected) {
       this.actions.push({ type: 'narrow-path', member });
     } else if (smallAnswers === narrowPathAnswers.certain) {
-      const reason = narrowPathReason(member.name, this.options.mssBytes);
+      const reason = narrowPathReason(member);
       this.actions.push({ type: 'fail', member, reason, isReachable: true });
     }
   }

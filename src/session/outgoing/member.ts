@@ -70,10 +70,11 @@ export class SessionMember {
   constructor(
     /** The receiver's number in the session. */
     readonly index: number,
-    { name, address, otherAddresses, localHost }: ReceiverSpec,
+    spec: ReceiverSpec,
+    mssBytes: number,
   ) {
-    this.name = name;
-    this.path = new Path(address, otherAddresses, localHost);
+    this.name = spec.name;
+    this.path = new Path(spec, mssBytes);
     this.demand = new Demand(index, this.path);
   }
 
