@@ -9,7 +9,8 @@ export { announceReceiver } from './node/announce-receiver.js';
 export type { ExclusionOptions } from './node/disk/source/exclusions.js';
 export type { SkippedEntry } from './node/disk/source/walk-entries.js';
 export type { FetchEvent, FetchFilesOptions } from './node/fetch/fetch-options.js';
-export { fetch } from './node/fetch.js';
+export type { Fetching } from './node/fetch/fetching.js';
+export { fetch, startFetch } from './node/fetch.js';
 export type {
   FileReceiverEvent,
   FileTransferResult,

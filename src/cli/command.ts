@@ -17,7 +17,13 @@ import type {
 import { longForm, withCommonOptions } from './help/command-help.js';
 import { helpColumns, renderHelp } from './help/render-help.js';
 import type { Interrupt } from './interrupts.js';
-import { ignoreHangup, interruptOfMessage, interruptsOf, isOnTerminal } from './interrupts.js';
+import {
+  ignoreHangup,
+  interruptOfMessage,
+  interruptsOf,
+  isOnTerminal,
+  isTerminalOpen,
+} from './interrupts.js';
 import { errorJson, hasColor, toEventLine } from './output/output.js';
 import { type ColorMode, colorModeOf, colorModes } from './output/terminal-look.js';
 import { render, toned } from './output/text.js';
@@ -219,8 +225,12 @@ function explain(name: string, error: unknown, color: ColorMode): ExitCode {
   return isUsage ? exitCode.usage : exitCode.system;
 }
 
-/** Calls the handler at the first interrupt. A second interrupt ends the process immediately. */
-export function onInterrupt(handle: (interrupt: Interrupt) => void): void {
+/**
+ * Calls the handler at the first interrupt. A second interrupt ends the process immediately.
+ * @param reload called at each SIGHUP, unless it means that the terminal was closed; by default, SIGHUP is an interrupt,
+ *   or is ignored without a terminal
+ */
+export function onInterrupt(handle: (interrupt: Interrupt) => void, reload?: () => void): void {
   let isInterrupted = false;
   const take = (interrupt: Interrupt, signal?: NodeJS.Signals) => {
     if (!isInterrupted) {
@@ -231,9 +241,16 @@ export function onInterrupt(handle: (interrupt: Interrupt) => void): void {
       process.exit(exitCode.interrupted);
     }
   };
-  for (const [signal, interrupt] of interruptsOf(process.platform, isOnTerminal)) {
-    process.on(signal, () => take(interrupt, signal));
+  const interrupts = interruptsOf(process.platform, isOnTerminal);
+  for (const [signal, interrupt] of interrupts) {
+    const canReload = reload !== undefined && signal === 'SIGHUP' && process.platform !== 'win32';
+    process.on(signal, () => {
+      if (canReload && isTerminalOpen()) reload();
+      else take(interrupt, signal);
+    });
   }
+  if (!interrupts.some(([signal]) => signal === 'SIGHUP') && reload !== undefined)
+    process.on('SIGHUP', reload);
   if (process.channel === undefined) return;
   process.on('message', (message) => {
     const interrupt = interruptOfMessage(message);

@@ -29,7 +29,12 @@ export function interruptsOf(platform: NodeJS.Platform, isOnTerminal: boolean) {
 }
 
 /** Whether a standard stream was a terminal when the process started. */
-export const isOnTerminal = [0, 1, 2].some((descriptor) => isatty(descriptor));
+export const isOnTerminal = isTerminalOpen();
+
+/** Whether a standard stream is a terminal now: none is any more after the terminal was closed. */
+export function isTerminalOpen(): boolean {
+  return [0, 1, 2].some((descriptor) => isatty(descriptor));
+}
 
 /**
  * Ignores SIGHUP in a command without a terminal, so that the command keeps running when the terminal that

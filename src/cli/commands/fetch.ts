@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { FetchFilesOptions } from '../../node/fetch/fetch-options.js';
-import { fetch as fetchObject } from '../../node/fetch.js';
+import type { Fetching } from '../../node/fetch/fetching.js';
+import { startFetch } from '../../node/fetch.js';
 import { defaultKeyFolder, loadKeyPair } from '../../node/keys/key-files.js';
 import { KnownReceivers } from '../../node/keys/known-receivers.js';
 import { trustKnownReceivers } from '../../node/keys/trust.js';
@@ -36,16 +37,32 @@ export async function fetch(args: readonly string[]): Promise<ExitCode> {
       'no source: name at least one with --from host[:port],...',
     );
   }
-  const sources = await parseReceivers(argv.from, parsePort(single('port', argv.port), 1));
+  const { from } = argv;
+  const port = parsePort(single('port', argv.port), 1);
+  const sources = await parseReceivers(from, port);
   const logPath = argv.log === undefined ? undefined : single('log', argv.log);
   const report = new FetchOutput(output, argv.verbose, logPath);
   const interruption = new AbortController();
-  onInterrupt(() => interruption.abort());
+  let fetching: Fetching | undefined;
+  const reload = async () => {
+    try {
+      const next = await parseReceivers(from, port);
+      await fetching?.setSources(next);
+      report.handleReload(next.map(({ host, name = host }) => name));
+    } catch (error) {
+      if (!(error instanceof P2mpError)) throw error;
+      report.handleReload(undefined, error.message);
+    }
+  };
+  onInterrupt(
+    () => interruption.abort(),
+    () => void reload(),
+  );
   if (argv.open)
     output.warn('--open: sources are not authenticated; give a root to know what you get');
   let result: FetchResult;
   try {
-    result = await fetchObject({
+    fetching = await startFetch({
       ...what,
       sources,
       dir: single('dir', argv.dir),
@@ -57,6 +74,7 @@ export async function fetch(args: readonly string[]): Promise<ExitCode> {
       ...(await createTrust(argv, sources.length, output, report, interruption.signal)),
       onEvent: (event) => report.handleEvent(event),
     });
+    result = await fetching.result;
   } finally {
     report.end();
   }

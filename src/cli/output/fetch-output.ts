@@ -95,6 +95,15 @@ export class FetchOutput {
     }
   }
 
+  /** The sources were read again after SIGHUP. */
+  handleReload(sources: readonly string[] | undefined, reason?: string): void {
+    const { output } = this;
+    output.json({ event: 'reloaded', ...withoutUndefined({ sources, reason }) });
+    if (output.isJson) return;
+    if (sources === undefined) output.warn(`the sources stay as they are: ${reason}`);
+    else output.line(`${formatPlural(sources.length, 'source')} after SIGHUP`);
+  }
+
   private handleLeft({ source, reason, isRetried }: EventOf<'left'>): void {
     this.output.json({ event: 'left', source, reason, isRetried });
     const isNew = this.reasons.get(source) !== reason;

@@ -2,6 +2,7 @@
  * The sources of a fetch: asks each of them for the object, asks again those that were lost, and turns what asker and
  * receiver report into actions about sources.
  */
+import { sameAddress } from '../../base/address.js';
 import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import type { RefusedEvent } from '../../base/refusal.js';
@@ -163,7 +164,12 @@ export class Sources {
     for (const source of this.all) this.ask(nowMs, source);
   }
 
+  /** One that was excluded before can join again. */
   join(nowMs: TimeMs, spec: ReceiverSpec): void {
+    const earlier = this.all.findIndex(
+      (each) => each.excludedFor !== undefined && sameAddress(each.spec.address, spec.address),
+    );
+    if (earlier >= 0) this.all.splice(earlier, 1);
     const source = new Source(spec);
     this.all.push(source);
     this.ask(nowMs, source);

@@ -7,6 +7,7 @@ import {
   findClosedPort,
   isSameContent,
   noOffload,
+  openSilentPort,
   writeRandomFile,
 } from '../../support/loopback.js';
 import { parseEvents } from '../../support/processes.js';
@@ -128,6 +129,47 @@ t.test('sources whose keys are not known end the fetch at once', { buffered }, a
     t.notMatch(stderr, /p2mp receive/);
   }
 });
+
+t.test(
+  'after SIGHUP, sources of a file join and leave',
+  { skip: process.platform === 'win32', buffered },
+  async (t) => {
+    const place = new SessionPlace(t);
+    const path = writeRandomFile(place.sent, 300_000);
+    const { program, address } = await place.serve([path, '--open']);
+    await program.waitFor(/Offering sent/);
+    const [server, silent] = [formatAddress(address), `127.0.0.1:${await openSilentPort(t)}`];
+    const list = join(place.folder, 'mirrors.txt');
+    writeFileSync(list, `${silent} # nobody answers`);
+    const args = [
+      'fetch',
+      'sent',
+      '--from',
+      `@${list}`,
+      '--open',
+      '--dir',
+      join(place.folder, 'in'),
+    ];
+    const fetching = place.start(place.senderHome, [...args, '--json']);
+    await fetching.waitForEvent('progress');
+    writeFileSync(list, 'a:b');
+    fetching.kill('SIGHUP');
+    t.match(await fetching.waitForEvent('reloaded'), { reason: /mirrors.txt:1: .*port/ });
+    writeFileSync(list, server);
+    fetching.kill('SIGHUP');
+    const { code, stdout } = await fetching.exited;
+    t.equal(code, 0);
+    const events = parseEvents(stdout).filter(({ event }) =>
+      /reloaded|joined|left/.test(`${event}`),
+    );
+    t.match(events, [
+      { reason: /./ },
+      { event: 'left', source: silent, isRetried: false },
+      { event: 'reloaded', sources: [server] },
+      { event: 'joined', source: server },
+    ]);
+  },
+);
 
 t.test('wrong arguments', { buffered }, async (t) => {
   const place = new SessionPlace(t);

@@ -43,6 +43,10 @@ const groups = z
 export const fetchEvents = [
   event('chosen', { label: text, contentRoot, bytes: count }),
   event('joined', { source }),
+  event('reloaded', {
+    sources: texts.optional().describe('All sources, as their files name them now.'),
+    reason: text.optional().describe('Why the files could not be read again.'),
+  }),
   event('left', {
     source,
     reason: text,
