@@ -166,7 +166,7 @@ t.test(
     const seed = crc32(head);
     const bytes = [first, second].map((part) => fromHex(part + hex(crc32(fromHex(part), seed))));
     writeFileSync(path, Buffer.concat([head, ...bytes]));
-    t.same([...((await readJournal(path, key))?.ranges() ?? [])], [{ start: 0, end: 100 }]);
+    t.same([...((await readJournal(path, key))?.held.ranges() ?? [])], [{ start: 0, end: 100 }]);
   },
 );
 

@@ -36,7 +36,7 @@ export async function fuzzJournal(tape: Tape): Promise<number> {
   header.writeUInt32BE(crc32(header.subarray(0, at)), at);
   const records = Array.from({ length: tape.below(8) }, () => {
     const record = Buffer.alloc(24);
-    record.writeUInt32BE(tape.isOneIn(8) ? tape.uint32() : 1 + tape.below(2), 0);
+    record.writeUInt32BE(tape.isOneIn(8) ? tape.uint32() : 1 + tape.below(3), 0);
     const [start, end] = [position(tape), position(tape)];
     record.writeDoubleBE(tape.isOneIn(8) ? end : Math.min(start, end), 4);
     record.writeDoubleBE(Math.max(start, end), 12);
@@ -46,10 +46,10 @@ export async function fuzzJournal(tape: Tape): Promise<number> {
   const whole = new Uint8Array(Buffer.concat([header, ...records]));
   const path = pathFor('journal');
   writeFileSync(path, tape.isOneIn(2) ? hostileBytes(tape, whole) : whole);
-  const held = await readJournal(path, key);
-  for (const { start, end } of held?.ranges() ?? []) {
+  const { held, written } = (await readJournal(path, key)) ?? {};
+  for (const { start, end } of [...(held?.ranges() ?? []), ...(written?.ranges() ?? [])]) {
     const isRight = Number.isSafeInteger(start) && start < end && end <= key.contentSizeBytes;
-    demand(isRight && start >= 0, () => `held from ${start} to ${end}`);
+    demand(isRight && start >= 0, () => `recorded from ${start} to ${end}`);
   }
   return 1;
 }

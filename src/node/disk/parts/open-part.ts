@@ -28,7 +28,7 @@ import type { FilePlace } from './part-files.js';
 import { PartFiles } from './part-files.js';
 import type { PartPaths } from './part-folder.js';
 import { makePrivateFolder, partPaths, removedPart, removeIfEmpty } from './part-folder.js';
-import type { JournalKey } from './part-journal.js';
+import type { JournalContent, JournalKey } from './part-journal.js';
 import { PartJournal, readJournal } from './part-journal.js';
 import { PartLock } from './part-lock.js';
 import { writeOrigin } from './part-origin.js';
@@ -45,6 +45,8 @@ export interface OpenedPart extends Placing {
   readonly journal: PartJournal;
   readonly fileBudget: FileBudget;
   readonly present: RangeSet;
+  /** Ranges of the part that an earlier process wrote, but did not sync. */
+  readonly unsynced: RangeSet;
   readonly held: readonly HeldBlock[];
   readonly kept: readonly Range[];
   /** Number of existing files that stay as they are, whatever their content. */
@@ -57,8 +59,8 @@ export interface OpenedPart extends Placing {
 
 /** The state that an earlier session left. */
 interface OldPart {
-  /** The durable ranges that the journal records; undefined if there is no journal of this object. */
-  readonly durable: RangeSet | undefined;
+  /** What the journal records; undefined if there is no journal of this object. */
+  readonly journal: JournalContent | undefined;
   /** Numbers of the existing files. */
   readonly numbers: ReadonlySet<number>;
 }
@@ -120,7 +122,7 @@ async function openLocked(
   const key = { partId: options.partId, contentSizeBytes: layout.sizeBytes };
   const old = await readOldPart(paths, key);
   const judged = await judge(layout, found, old, signal);
-  const { places, durable, present, kept, keptCount, unchangedCount } = judged;
+  const { places, durable, unsynced, present, kept, keptCount, unchangedCount } = judged;
   const need = await spaceFor(manifest, layout, places, old, present);
   await checkFreeSpace(target.root, target.name, need);
 
@@ -132,15 +134,18 @@ async function openLocked(
   try {
     const { held, lost } = await readHeldBlocks(files, present, blockSizeBytes, signal);
     for (const { start, end } of lost) {
-      present.remove(start, end);
-      durable.remove(start, end);
+      for (const ranges of [present, durable, unsynced]) ranges.remove(start, end);
     }
-    const journal = await beginPart(paths, key, old, durable, fileBudget, options.origin);
+    await forEachInTurns(unsynced.isEmpty ? [] : layout.files, (file) => {
+      if (hasAny(unsynced, file)) files.noteUnsynced(file);
+    });
+    const content = { held: durable, written: new RangeSet(unsynced.ranges()) };
+    const journal = await beginPart(paths, key, old, content, fileBudget, options.origin);
     const { part: partPath } = paths;
     return {
       ...{ target, manifest, existing, updatesModes, placed, files, openFiles, partPath },
       ...{ fileBudget, blockSizeBytes, layout, paths, lock, journal, present, held },
-      ...{ keptCount, unchangedCount, extras },
+      ...{ unsynced, keptCount, unchangedCount, extras },
       kept: wholeBlocks(kept.ranges(), blockSizeBytes, layout.sizeBytes),
     };
   } catch (error) {
@@ -154,33 +159,33 @@ async function beginPart(
   paths: PartPaths,
   key: JournalKey,
   old: OldPart,
-  durable: RangeSet,
+  { held, written }: JournalContent,
   fileBudget: FileBudget,
   origin: PartStoreOptions['origin'],
 ): Promise<PartJournal> {
-  if (old.durable === undefined) await removePartFolder(paths.part);
+  if (old.journal === undefined) await removePartFolder(paths.part);
   await makePrivateFolder(paths.part);
   const createJournal = async () => {
     if (origin !== undefined) await writeOrigin(paths.part, origin);
-    return PartJournal.create(paths.journal, key, durable);
+    return PartJournal.create(paths.journal, key, held, written);
   };
   return await fileBudget.takeLasting(createJournal).catch(async (error: unknown) => {
-    if (old.durable === undefined) await removePartFolder(paths.part);
+    if (old.journal === undefined) await removePartFolder(paths.part);
     throw fileError('TARGET_FAILED', paths.journal, error);
   });
 }
 
 async function readOldPart(paths: PartPaths, key: JournalKey): Promise<OldPart> {
   const stats = await lstat(paths.part).catch(() => undefined);
-  if (stats === undefined) return { durable: undefined, numbers: new Set() };
+  if (stats === undefined) return { journal: undefined, numbers: new Set() };
   refuseUnlessFolder('TARGET_UNWRITABLE', paths.part, stats);
-  const durable = await readJournal(paths.journal, key);
+  const journal = await readJournal(paths.journal, key);
   const numbers = new Set<number>();
-  if (durable === undefined) return { durable, numbers };
+  if (journal === undefined) return { journal, numbers };
   for await (const { name } of await opendir(paths.part, { bufferSize: namesPerTurn })) {
     if (/^(?:0|[1-9][0-9]*)$/.test(name)) numbers.add(Number(name));
   }
-  return { durable, numbers };
+  return { journal, numbers };
 }
 
 /** Returns the disk space that the part needs in addition to the space that it already occupies. */
@@ -209,7 +214,8 @@ async function judge(
   old: OldPart,
   signal: AbortSignal | undefined,
 ) {
-  const durable = new RangeSet(old.durable?.ranges());
+  const durable = new RangeSet(old.journal?.held.ranges());
+  const unsynced = new RangeSet(old.journal?.written.ranges());
   const kept = new RangeSet();
   let keptCount = 0;
   let unchangedCount = 0;
@@ -225,18 +231,21 @@ async function judge(
       if (!isEmpty) kept.add(start, end);
       return place;
     }
-    if (isThere && hasAny(durable, file)) return { kind: 'part' };
+    if (isThere && (hasAny(durable, file) || hasAny(unsynced, file))) return { kind: 'part' };
     // If the journal records the whole file, but the file is not in the part, an interrupted finish has
     // already renamed the file.
     const wasPlaced = !isEmpty && !isThere && hasAll(durable, file);
-    if (!isEmpty) durable.remove(start, end);
+    if (!isEmpty) for (const ranges of [durable, unsynced]) ranges.remove(start, end);
     const chosen = wasPlaced && ifPlaced !== undefined ? ifPlaced : place;
     if (chosen.kind === 'candidate' && !isEmpty) candidates.add(start, end);
     return chosen;
   };
   const places: FilePlace[] = [];
   await forEachInTurns(layout.files, (file) => places.push(judgeFile(file)), signal);
-  const present = new RangeSet([...durable.ranges(), ...candidates.ranges()]);
+  const present = new RangeSet();
+  for (const ranges of [durable, unsynced, candidates]) {
+    for (const { start, end } of ranges.ranges()) present.add(start, end);
+  }
   for (const { start, end } of kept.ranges()) present.remove(start, end);
-  return { places, durable, present, kept, keptCount, unchangedCount };
+  return { places, durable, unsynced, present, kept, keptCount, unchangedCount };
 }

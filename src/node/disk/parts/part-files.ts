@@ -145,6 +145,12 @@ export class PartFiles {
     await writeAroundHoles(handle, parts, offsetBytes, holes, usedBytes);
   }
 
+  /** An earlier process wrote to this file of the part, and might not have synced it. */
+  noteUnsynced({ number }: ContentFile): void {
+    this.unsynced.add(number);
+    this.hasNewNames = true;
+  }
+
   /** @returns the files written since the last call; the caller has to sync them */
   takeUnsynced(): UnsyncedFiles {
     const unsynced = { numbers: [...this.unsynced], hasNewNames: this.hasNewNames };

@@ -1,7 +1,8 @@
 /**
- * The journal of a part records which content is durable. It has a header with the name of the part, followed
- * by records of fixed size, each with its own checksum. Content is recorded only after it was synced, so
- * every prefix of the journal is true. An incomplete record at the end is ignored.
+ * The journal of a part records which content is durable, and which was written but not synced. It has a header with
+ * the name of the part, followed by records of fixed size, each with its own checksum. Content is recorded as held only
+ * after it was synced, so every prefix of the journal is true. Content that was written survives the end of the process,
+ * but not a power failure, after which it can be anything. An incomplete record at the end is ignored.
  */
 import type { FileHandle } from 'node:fs/promises';
 import { constants, open, rename } from 'node:fs/promises';
@@ -10,6 +11,7 @@ import { crc32 } from 'node:zlib';
 import type { Range } from '../../../base/range-set.js';
 import { RangeSet } from '../../../base/range-set.js';
 import { openFlags, syncFolder, writeAll } from '../fsync.js';
+import { hasAny } from '../store/range-queries.js';
 
 /**
  * Increment the number when the layout of the journal or the part changes; older parts are then received
@@ -19,7 +21,7 @@ const magic = Buffer.from('p2mp part 1\n');
 const headerSizeBytes = magic.length + 32 + 8 + 4;
 /** Kind, start, end, checksum. */
 const recordSizeBytes = 4 + 8 + 8 + 4;
-const kinds = { held: 1, forgotten: 2 } as const;
+const kinds = { held: 1, forgotten: 2, written: 3 } as const;
 type Kind = keyof typeof kinds;
 
 /** Records read at once. */
@@ -33,8 +35,19 @@ export interface JournalKey {
   readonly contentSizeBytes: number;
 }
 
-/** @returns the durable ranges; undefined if there is no journal of this object */
-export async function readJournal(path: string, key: JournalKey): Promise<RangeSet | undefined> {
+/** What a journal records. No byte is in both. */
+export interface JournalContent {
+  /** The durable ranges. */
+  readonly held: RangeSet;
+  /** Ranges that were written and not synced. */
+  readonly written: RangeSet;
+}
+
+/** @returns undefined if there is no journal of this object */
+export async function readJournal(
+  path: string,
+  key: JournalKey,
+): Promise<JournalContent | undefined> {
   let handle: FileHandle;
   try {
     handle = await open(path, openFlags.read);
@@ -53,105 +66,167 @@ export async function readJournal(path: string, key: JournalKey): Promise<RangeS
 }
 
 /** Reads records up to the first invalid one. */
-async function replay(handle: FileHandle, seed: number, key: JournalKey): Promise<RangeSet> {
-  const held = new RangeSet();
+async function replay(handle: FileHandle, seed: number, key: JournalKey): Promise<JournalContent> {
+  const content = { held: new RangeSet(), written: new RangeSet() };
   const chunk = Buffer.alloc(chunkRecordCount * recordSizeBytes);
   for (let position = headerSizeBytes; ; ) {
     const { bytesRead } = await handle.read(chunk, 0, chunk.length, position);
     const whole = bytesRead - (bytesRead % recordSizeBytes);
-    if (whole === 0) return held;
+    if (whole === 0) return content;
     for (let at = 0; at < whole; at += recordSizeBytes) {
       const record = chunk.subarray(at, at + recordSizeBytes);
-      if (!applyRecord(held, record, seed, key)) return held;
+      if (!applyRecord(content, record, seed, key)) return content;
     }
     position += whole;
   }
 }
 
-function applyRecord(held: RangeSet, record: Buffer, seed: number, key: JournalKey): boolean {
+function applyRecord(
+  { held, written }: JournalContent,
+  record: Buffer,
+  seed: number,
+  key: JournalKey,
+): boolean {
   const body = record.subarray(0, recordSizeBytes - 4);
   if (record.readUInt32BE(body.length) !== crc32(body, seed)) return false;
   const kind = record.readUInt32BE(0);
   const [start, end] = [record.readDoubleBE(4), record.readDoubleBE(12)];
   const isWhole = Number.isSafeInteger(start) && Number.isSafeInteger(end);
   if (!isWhole || !(start >= 0 && start < end && end <= key.contentSizeBytes)) return false;
-  if (kind === kinds.held) held.add(start, end);
-  else if (kind === kinds.forgotten) held.remove(start, end);
-  else return false;
-  return true;
+  switch (kind) {
+    case kinds.held:
+      held.add(start, end);
+      written.remove(start, end);
+      return true;
+    case kinds.written:
+      for (const gap of held.gaps(start, end)) written.add(gap.start, gap.end);
+      return true;
+    case kinds.forgotten:
+      held.remove(start, end);
+      written.remove(start, end);
+      return true;
+    default:
+      return false;
+  }
 }
 
 export class PartJournal {
-  private recordCount: number;
   /**
    * Set during an append and after a failed append. The next append first truncates the file to its last
    * complete record.
    */
   private isTorn = false;
+  /** Appends, one after another. */
+  private queue: Promise<void> = Promise.resolve();
+  /** Written ranges that the next append of such ranges records. */
+  private fresh: Range[] = [];
+  private noting: Promise<void> | undefined;
 
   private constructor(
     private readonly path: string,
     private readonly key: JournalKey,
-    /** The durable ranges, including those of an append in progress. */
-    readonly held: RangeSet,
+    /** What it records, including an append in progress. */
+    private readonly content: JournalContent,
     private handle: FileHandle,
-  ) {
-    this.recordCount = held.rangeCount;
+    private recordCount: number,
+  ) {}
+
+  /** Creates a journal with this content, replacing any existing one. */
+  static async create(
+    path: string,
+    key: JournalKey,
+    held: RangeSet,
+    written = new RangeSet(),
+  ): Promise<PartJournal> {
+    const content = { held, written };
+    const records = encodeContent(content, key);
+    const handle = await writeJournal(path, key, records);
+    return new PartJournal(path, key, content, handle, records.length / recordSizeBytes);
   }
 
-  /** Creates a journal with these ranges, replacing any existing one. */
-  static async create(path: string, key: JournalKey, held: RangeSet): Promise<PartJournal> {
-    return new PartJournal(path, key, held, await writeJournal(path, key, held));
+  /** The durable ranges. */
+  get held(): RangeSet {
+    return this.content.held;
   }
 
   /** Records ranges that are durable. */
   async add(ranges: readonly Range[]): Promise<void> {
-    for (const { start, end } of ranges) this.held.add(start, end);
-    await this.append('held', ranges);
+    const { held, written } = this.content;
+    for (const { start, end } of ranges) {
+      held.add(start, end);
+      written.remove(start, end);
+    }
+    await this.enqueue(() => this.append('held', ranges));
   }
 
-  /** Records that a range is no longer durable. Call this before the range is overwritten. */
-  async forget(range: Range): Promise<void> {
-    const [gap] = this.held.gaps(range.start, range.end);
-    if (gap?.start === range.start && gap.end === range.end) return;
-    this.held.remove(range.start, range.end);
-    await this.append('forgotten', [range]);
+  /** Records a range that was written, but not synced. Ranges that come while others are recorded share an append. */
+  noteWritten({ start, end }: Range): Promise<void> {
+    const { held, written } = this.content;
+    for (const gap of held.gaps(start, end)) {
+      written.add(gap.start, gap.end);
+      this.fresh.push(gap);
+    }
+    this.noting ??= this.enqueue(() => {
+      const ranges = this.fresh;
+      this.fresh = [];
+      this.noting = undefined;
+      return this.append('written', ranges);
+    });
+    return this.noting;
+  }
+
+  /** Records that the content of a range is no longer known. Call this before the range is overwritten. */
+  async forget({ start, end }: Range): Promise<void> {
+    const { held, written } = this.content;
+    if (![held, written].some((ranges) => hasAny(ranges, { start, end }))) return;
+    held.remove(start, end);
+    written.remove(start, end);
+    await this.enqueue(() => this.append('forgotten', [{ start, end }]));
   }
 
   async close(): Promise<void> {
+    await this.queue;
     await this.handle.close();
   }
 
+  private enqueue(work: () => Promise<void>): Promise<void> {
+    const result = this.queue.then(work);
+    this.queue = result.catch(() => undefined);
+    return result;
+  }
+
   private async append(kind: Kind, ranges: readonly Range[]): Promise<void> {
-    if (this.recordCount > 2 * this.held.rangeCount + spareRecordCount) return this.shrink();
+    const { held, written } = this.content;
+    const usefulCount = held.rangeCount + written.rangeCount;
+    if (this.recordCount > 2 * usefulCount + spareRecordCount) return this.shrink();
     const position = headerSizeBytes + this.recordCount * recordSizeBytes;
     if (this.isTorn) await this.handle.truncate(position);
     this.isTorn = true;
     const bytes = encodeRecords(kind, ranges, crc32(encodeHeader(this.key)));
     await writeAll(this.handle, bytes, position);
-    await this.handle.datasync();
+    if (kind !== 'written') await this.handle.datasync();
     this.isTorn = false;
     this.recordCount += ranges.length;
   }
 
   private async shrink(): Promise<void> {
-    const { handle } = this;
-    this.handle = await writeJournal(this.path, this.key, this.held);
-    this.recordCount = this.held.rangeCount;
+    const { handle, path, key } = this;
+    // More can be written in the meantime.
+    const records = encodeContent(this.content, key);
+    this.handle = await writeJournal(path, key, records);
+    this.recordCount = records.length / recordSizeBytes;
     this.isTorn = false;
     await handle.close();
   }
 }
 
 /** Writes a new file and renames it, so the old journal stays until the new one is complete. */
-async function writeJournal(path: string, key: JournalKey, held: RangeSet): Promise<FileHandle> {
+async function writeJournal(path: string, key: JournalKey, records: Buffer): Promise<FileHandle> {
   const newPath = `${path}.new`;
   const { O_CREAT, O_TRUNC } = constants;
   const handle = await open(newPath, openFlags.write | O_CREAT | O_TRUNC, 0o600);
   try {
-    const header = encodeHeader(key);
-    const records = encodeRecords('held', [...held.ranges()], crc32(header));
-    await writeAll(handle, Buffer.concat([header, records]), 0);
+    await writeAll(handle, Buffer.concat([encodeHeader(key), records]), 0);
     await handle.sync();
     await rename(newPath, path);
     await syncFolder(dirname(path));
@@ -169,6 +244,15 @@ function encodeHeader({ partId, contentSizeBytes }: JournalKey): Buffer {
   at = header.writeDoubleBE(contentSizeBytes, at);
   header.writeUInt32BE(crc32(header.subarray(0, at)), at);
   return header;
+}
+
+/** The records of a new journal. */
+function encodeContent({ held, written }: JournalContent, key: JournalKey): Buffer {
+  const seed = crc32(encodeHeader(key));
+  return Buffer.concat([
+    encodeRecords('held', [...held.ranges()], seed),
+    encodeRecords('written', [...written.ranges()], seed),
+  ]);
 }
 
 /** @param seed makes checksums specific to this object, in case the disk returns data of another object */

@@ -15,7 +15,7 @@ import { fileError } from '../../system-error.js';
 import { deleteExtras } from '../deletion/delete-extras.js';
 import { slicesOf, syncFolder } from '../fsync.js';
 import type { ContentFile, Piece } from '../store/content-layout.js';
-import { findDamagedBlocks, isCheapToReadBack } from '../store/disk-check.js';
+import { blocksInPart, findDamagedBlocks, isCheapToReadBack } from '../store/disk-check.js';
 import { placeEntries } from '../store/place-entries.js';
 import { prepareFiles } from '../store/prepare-files.js';
 import { hasAll, hasAny, partsWithin } from '../store/range-queries.js';
@@ -43,7 +43,7 @@ export class PartStore {
   /** Bytes that the store has, durable or not, except those of kept files. */
   private readonly present: RangeSet;
   /** Bytes in the part that are not in the journal yet. */
-  private written = new RangeSet();
+  private written: RangeSet;
   /** Bytes that the checkpoint in progress is about to record. */
   private noting = new RangeSet();
   private readonly behind: WriteBehind;
@@ -84,6 +84,7 @@ export class PartStore {
     this.keptCount = part.keptCount;
     this.unchangedCount = part.unchangedCount;
     this.present = part.present;
+    this.written = part.unsynced;
     part.files.handleCopied = (file) => this.noteCopied(file);
   }
 
@@ -200,17 +201,8 @@ export class PartStore {
     signal: AbortSignal,
   ): Promise<number[]> {
     await this.checkWritten(signal);
-    const { files, layout, blockSizeBytes } = this.part;
-    const ranges = new RangeSet();
-    const keptRanges = new RangeSet();
-    const add = (file: ContentFile) => {
-      const { kind } = files.place(file);
-      if (kind === 'part') addBlocks(ranges, file, blockSizeBytes);
-      if (kind === 'kept') addBlocks(keptRanges, file, blockSizeBytes);
-    };
-    await forEachInTurns(layout.files, add, signal);
-    // Leave out blocks that overlap a kept file, because its content may differ from the object.
-    for (const { start, end } of keptRanges.ranges()) ranges.remove(start, end);
+    const { files, blockSizeBytes } = this.part;
+    const ranges = await blocksInPart(files, blockSizeBytes, signal);
     const sizeBytes = ranges.count * blockSizeBytes;
     const elapsedMs = performance.now() - this.openedAtMs;
     if (!this.verifiesDisk && !isCheapToReadBack(sizeBytes, elapsedMs)) return [];
@@ -255,13 +247,16 @@ export class PartStore {
   }
 
   private async writeRange(range: Range, parts: readonly Uint8Array[]): Promise<void> {
-    const { files, layout } = this.part;
+    const { files, layout, journal } = this.part;
     const pieces = [...layout.pieces(range.start, range.end)];
     await forEachLimited(pieces, diskConcurrency, (piece) => {
       const from = startOf(piece) - range.start;
       return files.write(piece, slicesOf(parts, from, piece.sizeBytes));
     });
     for (const piece of pieces) this.notePresent(piece);
+    // If this fails, and the process is killed before the next checkpoint, the bytes are received again.
+    for (const part of partsWithin(this.written, range))
+      journal.noteWritten(part).catch(() => undefined);
   }
 
   private notePresent(piece: Piece): void {
@@ -428,12 +423,6 @@ export class PartStore {
     this.checkOpen();
     if (this.failure !== undefined) throw this.failure;
   }
-}
-
-/** Adds the blocks that overlap the file. */
-function addBlocks(blocks: RangeSet, { start, end }: ContentFile, blockSizeBytes: number): void {
-  if (start === end) return;
-  blocks.add(Math.floor(start / blockSizeBytes), Math.ceil(end / blockSizeBytes));
 }
 
 function startOf({ file, offsetBytes }: Piece): number {

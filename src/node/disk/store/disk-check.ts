@@ -4,8 +4,11 @@
  */
 import { freemem } from 'node:os';
 import type { Range } from '../../../base/range-set.js';
+import { RangeSet } from '../../../base/range-set.js';
 import { isEqualBytes } from '../../../wire/byte-codec.js';
+import { forEachInTurns } from '../../in-turns.js';
 import type { PartFiles } from '../parts/part-files.js';
+import type { ContentFile } from './content-layout.js';
 import { readBlocks } from './held-blocks.js';
 
 /** Objects up to this size are always read back, which takes about 10 ms on a machine of 2020. */
@@ -24,6 +27,34 @@ const cachedShare = 0.5;
 export function isCheapToReadBack(sizeBytes: number, elapsedMs: number): boolean {
   if (sizeBytes <= alwaysBytes) return true;
   return sizeBytes <= elapsedMs * slowBytesPerMs && sizeBytes <= cachedShare * freemem();
+}
+
+/**
+ * @returns the blocks that overlap files of the part, without those that overlap a kept file, because its content may
+ *   differ from the object
+ * @throws the signal's reason
+ */
+export async function blocksInPart(
+  files: PartFiles,
+  blockSizeBytes: number,
+  signal: AbortSignal,
+): Promise<RangeSet> {
+  const inPart = new RangeSet();
+  const kept = new RangeSet();
+  const add = (file: ContentFile) => {
+    const { kind } = files.place(file);
+    if (kind === 'part') addBlocks(inPart, file, blockSizeBytes);
+    if (kind === 'kept') addBlocks(kept, file, blockSizeBytes);
+  };
+  await forEachInTurns(files.layout.files, add, signal);
+  for (const { start, end } of kept.ranges()) inPart.remove(start, end);
+  return inPart;
+}
+
+/** Adds the blocks that overlap the file. */
+function addBlocks(blocks: RangeSet, { start, end }: ContentFile, blockSizeBytes: number): void {
+  if (start === end) return;
+  blocks.add(Math.floor(start / blockSizeBytes), Math.ceil(end / blockSizeBytes));
 }
 
 /**

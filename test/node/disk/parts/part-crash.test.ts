@@ -83,6 +83,43 @@ function startProgram(t: Test, code: string, data: unknown, limitKib?: number) {
 
 const skip = process.platform === 'win32' && 'no kill -9, and no limits, there';
 
+t.test('after kill -9, what was written is held, without a checkpoint', { skip }, async (t) => {
+  const blockSizeBytes = 4000;
+  const manifest = createFiles([100_000, 300_000]);
+  const options: PartStoreOptions = {
+    ...{ dir: t.testdir(), partId, manifest, blockSizeBytes, existing: 'update', gatherMs: 0 },
+    ...{ checkpointMs: 1_000_000 },
+  };
+  const code = `
+    const { blockSizeBytes } = data.options;
+    const store = await PartStore.open(data.options);
+    for (let index = 0; index < 90; index++) {
+      await store.write(index * blockSizeBytes, contentOf(index * blockSizeBytes, (index + 1) * blockSizeBytes));
+      console.log(index);
+    }
+    setInterval(() => undefined, 1000);`;
+  const { child, exited } = startProgram(t, code, { options });
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+    text += piece;
+    if (text.includes('89\n')) child.kill('SIGKILL');
+  });
+  await exited;
+  const store = await PartStore.open(options);
+  const held = leavesOf(store.held);
+  t.ok(held.size >= 85, `${held.size} of 90 blocks`);
+  for (const [index, leaf] of held) {
+    const start = index * blockSizeBytes;
+    if (leaf !== leafOf(contentOf(start, start + blockSizeBytes)))
+      t.fail(`block ${index} is wrong`);
+  }
+  // It is durable after the next checkpoint.
+  await store.suspend();
+  const again = await PartStore.open(options);
+  t.equal(again.held.length, held.size);
+  await again.discard();
+});
+
 t.test(
   'after kill -9, everything noted is held, and nothing held is wrong',
   { skip },

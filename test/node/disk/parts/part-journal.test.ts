@@ -25,8 +25,8 @@ import { createManifest } from '../../../../src/object/manifest.js';
 const key = { partId: '0b'.repeat(32), contentSizeBytes: 1000 };
 
 async function read(path: string): Promise<Range[] | undefined> {
-  const held = await readJournal(path, key);
-  return held && [...held.ranges()];
+  const content = await readJournal(path, key);
+  return content && [...content.held.ranges()];
 }
 
 /** Writes a journal with three appends, and the expected state after each. */
@@ -122,6 +122,39 @@ t.test('it is rewritten when most of it is obsolete', async (t) => {
   ]);
 });
 
+t.test('what was written and not synced is told apart from what is durable', async (t) => {
+  const path = join(t.testdir(), 'journal');
+  const readBoth = async () => {
+    const { held, written } = (await readJournal(path, key)) ?? {};
+    return [[...(held?.ranges() ?? [])], [...(written?.ranges() ?? [])]];
+  };
+  const journal = await PartJournal.create(path, key, new RangeSet([{ start: 0, end: 100 }]));
+  // Ranges that come at once share an append.
+  await Promise.all([
+    journal.noteWritten({ start: 50, end: 200 }),
+    journal.noteWritten({ start: 300, end: 400 }),
+    journal.noteWritten({ start: 600, end: 700 }),
+  ]);
+  await journal.add([{ start: 100, end: 150 }]);
+  await journal.forget({ start: 350, end: 360 });
+  const expected = [
+    [{ start: 0, end: 150 }],
+    [
+      { start: 150, end: 200 },
+      { start: 300, end: 350 },
+      { start: 360, end: 400 },
+      { start: 600, end: 700 },
+    ],
+  ];
+  t.same(await readBoth(), expected);
+  // A new journal keeps both.
+  for (let i = 0; i < 4; i++)
+    await journal.add(Array.from({ length: 40_000 }, () => ({ start: 0, end: 150 })));
+  t.ok(statSync(path).size < 300);
+  await journal.close();
+  t.same(await readBoth(), expected);
+});
+
 const partId = 'a1'.repeat(32);
 const blockSizeBytes = 100;
 
@@ -158,14 +191,15 @@ t.test('a store continues a torn journal', async (t) => {
     await store.checkpoint();
   }
   const whole = readFileSync(join(parts, 'journal'));
-  for (let torn = 0; torn <= 24; torn++) {
+  // The last record says that block 3 is durable, and the one before it that it was written.
+  for (let torn = 0; torn <= 48; torn++) {
     const copy = join(dir, `copy${torn}`);
     mkdirSync(join(copy, '.p2mp-part', partId), { recursive: true });
     const copyParts = join(copy, '.p2mp-part', partId);
     for (const name of readdirSync(parts)) copyFileSync(join(parts, name), join(copyParts, name));
     writeFileSync(join(copyParts, 'journal'), whole.subarray(0, whole.length - torn));
     const reopened = await openStore(copy);
-    const held = torn === 0 ? [0, 3] : [0];
+    const held = torn <= 24 ? [0, 3] : [0];
     t.same(
       reopened.held.map(({ index }) => index),
       held,
@@ -193,6 +227,10 @@ interface DiskEvent {
   readonly openCount: number;
 }
 
+/** A record of what was written and need not be durable. */
+const isNoteOfWrite = (path: string, bytes: unknown) =>
+  basename(path) === 'journal' && Buffer.isBuffer(bytes) && bytes.readUInt32BE(0) === 3;
+
 /** Records what happens to the files of a folder: operations as they end, writes as they begin. */
 async function watchDisk(t: Test, folder: string): Promise<DiskEvent[]> {
   const events: DiskEvent[] = [];
@@ -214,7 +252,7 @@ async function watchDisk(t: Test, folder: string): Promise<DiskEvent[]> {
   const { write, writev, datasync, sync } = prototype;
   t.intercept(prototype, 'write', {
     value: function (this: FileHandle, ...args: Parameters<typeof write>) {
-      note('write', this.fd);
+      if (!isNoteOfWrite(pathOf(this.fd), args[0])) note('write', this.fd);
       return write.apply(this, args);
     },
   });
