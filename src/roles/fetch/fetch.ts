@@ -3,7 +3,7 @@
  * the leaf digests, then blocks from all sources at once, each verified on arrival. A source that dies, slows down or
  * lies loses its blocks to the others.
  */
-import { assert, at } from '../../base/assert.js';
+import { assert } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
@@ -18,8 +18,8 @@ import type { ContentGroup, FetchActivity, FetchResult, FetchRoleEvent } from '.
 import type { FetchedObjectOptions } from './fetched-object.js';
 import { FetchedObject } from './fetched-object.js';
 import { ObjectOpening } from './object-opening.js';
-import { FetchScheduler } from './scheduler.js';
 import type { Source } from './source.js';
+import { SourceSchedule } from './source-schedule.js';
 import type { SourceAction, SourcesOptions } from './sources.js';
 import { Sources } from './sources.js';
 
@@ -47,9 +47,7 @@ export class Fetch {
   private chosen: FetchedObject | undefined;
   /** Undefined until the content is chosen. */
   private opening: ObjectOpening | undefined;
-  private scheduler: FetchScheduler | undefined;
-  /** The sources by their numbers in the schedule. */
-  private readonly scheduled: Source[] = [];
+  private schedule: SourceSchedule | undefined;
   private startedAtMs: TimeMs | undefined;
   private chooseAtMs: TimeMs = Infinity;
   /** Since when there has been no source to ask; Infinity while there is one. */
@@ -81,7 +79,7 @@ export class Fetch {
 
   /** What each source contributes; undefined before blocks are asked for. */
   report(nowMs: TimeMs): FetchReport | undefined {
-    return this.scheduler?.report(nowMs);
+    return this.schedule?.report(nowMs);
   }
 
   /** Adds a source to the running fetch. */
@@ -136,8 +134,7 @@ export class Fetch {
     this.opening?.step(nowMs);
     if (nowMs >= this.chooseAtMs) this.choose(nowMs);
     if (this.activityNow === 'fetching') {
-      for (const source of this.scheduled) this.measure(nowMs, source);
-      this.scheduler?.handleTimeout(nowMs);
+      this.schedule?.handleTimeout(nowMs);
     }
     if (nowMs >= this.aloneSinceMs + this.patienceMs)
       this.end(nowMs, 'failed', `no source for ${this.patienceMs / 1000} s`);
@@ -152,12 +149,12 @@ export class Fetch {
   }
 
   private get ownTimeoutMs(): TimeMs {
-    const { activityNow, scheduler } = this;
+    const { activityNow, schedule } = this;
     return Math.min(
       this.chooseAtMs,
       this.aloneSinceMs + this.patienceMs,
       this.sources.dueAtMs,
-      (activityNow === 'fetching' ? scheduler?.pollTimeout() : undefined) ?? Infinity,
+      (activityNow === 'fetching' ? schedule?.pollTimeout() : undefined) ?? Infinity,
     );
   }
 
@@ -272,7 +269,7 @@ export class Fetch {
     this.events.push({ type: 'joined', source: source.name });
     this.noteSources(nowMs);
     this.opening?.handleJoin(nowMs, source);
-    if (this.activityNow === 'fetching') this.schedule(nowMs, source);
+    if (this.activityNow === 'fetching') this.schedule?.add(nowMs, source);
   }
 
   /** @returns whether the opening of the object asked for anything */
@@ -300,7 +297,7 @@ export class Fetch {
 
   private fetchAgain(nowMs: TimeMs, damaged: readonly number[]): void {
     this.activityNow = 'fetching';
-    for (const block of damaged) this.scheduler?.handleMissing(nowMs, block, block + 1);
+    for (const block of damaged) this.schedule?.handleMissing(nowMs, block, block + 1);
     this.advance(nowMs);
   }
 
@@ -312,42 +309,21 @@ export class Fetch {
     assert(object !== undefined, 'the content is chosen');
     const { contentSizeBytes, missing } = object;
     this.activityNow = 'fetching';
-    this.scheduler = new FetchScheduler({ contentSizeBytes, blockSizeBytes, missing, split });
-    for (const source of this.sources.usable) this.schedule(nowMs, source);
-    this.scheduler.begin(nowMs);
-  }
-
-  private schedule(nowMs: TimeMs, source: Source): void {
-    if (this.scheduler === undefined) return;
-    const rttMs = this.sources.rttMsOf(nowMs, source);
-    const index = this.scheduler.join(nowMs, {
-      ...{ name: source.name },
-      ...withoutUndefined({ rttMs }),
-    });
-    source.index = index;
-    this.scheduled[index] = source;
-    this.sources.supplierOf(source)?.wantOnly(nowMs, this.scheduler.wantedFrom(index));
+    const options = { contentSizeBytes, blockSizeBytes, missing, split };
+    this.schedule = new SourceSchedule(this.sources, options);
+    this.schedule.begin(nowMs);
   }
 
   private unschedule(nowMs: TimeMs, source: Source, reason: string, isRetried: boolean): void {
     this.events.push({ type: 'left', source: source.name, reason, isRetried });
-    if (source.index === undefined) return;
-    this.scheduler?.leave(nowMs, source.index, reason);
-    source.index = undefined;
-  }
-
-  private measure(nowMs: TimeMs, source: Source): void {
-    const { index } = source;
-    const arrivedBytes = this.sources.supplierOf(source)?.arrivedBytes;
-    if (index !== undefined && arrivedBytes !== undefined)
-      this.scheduler?.update(nowMs, index, arrivedBytes);
+    this.schedule?.remove(nowMs, source, reason);
   }
 
   private takeBlock(
     nowMs: TimeMs,
     { source, session, block, bytes }: Extract<SourceAction, { type: 'block' }>,
   ): void {
-    const { object, scheduler, sources, calls } = this;
+    const { object, schedule, sources, calls } = this;
     const { length: sizeBytes } = bytes;
     const isNeeded = this.activityNow === 'fetching' && object?.missing.has(block) === true;
     const isGood = isNeeded && object.isBlock(block, bytes);
@@ -358,37 +334,24 @@ export class Fetch {
     } else {
       sources.handleWritten(nowMs, session, sizeBytes);
     }
-    if (!isNeeded || scheduler === undefined) return;
+    if (!isNeeded) return;
     if (!isGood) {
       this.exclude(nowMs, source, 'sent a block with wrong content');
       return;
     }
     source.noteDelivery();
-    // It had been silent.
-    if (source.index === undefined) this.schedule(nowMs, source);
-    this.measure(nowMs, source);
-    if (source.index !== undefined) scheduler.handleBlock(nowMs, source.index, block);
+    schedule?.handleBlock(nowMs, source, block);
   }
 
   /** Says to the sources what is wanted of them, and handles what the schedule reports. @returns whether it reported anything */
   private applySchedule(nowMs: TimeMs): boolean {
-    const { scheduler, object } = this;
-    if (scheduler === undefined || object === undefined || this.activityNow !== 'fetching')
+    const { schedule, object } = this;
+    if (schedule === undefined || object === undefined || this.activityNow !== 'fetching')
       return false;
-    for (
-      let index = scheduler.pollChanged();
-      index !== undefined;
-      index = scheduler.pollChanged()
-    ) {
-      const source = at(this.scheduled, index);
-      if (source.index === index)
-        this.sources.supplierOf(source)?.wantOnly(nowMs, scheduler.wantedFrom(index));
-    }
-    const event = scheduler.pollEvent();
+    const event = schedule.pollEvent(nowMs);
     if (event === undefined) return false;
-    if (event.type === 'segment')
-      this.events.push({ ...event, source: at(this.scheduled, event.source).name });
-    else if (event.type === 'complete') this.store(object);
+    if (event.type === 'complete') this.store(object);
+    else this.events.push(event);
     return true;
   }
 
@@ -418,22 +381,20 @@ export class Fetch {
     if (reason !== undefined) this.end(nowMs, 'failed', reason);
   }
 
-  /** Whether the source is likely to answer within a few round trips. */
-  private isPrompt({ index }: Source): boolean {
-    const { scheduler } = this;
-    if (scheduler === undefined) return true;
-    return index !== undefined && !scheduler.hasSlowedDown(index);
-  }
-
   private end(nowMs: TimeMs, status: FetchResult['status'], reason?: string, note = ''): void {
     if (this.activityNow === 'ended') return;
-    const { object, groups, scheduler, startedAtMs = nowMs } = this;
+    const { object, groups, schedule, startedAtMs = nowMs } = this;
     this.activityNow = 'ended';
     this.opening = undefined;
     object?.end(status === 'complete');
-    this.sources.end(nowMs, status === 'complete', reason ?? '', (source) => this.isPrompt(source));
+    this.sources.end(
+      nowMs,
+      status === 'complete',
+      reason ?? '',
+      (source) => schedule?.isPrompt(source) ?? true,
+    );
     const elapsedMs = nowMs - startedAtMs;
-    const report = scheduler?.report(nowMs);
+    const report = schedule?.report(nowMs);
     const optional = withoutUndefined({ reason, report, object: object?.info });
     this.events.push({ type: 'end', result: { status, groups, elapsedMs, note, ...optional } });
   }

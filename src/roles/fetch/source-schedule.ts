@@ -1,0 +1,119 @@
+/** Couples the schedule of a fetch with its sources: what they have delivered goes in, what is wanted of them comes out. */
+import { at } from '../../base/assert.js';
+import type { TimeMs } from '../../base/machine.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import type { FetchReport, FetchSegment } from './fetch-events.js';
+import type { FetchSchedulerOptions } from './scheduler.js';
+import { FetchScheduler } from './scheduler.js';
+import type { Source } from './source.js';
+import type { Sources } from './sources.js';
+
+/** What a schedule reports, with the names of the sources. */
+export type ScheduleEvent =
+  | (Omit<FetchSegment, 'source'> & { readonly source: string })
+  /** Every block has arrived. */
+  | { readonly type: 'complete' };
+
+export class SourceSchedule {
+  private readonly scheduler: FetchScheduler;
+  /** The sources by their numbers in the schedule. */
+  private readonly scheduled: Source[] = [];
+
+  constructor(
+    private readonly sources: Sources,
+    options: FetchSchedulerOptions,
+  ) {
+    this.scheduler = new FetchScheduler(options);
+  }
+
+  /** Begins to ask all usable sources. */
+  begin(nowMs: TimeMs): void {
+    for (const source of this.sources.usable) this.add(nowMs, source);
+    this.scheduler.begin(nowMs);
+  }
+
+  report(nowMs: TimeMs): FetchReport {
+    return this.scheduler.report(nowMs);
+  }
+
+  // --- Sources
+
+  /** A source can be asked for blocks from now on. */
+  add(nowMs: TimeMs, source: Source): void {
+    const rttMs = this.sources.rttMsOf(nowMs, source);
+    const index = this.scheduler.join(nowMs, {
+      ...{ name: source.name },
+      ...withoutUndefined({ rttMs }),
+    });
+    source.index = index;
+    this.scheduled[index] = source;
+    this.sources.supplierOf(source)?.wantOnly(nowMs, this.scheduler.wantedFrom(index));
+  }
+
+  /** Nothing can be asked of a source any more. */
+  remove(nowMs: TimeMs, source: Source, reason: string): void {
+    if (source.index === undefined) return;
+    this.scheduler.leave(nowMs, source.index, reason);
+    source.index = undefined;
+  }
+
+  /** Whether the source is likely to answer within a few round trips. */
+  isPrompt({ index }: Source): boolean {
+    return index !== undefined && !this.scheduler.hasSlowedDown(index);
+  }
+
+  // --- Blocks
+
+  /** A verified block has arrived. */
+  handleBlock(nowMs: TimeMs, source: Source, block: number): void {
+    // It had been silent.
+    if (source.index === undefined) this.add(nowMs, source);
+    this.measure(nowMs, source);
+    if (source.index !== undefined) this.scheduler.handleBlock(nowMs, source.index, block);
+  }
+
+  /** Blocks turn out to be missing. */
+  handleMissing(nowMs: TimeMs, startBlock: number, endBlock: number): void {
+    this.scheduler.handleMissing(nowMs, startBlock, endBlock);
+  }
+
+  private measure(nowMs: TimeMs, source: Source): void {
+    const { index } = source;
+    const arrivedBytes = this.sources.supplierOf(source)?.arrivedBytes;
+    if (index !== undefined && arrivedBytes !== undefined)
+      this.scheduler.update(nowMs, index, arrivedBytes);
+  }
+
+  // --- Time
+
+  handleTimeout(nowMs: TimeMs): void {
+    for (const source of this.scheduled) this.measure(nowMs, source);
+    this.scheduler.handleTimeout(nowMs);
+  }
+
+  pollTimeout(): TimeMs | undefined {
+    return this.scheduler.pollTimeout();
+  }
+
+  // --- Outputs
+
+  /** Says to the sources what is wanted of them. @returns the next event, if any */
+  pollEvent(nowMs: TimeMs): ScheduleEvent | undefined {
+    const { scheduler } = this;
+    for (
+      let index = scheduler.pollChanged();
+      index !== undefined;
+      index = scheduler.pollChanged()
+    ) {
+      const source = at(this.scheduled, index);
+      if (source.index === index)
+        this.sources.supplierOf(source)?.wantOnly(nowMs, scheduler.wantedFrom(index));
+    }
+    for (let event = scheduler.pollEvent(); event !== undefined; event = scheduler.pollEvent()) {
+      if (event.type === 'segment')
+        return { ...event, source: at(this.scheduled, event.source).name };
+      if (event.type === 'complete') return event;
+    }
+    return undefined;
+  }
+}
