@@ -9,7 +9,8 @@ import { benchStopAndWait } from './stop-and-wait.mjs';
 const help = `npm run bench -- [peers | sources | stop-and-wait | render] [options]
 
   peers           sessions against UFTP, udpcast, TCP and bare GSO, in network namespaces
-  sources         p2mp fetch against aria2c, from three servers at 100, 60 and 40 Mbit/s
+  sources         p2mp fetch against aria2c, from three servers at 100, 60 and 40 Mbit/s: steady, with a server that
+                  dies, slows down or lies, and with a client that is killed
   stop-and-wait   P2MP-FTP over loopback against bare dgram
   render          tables and picture of peers anew, from results.json
 
