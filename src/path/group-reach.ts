@@ -7,14 +7,24 @@ import type { Report } from '../wire/report.js';
  */
 const maxStalledReports = 4;
 
+/** What was sent before a report, as far as the report can cover it. */
+export interface GroupTraffic {
+  /** Number of datagrams sent to the group that have arrived or are lost, according to the report. */
+  readonly overByGroup: number;
+  /** Number of datagrams sent to the receiver alone since it began to count, of which any can have arrived. */
+  readonly byUnicast: number;
+  /** Whether the last burst that has arrived was sent to the group. */
+  readonly isHeard: boolean;
+}
+
 export class GroupReach {
   private reachable = false;
   /** Whether multicast stopped reaching the receiver, so that it is not tried again before the receiver restarts. */
   private isLost = false;
   /** Number of consecutive reports without new multicast datagrams. */
   private stalledReports = 0;
-  /** Number of datagrams that had been sent to the group when the receiver last reported. */
-  private sentAtReport = 0;
+  /** Number of datagrams to the group that were over when the receiver last reported. */
+  private overAtReport = 0;
   /** Estimated number of datagrams received by multicast. Lost unicast datagrams make the estimate too low. */
   private received = 0;
 
@@ -24,21 +34,20 @@ export class GroupReach {
 
   /**
    * @param isUsed whether the sender uses multicast for this receiver
-   * @param sentToGroup number of datagrams sent to the group so far
-   * @param sentByUnicast number of datagrams sent to the receiver alone since it began to count
    * @returns whether `isReachable` has changed
    */
-  takeReport(report: Report, isUsed: boolean, sentToGroup: number, sentByUnicast: number): boolean {
+  takeReport(report: Report, isUsed: boolean, traffic: GroupTraffic): boolean {
+    const { overByGroup, byUnicast, isHeard } = traffic;
     // Estimates how many datagrams arrived by multicast: all arrivals minus all unicast datagrams sent. Lost
     // unicast datagrams make the estimate too low. At worst, the sender then uses unicast unnecessarily.
-    const byGroup = report.segmentsReceived - sentByUnicast;
-    if (byGroup > this.received) {
+    const byGroup = report.segmentsReceived - byUnicast;
+    if (byGroup > this.received || isHeard || !this.reachable) {
       this.received = byGroup;
       this.stalledReports = 0;
-    } else if (report.state === 'receiving' && sentToGroup > this.sentAtReport) {
+    } else if (report.state === 'receiving' && overByGroup > this.overAtReport) {
       this.stalledReports++;
     }
-    this.sentAtReport = sentToGroup;
+    this.overAtReport = overByGroup;
     if (this.stalledReports >= maxStalledReports) this.isLost = true;
     const before = this.reachable;
     this.reachable = isUsed && report.isMulticastReachable && !this.isLost;

@@ -208,20 +208,22 @@ export class Path implements ControlledPath {
   /**
    * Takes what a report says about multicast.
    * @param isUsed whether the sender uses multicast for this receiver
-   * @param sentToGroup number of datagrams sent to the group so far
-   * @param groupTotal the part of them that the receiver's rate group has sent
+   * @param groupBursts the bursts that the receiver's rate group sent to the multicast group
    * @returns whether `isMulticastReachable` has changed
    */
-  handleGroupReport(
-    report: Report,
-    isUsed: boolean,
-    sentToGroup: number,
-    groupTotal: number,
-  ): boolean {
-    const sentByUnicast = this.unicastBursts.total - this.unicastBase;
-    if (!this.reach.takeReport(report, isUsed, sentToGroup, sentByUnicast)) return false;
+  handleGroupReport(report: Report, isUsed: boolean, groupBursts: SentBursts): boolean {
+    const { cumulativeBurst, largestBurst } = report;
+    const { unicastBursts, unicastBase } = this;
+    const traffic = {
+      overByGroup: cumulativeBurst === undefined ? 0 : groupBursts.totalUpTo(cumulativeBurst),
+      // What was sent after the largest burst cannot have arrived.
+      byUnicast:
+        largestBurst === undefined ? 0 : unicastBursts.totalUpTo(largestBurst) - unicastBase,
+      isHeard: largestBurst !== undefined && groupBursts.sentAtMs(largestBurst) !== undefined,
+    };
+    if (!this.reach.takeReport(report, isUsed, traffic)) return false;
     // Multicast datagrams sent so far do not count as in flight to this receiver.
-    this.groupOver = groupTotal;
+    this.groupOver = groupBursts.total;
     this.ownModel.restart();
     return true;
   }

@@ -193,10 +193,9 @@ export class Delivery {
     const { windowBlocks } = demand;
     demand.takeReport(nowMs, report, hasContent);
     const usesMulticast = this.options.group !== undefined && rateGroup === this.rateGroups.main;
-    const { groupDatagramsSent } = this.counts;
     const { groupBursts } = rateGroup;
     const { path } = demand;
-    if (path.handleGroupReport(report, usesMulticast, groupDatagramsSent, groupBursts.total))
+    if (path.handleGroupReport(report, usesMulticast, groupBursts))
       this.rateGroups.measure(rateGroup);
     rateGroup.handleWindow(demand, windowBlocks);
     // A report of a burst that was never sent shows that the receiver received forged data.

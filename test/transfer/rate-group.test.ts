@@ -10,6 +10,7 @@ import type { SessionGeometry } from '../../src/object/geometry.js';
 import { createSessionGeometry } from '../../src/object/geometry.js';
 import { createCongestionController } from '../../src/path/congestion/create-controller.js';
 import { Path } from '../../src/path/path.js';
+import { SentBursts } from '../../src/path/sent-bursts.js';
 import type { BatchEncoder } from '../../src/transfer/batch.js';
 import { Demand } from '../../src/transfer/demand.js';
 import { RateGroup } from '../../src/transfer/rate-group.js';
@@ -86,7 +87,8 @@ class DrivenRateGroup {
 
   /** All receivers can be reached by multicast. */
   useGroup(): void {
-    for (const { path } of this.demands) path.handleGroupReport(reachableReport, true, 0, 0);
+    for (const { path } of this.demands)
+      path.handleGroupReport(reachableReport, true, new SentBursts());
     this.measure();
   }
 
