@@ -40,6 +40,11 @@ interface Ask {
 
 export class FetchSource {
   readonly name: string;
+  /**
+   * Whether the source sets its own pace, because it serves several hosts at once by multicast. If each of them wants
+   * all that it misses, they want the same blocks at the same time.
+   */
+  setsPace = false;
   /** Blocks that are asked of the source now. */
   private readonly askedBlocks = new RangeSet();
   private readonly held: RangeSet | undefined;
@@ -93,6 +98,11 @@ export class FetchSource {
   /** The number of blocks that keep the source busy. A block that has arrived in part counts as well. */
   get windowBlocks(): number {
     return Math.min(1 + Math.ceil(this.blocksIn(this.spanMs)), maxWindowBlocks);
+  }
+
+  /** The most blocks to ask of the source. */
+  get mostBlocks(): number {
+    return this.setsPace ? Infinity : this.windowBlocks;
   }
 
   /** Whether its rate is more than a guess. */
@@ -251,7 +261,7 @@ export class FetchSource {
       share: totalBytes === 0 ? 0 : this.delivered / totalBytes,
       rateBytesPerSec: this.rateBytesPerSec,
       rttMs: this.rtt,
-      blocksInFlight: this.askedBlocks.count,
+      blocksInFlight: Math.min(this.askedBlocks.count, this.windowBlocks),
       blocksReplaced: this.replacedCount,
       ...(this.replacedReason === undefined ? {} : { replaced: this.replacedReason }),
     };

@@ -124,6 +124,11 @@ export class FetchScheduler {
     this.receivedBytes += at(this.sources, index).update(nowMs, receivedBytes, rttMs);
   }
 
+  /** Whether a source sets its own pace. It is then asked for everything that nobody is asked for. */
+  setPace(index: SourceIndex, isOwn: boolean): void {
+    at(this.sources, index).setsPace = isOwn;
+  }
+
   // --- Blocks
 
   /** A verified block has arrived from a source. */
@@ -247,7 +252,7 @@ export class FetchScheduler {
   /** Fills the window of a source from its pool. */
   private fill(nowMs: TimeMs, source: FetchSource): void {
     const { pool } = source;
-    const mostBlocks = Math.min(source.windowBlocks, this.fairCount(source));
+    const mostBlocks = Math.min(source.mostBlocks, this.fairCount(source));
     let room = mostBlocks - source.asked.count;
     if (room < Math.min(Math.ceil(mostBlocks / runsPerWindow), pool.count)) return;
     while (room > 0) {
@@ -264,7 +269,7 @@ export class FetchScheduler {
 
   /** While nothing is known of its speed, a source gets no more than an equal share of the missing blocks. */
   private fairCount(source: FetchSource): number {
-    if (!this.isBySpeed || source.isMeasured) return Infinity;
+    if (!this.isBySpeed || source.isMeasured || source.setsPace) return Infinity;
     return Math.ceil(this.missing.count / this.live.length);
   }
 
@@ -273,7 +278,7 @@ export class FetchScheduler {
    * delivered everything that nobody is asked for. The source that delivers first takes at least one.
    */
   private usefulCount(source: FetchSource, block: number, mostCount: number): number {
-    if (!this.isBySpeed || !source.isMeasured) return mostCount;
+    if (!this.isBySpeed || !source.isMeasured || source.setsPace) return mostCount;
     let [askedBlocks, blocksPerMs, firstMs] = [0, 0, Infinity];
     for (const other of this.live) {
       if (other === source || !other.holds(block)) continue;
@@ -347,8 +352,8 @@ export class FetchScheduler {
 
   /** Takes blocks from a source that has become so slow that others would deliver them much earlier. */
   private relieve(nowMs: TimeMs, source: FetchSource): void {
-    const { windowBlocks } = source;
-    if (source.asked.count <= windowBlocks) return;
+    const { windowBlocks, mostBlocks } = source;
+    if (source.asked.count <= mostBlocks) return;
     let firstMs = Infinity;
     for (const other of this.live) {
       if (other !== source) firstMs = Math.min(firstMs, other.arrivalMs(1));

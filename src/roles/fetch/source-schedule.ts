@@ -47,7 +47,9 @@ export class SourceSchedule {
     });
     source.index = index;
     this.scheduled[index] = source;
-    this.sources.supplierOf(source)?.wantOnly(nowMs, this.scheduler.wantedFrom(index));
+    const supplier = this.sources.supplierOf(source);
+    this.scheduler.setPace(index, supplier?.usesGroup === true);
+    supplier?.wantOnly(nowMs, this.scheduler.wantedFrom(index));
   }
 
   /** Nothing can be asked of a source any more. */
@@ -79,9 +81,10 @@ export class SourceSchedule {
 
   private measure(nowMs: TimeMs, source: Source): void {
     const { index } = source;
-    const arrivedBytes = this.sources.supplierOf(source)?.arrivedBytes;
-    if (index !== undefined && arrivedBytes !== undefined)
-      this.scheduler.update(nowMs, index, arrivedBytes);
+    const supplier = this.sources.supplierOf(source);
+    if (index === undefined || supplier === undefined) return;
+    this.scheduler.update(nowMs, index, supplier.arrivedBytes);
+    this.scheduler.setPace(index, supplier.usesGroup);
   }
 
   // --- Time
