@@ -23,7 +23,10 @@ export interface SimulationOptions {
   readonly seed: string;
   /** Called with each trace record as it occurs; `formatTraceLine` formats a record. */
   readonly trace?: (record: TraceRecord) => void;
-  /** Puts other datagrams on the network in place of one that a host sends. */
+  /**
+   * Puts other datagrams on the network in place of one that a host sends. Called for each receiver of a multicast
+   * datagram.
+   */
   readonly intercept?: (passing: Passing) => readonly Uint8Array[];
 }
 
@@ -37,7 +40,6 @@ export const simulationChecks: Checks<SimulationOptions> = {
 export interface Passing {
   readonly atMs: TimeMs;
   readonly from: string;
-  /** A host's address or a group's. */
   readonly to: string;
   readonly bytes: Uint8Array;
 }
@@ -195,15 +197,6 @@ export class Simulation {
 
   /** Hosts call this to send a datagram from one of their addresses to another address or to a group. */
   send(from: string, to: string, bytes: Uint8Array): void {
-    if (this.intercept === undefined) {
-      this.put(from, to, bytes);
-      return;
-    }
-    const passing = { atMs: this.currentMs, from, to, bytes };
-    for (const other of this.intercept(passing)) this.put(from, to, other);
-  }
-
-  private put(from: string, to: string, bytes: Uint8Array): void {
     this.record('sent', from, to, bytes);
     const members = this.groups.get(to);
     if (members === undefined) {
@@ -219,6 +212,15 @@ export class Simulation {
   }
 
   private carry(from: string, to: string, bytes: Uint8Array): void {
+    if (this.intercept === undefined) {
+      this.carryAsIs(from, to, bytes);
+      return;
+    }
+    const passing = { atMs: this.currentMs, from, to, bytes };
+    for (const other of this.intercept(passing)) this.carryAsIs(from, to, other);
+  }
+
+  private carryAsIs(from: string, to: string, bytes: Uint8Array): void {
     const links = this.paths.get(from)?.get(to);
     if (links === undefined) this.record('unreachable', from, to, bytes);
     else this.forward(from, to, links, 0, bytes);

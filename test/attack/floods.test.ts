@@ -60,11 +60,11 @@ const mostCookies = 0.5 * 30 * handshakeLimits.hellosPerSec;
 function gather(wire: SessionWire, host: string, count: number, sizeBytes: number) {
   const opens: { readonly from: { host: string; port: number }; readonly bytes: Uint8Array }[] = [];
   for (let number = 1; number <= count; number++) {
-    wire.nowMs += 1000 / handshakeLimits.hellosPerSec;
+    wire.passTo(wire.nowMs + 1000 / handshakeLimits.hellosPerSec);
     const bytes = openOf(wire, host, number, sizeBytes);
     opens.push({ from: { host, port: 1 + (number % 60_000) }, bytes });
   }
-  wire.nowMs += quietMs;
+  wire.passTo(wire.nowMs + quietMs);
   return opens;
 }
 
@@ -77,7 +77,7 @@ t.test('one cookie allows one handshake, however many confirmations fail', (t) =
   let answers = 0;
   for (let ms = 0; ms < handshakeLimits.handshakeMs; ms += 50) {
     answers += wire.ask(0, from, joined).length;
-    wire.nowMs += 50;
+    wire.passTo(wire.nowMs + 50);
   }
   t.equal(started(), 1);
   t.ok(answers <= handshakeLimits.handshakeMs / handshakeLimits.repeatMs, `${answers} answers`);
@@ -97,7 +97,7 @@ t.test('the number of handshakes per turn and per second is bounded, whatever ar
   t.equal(started(), handshakeLimits.handshakeBurst, 'in one turn');
   const { handshakesPerSec, handshakeBurst, handshakes } = handshakeLimits;
   for (let ms = 0; ms < 1000; ms++) {
-    wire.nowMs++;
+    wire.passTo(wire.nowMs + 1);
     for (const { from, bytes } of opens.slice(4 * ms, 4 * ms + 4)) {
       receiver?.machine.handleDatagram(wire.nowMs, from, bytes);
     }
@@ -124,7 +124,7 @@ t.test('slow cryptography reduces the number of handshakes', (t) => {
   const opens = gather(wire, strangerAddress.host, 2000, 80);
   started = 0;
   for (const { from, bytes } of opens) {
-    wire.nowMs++;
+    wire.passTo(wire.nowMs + 1);
     wire.receivers[0]?.machine.handleDatagram(wire.nowMs, from, bytes);
   }
   const most = (2000 * handshakeLimits.handshakeShare) / 10 + handshakeLimits.handshakeBurst;
@@ -146,7 +146,7 @@ function connectAmid(seed: string, host: string, sizeBytes: number): number {
   let sentBytes = 0;
   let sent = 0;
   for (let ms = beforeMs; ms < 3000; ms++) {
-    wire.nowMs = startMs + ms;
+    wire.passTo(startMs + ms);
     for (; sentBytes < (ms - beforeMs + 1) * floodBytesPerMs; sentBytes += sizeBytes) {
       const open = opens[sent++ % opens.length];
       if (open === undefined) continue;
@@ -191,7 +191,7 @@ t.test('hellos get a bounded number of replies, and a sender connects during the
   let connectedAtMs = Infinity;
   let sent = 0;
   for (let ms = 0; ms < 3000; ms++) {
-    wire.nowMs = startMs + ms;
+    wire.passTo(startMs + ms);
     for (; sent < ((ms + 1) * floodBytesPerMs) / helloSizeBytes; sent++) {
       const hello = encodeChannelPacket('hello', sent, 0, sent, padding);
       wire.inject(0, { host: senderAddress.host, port: 1 + (sent % 60_000) }, hello);

@@ -172,7 +172,7 @@ t.test('once tags are requested, data with stripped tags is rejected', (t) => {
 /** Creates a receiver with its clock at 5 s, and gets a cookie from it. */
 function meet(from = senderAddress) {
   const wire = createWire({});
-  wire.nowMs = 5000;
+  wire.passTo(5000);
   const padding = new Uint8Array(helloSizeBytes - sessionHeaderSizeBytes);
   const [answer = new Uint8Array(0)] = wire.ask(
     0,
@@ -209,7 +209,7 @@ t.test(
     );
     t.equal(receiver?.kept, 1);
     const late = meet();
-    late.wire.nowMs += 2 * handshakeLimits.cookieMs;
+    late.wire.passTo(late.wire.nowMs + 2 * handshakeLimits.cookieMs);
     t.same(late.wire.ask(0, senderAddress, late.open), [], 'too old');
     t.equal(late.wire.receivers[0]?.kept, 0);
     const restarted = meet();
@@ -300,7 +300,7 @@ t.test('a replayed session starts nothing, at any receiver and in any order', (t
   for (const [what, part] of Object.entries(parts)) {
     t.ok(part.length > 0);
     t.same(play(wire, part), [], `${what}, to the same receiver`);
-    wire.nowMs += handshakeLimits.handshakeMs;
+    wire.passTo(wire.nowMs + handshakeLimits.handshakeMs);
     wire.receivers[0]?.machine.handleTimeout(wire.nowMs);
     t.equal(wire.receivers[0]?.kept, 0, 'no state remains');
     const restarted = createWire({});
@@ -319,7 +319,7 @@ t.test('a handshake replayed while its cookie is valid has no effect', (t) => {
     tape.find(({ bytes }) => kindOf(bytes) === kind)?.bytes ?? new Uint8Array(0);
   const [receiver] = wire.receivers;
   const [before] = wire.log.filter(({ bytes }) => kindOf(bytes) === sessionKind.reply);
-  wire.nowMs += handshakeLimits.repeatMs;
+  wire.passTo(wire.nowMs + handshakeLimits.repeatMs);
   const again = wire.ask(0, senderAddress, ofKind(sessionKind.open));
   t.same(again, [before?.bytes], 'the same reply again');
   t.same(
@@ -328,7 +328,7 @@ t.test('a handshake replayed while its cookie is valid has no effect', (t) => {
     'no confirmation is processed twice',
   );
   t.equal(receiver?.kept, 1, 'until the handshake timeout');
-  wire.nowMs += handshakeLimits.handshakeMs;
+  wire.passTo(wire.nowMs + handshakeLimits.handshakeMs);
   receiver?.machine.handleTimeout(wire.nowMs);
   t.equal(receiver?.kept, 0);
   const replies = wire.ask(0, senderAddress, ofKind(sessionKind.open));

@@ -13,7 +13,7 @@ function isData(bytes: Uint8Array): boolean {
 /** Drops all data to these receivers from a given time on. */
 function swallow(deaf: readonly number[], fromMs = 0) {
   return ({ to, bytes, atMs }: Passing): readonly Uint8Array[] =>
-    to !== 'sender' && deaf.includes(to) && atMs >= fromMs && isData(bytes) ? [] : [bytes];
+    typeof to === 'number' && deaf.includes(to) && atMs >= fromMs && isData(bytes) ? [] : [bytes];
 }
 
 function run(deaf: readonly number[], options: WireOptions & { fromMs?: number }) {

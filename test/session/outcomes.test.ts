@@ -1,5 +1,6 @@
 /** How sessions end and what both sides report: outcomes, figures and faults, in virtual time. */
 import t from 'tap';
+import { formatAddress } from '../../src/base/address.js';
 import { decodeSession, sessionField } from '../../src/wire/header.js';
 import {
   receiverAddress,
@@ -191,8 +192,8 @@ t.test('a receiver repeats its outcome until confirmed, but not forever', (t) =>
   const dones: number[] = [];
   const wire = new SessionWire({
     untilMs: 60_000,
-    attack: ({ to, bytes, atMs }, { outcomes }) => {
-      const isOver = outcomes.length > 0;
+    attack: ({ to, bytes, atMs }, { sender }) => {
+      const isOver = sender.peers.some(({ isSettled }) => isSettled);
       if (to === 'sender' && isOver) dones.push(atMs);
       return to === 0 && isOver ? [] : [bytes];
     },
@@ -216,8 +217,8 @@ t.test('an outcome is not repeated once it is confirmed: the first confirmation 
   let saidAfter = 0;
   let lost = 0;
   const wire = new SessionWire({
-    attack: ({ to, bytes }, { outcomes }) => {
-      if (outcomes.length === 0) return [bytes];
+    attack: ({ to, bytes }, { sender }) => {
+      if (!sender.peers.some(({ isSettled }) => isSettled)) return [bytes];
       if (to === 'sender') saidAfter++;
       if (to !== 0 || lost > 0) return [bytes];
       lost++;
@@ -255,7 +256,7 @@ t.test('unexpected datagrams at a sender are counted by kind', (t) => {
   for (let event = sender.pollEvent(); event !== undefined; event = sender.pollEvent()) {
     if (event.type === 'fault') faults.push([event.kind, event.from]);
   }
-  const from = '203.0.113.9:999';
+  const from = formatAddress(strangerAddress);
   t.same(faults, [
     ['too-short', from],
     ['wrong-direction', from],
@@ -272,7 +273,7 @@ t.test('a sender that was suspended for long fails no receiver', (t) => {
   const wire = new SessionWire({ sizeBytes: 400_000, untilMs: 20 }).run();
   // Suspended for much longer than its liveness timeout; it handles what arrived meanwhile only
   // now.
-  wire.nowMs += 40_000;
+  wire.passTo(wire.nowMs + 40_000);
   wire.sender.handleTimeout(wire.nowMs);
   wire.run(Infinity);
   t.match(wire.outcomeOf(0), { status: 'complete' });

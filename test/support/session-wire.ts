@@ -1,13 +1,20 @@
 /**
- * A sender and receivers on a wire that a test controls: it sees every datagram in virtual time,
- * and passes, changes, drops, or adds datagrams. Nothing is lost unless the test drops it.
+ * A sender and receivers on a simulated network that a test controls: it sees every datagram, and passes, changes,
+ * drops, or adds datagrams. Nothing is lost unless the test drops it, and disks take no time.
  */
-import { type Address, formatAddress } from '../../src/base/address.js';
-import type { Machine, TimeMs, Transmit } from '../../src/base/machine.js';
-import { datagramsOf } from '../../src/base/machine.js';
+import type { Address } from '../../src/base/address.js';
+import type { Machine, TimeMs } from '../../src/base/machine.js';
+import { withoutUndefined } from '../../src/base/without-undefined.js';
+import type { EndpointEvent } from '../../src/endpoint/endpoint.js';
 import { Endpoint } from '../../src/endpoint/endpoint.js';
 import { encodeManifest } from '../../src/object/manifest.js';
+import { MemorySource } from '../../src/object/memory-source.js';
+import type { MemoryStoresOptions } from '../../src/object/memory-store.js';
+import { MemoryStores } from '../../src/object/memory-store.js';
 import type { SessionCrypto } from '../../src/security/crypto.js';
+import type { DriverHost } from '../../src/session/drivers/driver-host.js';
+import { SourceDriver } from '../../src/session/drivers/source-driver.js';
+import { StoreDriver } from '../../src/session/drivers/store-driver.js';
 import { SessionReceiver } from '../../src/session/receiver.js';
 import type { IncomingResult, SessionReceiverEvent } from '../../src/session/receiver-events.js';
 import type { SessionReceiverOptions } from '../../src/session/receiver-options.js';
@@ -18,25 +25,33 @@ import type {
   SessionSenderResult,
 } from '../../src/session/sender-events.js';
 import type { SessionSenderOptions } from '../../src/session/sender-options.js';
-import { createManifestOfFiles } from '../../src/simulator/roles/session-sender.js';
+import type { Role, SimulatedHost } from '../../src/simulator/host.js';
+import { createManifestOfFiles, simulatedGroup } from '../../src/simulator/roles/session-sender.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
+import type { Passing as PassingBetween } from '../../src/simulator/simulation.js';
+import { Simulation } from '../../src/simulator/simulation.js';
 import { createContent } from '../../src/simulator/transfer.js';
 import type { FaultCounts } from '../../src/wire/faults.js';
 
-export const senderAddress: Address = { host: '192.0.2.1', port: 4000 };
-export const strangerAddress: Address = { host: '203.0.113.9', port: 999 };
-const group: Address = { host: '239.128.0.1', port: 7735 };
+export const senderAddress: Address = Simulation.address('192.0.2.1');
+export const strangerAddress: Address = Simulation.address('203.0.113.9');
 
-export const receiverAddress = (index: number): Address => ({
-  host: `192.0.2.${10 + index}`,
-  port: 7735,
-});
+export const receiverAddress = (index: number): Address =>
+  Simulation.address(`192.0.2.${10 + index}`);
+
+type Place = 'sender' | number;
+
+interface WiredHost {
+  readonly host: SimulatedHost;
+  readonly place: Place;
+  readonly address: Address;
+}
 
 /** A datagram in flight. */
 export interface Passing {
   readonly from: Address;
-  /** The sender, or a receiver by index. */
-  readonly to: 'sender' | number;
+  /** The sender, a receiver by index, or an address where no host is. */
+  readonly to: Place | 'nowhere';
   readonly bytes: Uint8Array;
   readonly atMs: TimeMs;
 }
@@ -54,6 +69,8 @@ export interface WireOptions {
   /** Further options of the sender, for example invitations that these receivers make. */
   readonly senderFor?: (receivers: readonly WiredReceiver[]) => Partial<SessionSenderOptions>;
   readonly receiver?: Partial<SessionReceiverOptions>;
+  /** What is on the disks of receivers before the session; nothing by default. */
+  readonly initialContent?: MemoryStoresOptions['initialContent'];
   /** The cryptography of a host by its name: `sender`, `r0`, `r1`, ...; simulated by default. */
   readonly cryptoOf?: (name: string) => SessionCrypto;
   /** @returns why a receiver is not trusted */
@@ -63,27 +80,28 @@ export interface WireOptions {
   readonly untilMs?: TimeMs;
 }
 
-/** A run that needs more turns is stuck. */
-const maxTurns = 100_000;
+/** A run that needs more steps is stuck. */
+const maxSteps = 300_000;
 const delayMs = 1;
 
 /** A receiver with an instantaneous disk. */
-export class WiredReceiver {
+export class WiredReceiver implements Role<EndpointEvent<never>> {
   readonly address: Address;
-  /** Divides datagrams that arrive together. */
-  readonly endpoint: Endpoint;
+  readonly machine: SessionReceiver;
   readonly events: SessionReceiverEvent[] = [];
   readonly results: IncomingResult[] = [];
-  /** Stored blocks by session and offset. */
-  private readonly stored = new Map<number, Map<number, Uint8Array>>();
+  private readonly stores: MemoryStores;
+  private driver: StoreDriver | undefined;
 
   constructor(
     readonly index: number,
-    readonly machine: SessionReceiver,
     private readonly wire: SessionWire,
+    options: SessionReceiverOptions,
+    disk: Pick<MemoryStoresOptions, 'initialContent'>,
   ) {
     this.address = receiverAddress(index);
-    this.endpoint = new Endpoint({ receiver: machine });
+    this.machine = new SessionReceiver(options);
+    this.stores = new MemoryStores({ hash: options.crypto.hash, ...disk });
   }
 
   get faults(): FaultCounts {
@@ -92,7 +110,8 @@ export class WiredReceiver {
 
   /** The content of the last finished session. */
   get content(): Buffer {
-    const blocks = [...(this.stored.get(this.results.at(-1)?.session ?? -1) ?? [])];
+    const { manifestDigest = '' } = this.results.at(-1) ?? {};
+    const blocks = [...(this.stores.blocksOf(manifestDigest) ?? [])];
     return Buffer.concat(blocks.sort(([a], [b]) => a - b).map(([, bytes]) => bytes));
   }
 
@@ -106,26 +125,17 @@ export class WiredReceiver {
     return this.machine['handshakes'].count + this.machine['sessions'].size;
   }
 
-  handleEvent(event: SessionReceiverEvent): void {
-    const { machine, wire } = this;
+  boot(host: SimulatedHost): Endpoint {
+    this.driver = new StoreDriver(this.machine, this.stores, this.wire.driverHost(host));
+    return new Endpoint({ receiver: this.machine });
+  }
+
+  handleEvent(happened: EndpointEvent<never>): void {
+    if (happened.role !== 'receiver') return;
+    const { event } = happened;
     this.events.push(event);
-    switch (event.type) {
-      case 'prepare':
-        machine.find(event.info.session)?.prepared(wire.nowMs, [], []);
-        break;
-      case 'write': {
-        const blocks = this.stored.get(event.session) ?? new Map<number, Uint8Array>();
-        this.stored.set(event.session, blocks.set(event.offsetBytes, event.bytes));
-        machine.handleWritten(wire.nowMs, event.session, event.bytes.length);
-        break;
-      }
-      case 'finish':
-        machine.find(event.session)?.handleStored(wire.nowMs);
-        break;
-      case 'end':
-        this.results.push(event.result);
-        break;
-    }
+    this.driver?.handleEvent(event);
+    if (event.type === 'end') this.results.push(event.result);
   }
 }
 
@@ -133,7 +143,6 @@ export class WiredReceiver {
 const smallBlockSizeBytes = 4 * 200 - 16;
 
 export class SessionWire {
-  nowMs: TimeMs = 0;
   readonly content: Buffer;
   readonly sender: SessionSender;
   readonly receivers: WiredReceiver[] = [];
@@ -142,10 +151,16 @@ export class SessionWire {
   readonly senderEvents: SessionSenderEvent[] = [];
   readonly outcomes: SessionReceiverOutcome[] = [];
   result: SessionSenderResult | undefined;
-  private readonly arrivals: Passing[] = [];
+  private readonly simulation: Simulation;
+  private readonly hosts = new Map<string, WiredHost>();
+  /** Number of datagrams on the way to a host. */
+  private inFlight = 0;
+  /** Collects what hosts send, instead of passing it on. */
+  private caught: Uint8Array[] | undefined;
 
   constructor(private readonly options: WireOptions = {}) {
     const { seed = 'wire', receiverCount = 1, sizeBytes = 4000, fileCount = 1 } = options;
+    this.simulation = new Simulation({ seed, intercept: (passing) => this.pass(passing) });
     this.content = Buffer.from(createContent(seed, sizeBytes));
     for (let i = 0; i < receiverCount; i++) this.addReceiver(i);
     this.sender = new SessionSender({
@@ -156,58 +171,96 @@ export class SessionWire {
       crypto: this.cryptoOf('sender'),
       mssBytes: 200,
       blockSizeBytes: smallBlockSizeBytes,
-      ...(options.hasGroup === true ? { group } : {}),
+      ...(options.hasGroup === true ? { group: Simulation.address(simulatedGroup) } : {}),
       ...options.sender,
       ...options.senderFor?.(this.receivers),
     });
   }
 
+  get nowMs(): TimeMs {
+    return this.simulation.nowMs;
+  }
+
   /** Adds a receiver, or restarts the one with this index. */
   addReceiver(index: number, crypto = this.cryptoOf(`r${index}`)): WiredReceiver {
-    const machine = new SessionReceiver({
+    const { initialContent, groupReaches = () => true } = this.options;
+    const options: SessionReceiverOptions = {
       crypto,
       name: `r${index}`,
       platform: 'posix',
       refuseSender: () => undefined,
       blockSizeBytes: smallBlockSizeBytes,
       ...this.options.receiver,
-    });
-    const receiver = new WiredReceiver(index, machine, this);
+    };
+    const receiver = new WiredReceiver(index, this, options, withoutUndefined({ initialContent }));
     this.receivers[index] = receiver;
+    const { host: name } = receiver.address;
+    const older = this.hosts.get(name)?.host;
+    older?.inject('kill');
+    older?.inject('start');
+    if (older !== undefined) return receiver;
+    // The role of the receiver that is there now.
+    this.addHost(receiver.address, index, {
+      boot: (host) => (this.receivers[index] as WiredReceiver).boot(host),
+      handleEvent: (event) => this.receivers[index]?.handleEvent(event),
+    });
+    if (groupReaches(index)) this.simulation.joinGroup(simulatedGroup, name);
     return receiver;
   }
 
   /** Runs until the sender is done and nothing is in flight, or until this time. */
   run(untilMs: TimeMs = this.options.untilMs ?? Infinity): this {
-    for (let turn = 0; turn < maxTurns; turn++) {
-      this.drain();
-      const isOver = this.sender.isDone && this.receivers.every(({ machine }) => machine.isIdle);
-      if (isOver && this.arrivals.length === 0) return this;
-      const atMs = this.nextMs();
-      if (atMs === undefined || atMs > untilMs) return this;
-      this.nowMs = Math.max(this.nowMs, atMs);
-      this.turn();
-    }
-    throw new Error(`not over after ${maxTurns} turns`);
+    if (!this.hosts.has(senderAddress.host)) this.startSender();
+    for (const { host } of this.hosts.values()) host.drain();
+    const { simulation } = this;
+    const isOver = () => this.isOver || simulation.steps > maxSteps;
+    simulation.run({ untilMs, isOver });
+    if (simulation.steps > maxSteps) throw new Error(`not over after ${maxSteps} steps`);
+    return this;
+  }
+
+  /** Lets time pass to this moment. The sender begins only when `run` is first called. */
+  passTo(atMs: TimeMs): void {
+    this.simulation.at(atMs, () => undefined);
+    this.simulation.run({ untilMs: atMs });
   }
 
   /** Delivers a datagram to a host now. @returns its replies, which are not delivered */
-  ask(to: 'sender' | number, from: Address, bytes: Uint8Array): Uint8Array[] {
-    const machine = this.machineOf(to);
-    machine.handleDatagram(this.nowMs, from, bytes);
-    this.drainEvents();
-    return transmitsOf(machine, this.nowMs).flatMap((transmit) => [...datagramsOf(transmit)]);
+  ask(to: Place, from: Address, bytes: Uint8Array): Uint8Array[] {
+    const replies: Uint8Array[] = [];
+    this.caught = replies;
+    this.deliver(to, from, bytes);
+    this.caught = undefined;
+    return replies;
   }
 
   /** Puts a datagram on the wire that arrives immediately. */
-  inject(to: 'sender' | number, from: Address, bytes: Uint8Array): void {
-    const later = this.arrivals.findIndex(({ atMs }) => atMs > this.nowMs);
-    const place = later < 0 ? this.arrivals.length : later;
-    this.arrivals.splice(place, 0, { from, to, bytes, atMs: this.nowMs });
+  inject(to: Place, from: Address, bytes: Uint8Array): void {
+    this.inFlight++;
+    this.simulation.at(this.nowMs, () => {
+      this.inFlight--;
+      this.deliver(to, from, bytes);
+    });
   }
 
   outcomeOf(index: number): SessionReceiverOutcome | undefined {
     return this.outcomes.find(({ receiver }) => receiver === `r${index}`);
+  }
+
+  /** What a driver needs from the host that runs its machine. */
+  driverHost(host: SimulatedHost): DriverHost {
+    const { simulation } = this;
+    return {
+      get nowMs() {
+        return simulation.nowMs;
+      },
+      drain: () => host.drain(),
+    };
+  }
+
+  private get isOver(): boolean {
+    const { sender, receivers, inFlight } = this;
+    return inFlight === 0 && sender.isDone && receivers.every(({ machine }) => machine.isIdle);
   }
 
   private cryptoOf(name: string): SessionCrypto {
@@ -215,116 +268,63 @@ export class SessionWire {
     return cryptoOf?.(name) ?? createSimulatedCrypto(seed, name);
   }
 
-  private machineOf(to: 'sender' | number): Machine<object> {
-    const receiver = to === 'sender' ? undefined : this.receivers[to];
-    return receiver?.endpoint ?? this.sender;
+  private startSender(): void {
+    let driver: SourceDriver | undefined;
+    this.addHost(senderAddress, 'sender', {
+      boot: (host): Machine<SessionSenderEvent> => {
+        driver = new SourceDriver(MemorySource.of(this.content), this.driverHost(host));
+        return this.sender;
+      },
+      handleEvent: (event) => {
+        driver?.handleEvent(this.sender, event);
+        this.handleSenderEvent(event);
+      },
+    });
   }
 
-  private turn(): void {
-    const due: Passing[] = [];
-    while ((this.arrivals[0]?.atMs ?? Infinity) <= this.nowMs) {
-      due.push(this.arrivals.shift() as Passing);
+  private addHost<Event extends object>(address: Address, place: Place, role: Role<Event>): void {
+    const { simulation } = this;
+    const { host: name } = address;
+    const handleTaken = () => {
+      this.inFlight--;
+    };
+    const host = simulation.addRole(name, { ...role, handleTaken });
+    for (const other of this.hosts.keys()) {
+      simulation.connect(name, other, [simulation.createLink(`${name} ${other}`, { delayMs })]);
+      simulation.connect(other, name, [simulation.createLink(`${other} ${name}`, { delayMs })]);
     }
-    for (const { from, to, bytes } of due) {
-      this.machineOf(to).handleDatagram(this.nowMs, from, bytes);
-    }
-    for (const machine of [this.sender, ...this.receivers.map((one) => one.machine)]) {
-      if ((machine.pollTimeout() ?? Infinity) <= this.nowMs) machine.handleTimeout(this.nowMs);
-    }
+    this.hosts.set(name, { host, place, address });
   }
 
-  private nextMs(): TimeMs | undefined {
-    const times = [this.sender, ...this.receivers.map(({ machine }) => machine)]
-      .map((machine) => machine.pollTimeout())
-      .concat(this.arrivals[0]?.atMs)
-      .filter((atMs) => atMs !== undefined);
-    return times.length === 0 ? undefined : Math.min(...times);
+  private deliver(to: Place, from: Address, bytes: Uint8Array): void {
+    const { host } = to === 'sender' ? senderAddress : receiverAddress(to);
+    this.inFlight++;
+    this.hosts.get(host)?.host.receive(from, bytes);
   }
 
-  private drain(): void {
-    for (let isBusy = true; isBusy; ) {
-      isBusy = this.drainEvents();
-      for (const transmit of transmitsOf(this.sender, this.nowMs)) {
-        isBusy = true;
-        for (const bytes of datagramsOf(transmit)) {
-          for (const to of this.reachedAt(transmit.to)) this.pass(senderAddress, to, bytes);
-        }
-      }
-      for (const { machine, address } of this.receivers) {
-        for (const transmit of transmitsOf(machine, this.nowMs)) {
-          isBusy = true;
-          for (const bytes of datagramsOf(transmit)) this.pass(address, 'sender', bytes);
-        }
-      }
+  /** @returns what arrives instead of the datagram */
+  private pass({ atMs, from, to, bytes }: PassingBetween): readonly Uint8Array[] {
+    const { caught } = this;
+    if (caught !== undefined) {
+      caught.push(bytes.slice());
+      return [];
     }
-  }
-
-  private drainEvents(): boolean {
-    let isBusy = false;
-    const { sender } = this;
-    for (let event = sender.pollEvent(); event !== undefined; event = sender.pollEvent()) {
-      isBusy = true;
-      this.handleSenderEvent(event);
-    }
-    for (const receiver of this.receivers) {
-      const { machine } = receiver;
-      for (let event = machine.pollEvent(); event !== undefined; event = machine.pollEvent()) {
-        isBusy = true;
-        receiver.handleEvent(event);
-      }
-    }
-    return isBusy;
+    const { hosts } = this;
+    const { address = Simulation.address(from) } = hosts.get(from) ?? {};
+    const place = hosts.get(to)?.place ?? 'nowhere';
+    const passing: Passing = { from: address, to: place, bytes: bytes.slice(), atMs };
+    this.log.push(passing);
+    const arriving = this.options.attack?.(passing, this) ?? [passing.bytes];
+    if (place !== 'nowhere') this.inFlight += arriving.length;
+    return arriving;
   }
 
   private handleSenderEvent(event: SessionSenderEvent): void {
-    const { sender, nowMs, content } = this;
     this.senderEvents.push(event);
-    switch (event.type) {
-      case 'need': {
-        const { block, offsetBytes, sizeBytes } = event;
-        sender.provideBlock(nowMs, block, content.subarray(offsetBytes, offsetBytes + sizeBytes));
-        break;
-      }
-      case 'identify':
-        sender.trust(nowMs, event.index, this.options.refuseReceiver?.(event.receiverKey));
-        break;
-      case 'check-source':
-        sender.confirmSource(nowMs);
-        break;
-      case 'receiver':
-        this.outcomes.push(event.outcome);
-        break;
-      case 'done':
-        this.result = event.result;
-        break;
-    }
+    if (event.type === 'identify') {
+      const refusal = this.options.refuseReceiver?.(event.receiverKey);
+      this.sender.trust(this.nowMs, event.index, refusal);
+    } else if (event.type === 'receiver') this.outcomes.push(event.outcome);
+    else if (event.type === 'done') this.result = event.result;
   }
-
-  private reachedAt(to: Address): number[] {
-    const isGroup = formatAddress(to) === formatAddress(group);
-    const { groupReaches = () => true } = this.options;
-    return this.receivers
-      .filter(({ index, address }) =>
-        isGroup ? groupReaches(index) : formatAddress(address) === formatAddress(to),
-      )
-      .map(({ index }) => index);
-  }
-
-  private pass(from: Address, to: 'sender' | number, bytes: Uint8Array): void {
-    const passing: Passing = { from, to, bytes: bytes.slice(), atMs: this.nowMs };
-    this.log.push(passing);
-    const arriving = this.options.attack?.(passing, this) ?? [passing.bytes];
-    const atMs = this.nowMs + delayMs;
-    for (const each of arriving) this.arrivals.push({ from, to, bytes: each, atMs });
-  }
-}
-
-function transmitsOf(machine: Machine<object>, nowMs: TimeMs): Transmit[] {
-  const transmits: Transmit[] = [];
-  for (let next = machine.pollTransmit(nowMs); next !== undefined; ) {
-    // The memory of a batch is reused.
-    transmits.push({ ...next, bytes: next.bytes.slice() });
-    next = machine.pollTransmit(nowMs);
-  }
-  return transmits;
 }

@@ -7,14 +7,12 @@ import { type Passing, SessionWire, type WireOptions } from '../../support/sessi
  */
 function run(numbers: readonly number[], options: WireOptions, dead: readonly number[] = []) {
   const [first = 0, ...others] = numbers;
-  const attack = ({ from, to, bytes, atMs }: Passing, wire: SessionWire) => {
-    if (to === 'sender') return [bytes];
+  const attack = ({ from, to, bytes }: Passing, wire: SessionWire) => {
+    if (typeof to !== 'number') return [bytes];
     if (dead.includes(to)) return [];
     if (!others.includes(to)) return [bytes];
     // Multicast datagrams reach it once.
-    if (options.hasGroup !== true || bytes.length < 1000) {
-      wire.receivers[first]?.machine.handleDatagram(atMs, from, bytes);
-    }
+    if (options.hasGroup !== true || bytes.length < 1000) wire.inject(first, from, bytes);
     return [];
   };
   return new SessionWire({ sizeBytes: 200_000, ...options, attack }).run();
