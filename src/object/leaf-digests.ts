@@ -76,6 +76,22 @@ export class LeafDigests {
     return new LeafDigests(hash, blockCount, root);
   }
 
+  /** Takes the digests of all blocks, which the caller has compared with the root. */
+  fill(leaves: Uint8Array): void {
+    const { digests, isKnown } = this.leafLevel;
+    assert(leaves.length === digests.length, 'the digests of all blocks');
+    digests.set(leaves);
+    for (const group of isKnown.keys()) if (isKnown[group] !== 1) this.arrivals.push(group);
+    isKnown.fill(1);
+    this.open.length = 0;
+  }
+
+  /** The concatenated digests of all blocks, once they are complete. */
+  get all(): Uint8Array {
+    assert(this.isComplete, 'every digest is known');
+    return this.leafLevel.digests;
+  }
+
   get isComplete(): boolean {
     return this.arrivals.length === this.leafLevel.isKnown.length;
   }

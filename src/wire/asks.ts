@@ -20,6 +20,8 @@ export interface Ask extends AskedObject {
   readonly kind: 'ask';
   /** The largest MSS that the path is known to carry. */
   readonly mssBytes: number;
+  /** The relays that the ask has come through, the nearest to the asking receiver first; their random numbers. */
+  readonly hops: readonly Uint8Array[];
 }
 
 /** The asked host looks for the object or prepares it. The receiver repeats its question. */
@@ -58,7 +60,13 @@ export const maxAskedNameBytes = 500;
 /** Maximum size of the objects on one page. */
 const maxPageBytes = 1000;
 
-const askFlag = { hasRoot: 1, hasManifestDigest: 2 } as const;
+/** Maximum number of relays that an ask can come through. */
+export const maxHops = 8;
+
+/** Size of the random number of a relay. */
+export const hopSizeBytes = 8;
+
+const askFlag = { hasRoot: 1, hasManifestDigest: 2, hasHops: 4 } as const;
 const listFlag = { isLast: 1 } as const;
 const listedFlag = { hasRoot: 1 } as const;
 
@@ -111,15 +119,20 @@ function listedSizeBytes({ name, root }: ListedObject): number {
   return 1 + 2 + nameBytes + 8 + digests * digestSizeBytes;
 }
 
-export function writeAsk(writer: ByteWriter, { name, root, manifestDigest, mssBytes }: Ask): void {
+export function writeAsk(writer: ByteWriter, ask: Ask): void {
+  const { name, root, manifestDigest, mssBytes, hops } = ask;
   const hasRoot = root === undefined ? 0 : askFlag.hasRoot;
   const hasManifestDigest = manifestDigest === undefined ? 0 : askFlag.hasManifestDigest;
+  const hasHops = hops.length === 0 ? 0 : askFlag.hasHops;
   writer
-    .uint8(hasRoot | hasManifestDigest)
+    .uint8(hasRoot | hasManifestDigest | hasHops)
     .uint16(mssBytes)
     .text(name);
   if (root !== undefined) writer.raw(root);
   if (manifestDigest !== undefined) writer.raw(manifestDigest);
+  if (hops.length === 0) return;
+  writer.uint8(hops.length);
+  for (const hop of hops) writer.raw(hop);
 }
 
 export function readAsk(reader: ByteReader): Ask | undefined {
@@ -128,8 +141,11 @@ export function readAsk(reader: ByteReader): Ask | undefined {
   const name = reader.text();
   const root = readDigest(reader, (flags & askFlag.hasRoot) !== 0);
   const manifestDigest = readDigest(reader, (flags & askFlag.hasManifestDigest) !== 0);
+  const hopCount = (flags & askFlag.hasHops) === 0 ? 0 : reader.uint8();
+  if (hopCount > maxHops) return undefined;
+  const hops = Array.from({ length: hopCount }, () => reader.raw(hopSizeBytes).slice());
   const isNamed = isAskableName(name) || (name === '' && (root ?? manifestDigest) !== undefined);
-  return isNamed ? { kind: 'ask', name, root, manifestDigest, mssBytes } : undefined;
+  return isNamed ? { kind: 'ask', name, root, manifestDigest, mssBytes, hops } : undefined;
 }
 
 export function writeList(writer: ByteWriter, { after, isLast, objects }: List): void {

@@ -285,8 +285,8 @@ class AskingInsider {
     };
     const ask = { kind: 'ask', name: 'x', root: undefined, manifestDigest: undefined } as const;
     const fitting: readonly Message[] = [
-      { ...ask, mssBytes: 64 },
-      { ...ask, mssBytes: 64 },
+      { ...ask, mssBytes: 64, hops: [] },
+      { ...ask, mssBytes: 64, hops: [new Uint8Array(8)] },
       { kind: 'list-request', after: 'a' },
       { kind: 'accept', name: 'insider' },
       { kind: 'done', isComplete: true, ...figures, reason: '' },

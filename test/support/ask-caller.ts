@@ -10,6 +10,7 @@ import { decodeMessage, encodeMessage, type Message } from '../../src/wire/messa
 export const ask = (name: string): Message => ({
   ...{ kind: 'ask', name, root: undefined, manifestDigest: undefined },
   mssBytes: 500,
+  hops: [],
 });
 
 export class AskCaller {

@@ -64,7 +64,7 @@ export interface FetchFilesOptions {
 
 /** What `fetch` reports while it runs. */
 export type FetchEvent =
-  | Exclude<FetchRoleEvent, { type: 'identify' | 'join' | 'leave' }>
+  | Exclude<FetchRoleEvent, { type: 'identify' | 'join' | 'leave' | 'ready' }>
   | {
       readonly type: 'progress';
       readonly activity: FetchActivity;

@@ -212,6 +212,7 @@ export class Fetching {
       this.groups.leave(event.session);
       return;
     }
+    if (event.type === 'ready') return;
     this.options.onEvent?.(event);
     if (event.type === 'end') this.handleEnd(event.result);
   }

@@ -67,6 +67,8 @@ export type FetchRoleEvent =
     }
   /** The content that will be fetched. */
   | { readonly type: 'chosen'; readonly object: FetchedInfo }
+  /** Manifest and digests are known, and blocks are asked for. */
+  | { readonly type: 'ready' }
   /** A source joins the fetch. */
   | { readonly type: 'joined'; readonly source: string }
   /** A source is not, or no longer, used. */

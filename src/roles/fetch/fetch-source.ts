@@ -175,6 +175,13 @@ export class FetchSource {
     return block;
   }
 
+  /** The beginning of the first of these runs of blocks that may be asked of the source. */
+  firstOf(blocks: ReadonlyRangeSet): number | undefined {
+    for (const { start } of blocks.ranges())
+      if (this.pool.has(start) && this.holds(start)) return start;
+    return undefined;
+  }
+
   /** The end (exclusive) of the run of blocks that begins at this one, in the pool and at the source. */
   runEnd(block: number): number {
     return Math.min(this.pool.nextOutside(block), this.held?.nextOutside(block) ?? Infinity);

@@ -15,7 +15,7 @@ import { isEqualBytes } from '../../wire/byte-codec.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { FetchReport } from './fetch-events.js';
 import type { ContentGroup, FetchActivity, FetchResult, FetchRoleEvent } from './fetch-result.js';
-import type { FetchedObjectOptions } from './fetched-object.js';
+import type { FetchedObjectOptions, KnownObject } from './fetched-object.js';
 import { FetchedObject } from './fetched-object.js';
 import { ObjectOpening } from './object-opening.js';
 import type { Source } from './source.js';
@@ -34,6 +34,8 @@ export interface FetchOptions
   /** The fetch fails after this time without any source; 60 s by default. */
   readonly patienceMs?: number;
   readonly blockSizeBytes?: number;
+  /** Whether the fetch waits for `proceed` or `conclude` when the content is chosen. By default, it goes on at once. */
+  readonly awaitsDecision?: boolean;
 }
 
 export class Fetch {
@@ -52,6 +54,7 @@ export class Fetch {
   private chooseAtMs: TimeMs = Infinity;
   /** Since when there has been no source to ask; Infinity while there is one. */
   private aloneSinceMs: TimeMs = Infinity;
+  private isOnDemand = false;
   private groups: readonly ContentGroup[] = [];
 
   constructor(private readonly options: FetchOptions) {
@@ -133,9 +136,7 @@ export class Fetch {
     this.sources.handleTimeout(nowMs);
     this.opening?.step(nowMs);
     if (nowMs >= this.chooseAtMs) this.choose(nowMs);
-    if (this.activityNow === 'fetching') {
-      this.schedule?.handleTimeout(nowMs);
-    }
+    if (this.activityNow === 'fetching') this.schedule?.handleTimeout(nowMs);
     if (nowMs >= this.aloneSinceMs + this.patienceMs)
       this.end(nowMs, 'failed', `no source for ${this.patienceMs / 1000} s`);
     this.advance(nowMs);
@@ -255,8 +256,43 @@ export class Fetch {
     this.sources.choose(object.contentRoot);
     this.events.push({ type: 'chosen', object: object.info });
     for (const source of this.sources.usable) this.use(nowMs, source, object);
+    if (this.options.awaitsDecision !== true) this.open(nowMs, object);
+  }
+
+  /**
+   * Goes on after the content is chosen.
+   * @param known what need not be fetched
+   * @param isOnDemand whether only those blocks are fetched for which `hurry` is called
+   */
+  proceed(nowMs: TimeMs, known?: KnownObject, isOnDemand = false): void {
+    const { object } = this;
+    assert(object !== undefined && this.opening === undefined, 'a fetch that awaits a decision');
+    this.isOnDemand = isOnDemand;
+    if (known !== undefined) object.know(known);
+    this.open(nowMs, object);
+    this.advance(nowMs);
+  }
+
+  /** Ends the fetch after the content is chosen, because it is there already. */
+  conclude(nowMs: TimeMs): void {
+    this.end(nowMs, 'complete');
+  }
+
+  private open(nowMs: TimeMs, object: FetchedObject): void {
     this.opening = new ObjectOpening(object, this.sources, this.calls);
     this.opening.start(nowMs);
+  }
+
+  /**
+   * Fetches these blocks before others, because somebody waits for them. None of them is held; those that had arrived
+   * are lost. Does nothing before the event `ready`.
+   */
+  hurry(nowMs: TimeMs, startBlock: number, endBlock: number): void {
+    if (this.activityNow !== 'fetching') return;
+    for (const { start, end } of this.object?.lose(startBlock, endBlock) ?? [])
+      this.schedule?.handleMissing(nowMs, start, end);
+    this.schedule?.hurry(nowMs, startBlock, endBlock);
+    this.advance(nowMs);
   }
 
   /** Uses a source if it offers the chosen content. */
@@ -305,12 +341,13 @@ export class Fetch {
 
   private beginFetching(nowMs: TimeMs): void {
     const { split = 'speed' } = this.options;
-    const { blockSizeBytes, object } = this;
+    const { blockSizeBytes, object, isOnDemand } = this;
     assert(object !== undefined, 'the content is chosen');
     const { contentSizeBytes, missing } = object;
     this.activityNow = 'fetching';
-    const options = { contentSizeBytes, blockSizeBytes, missing, split };
+    const options = { contentSizeBytes, blockSizeBytes, missing, split, isOnDemand };
     this.schedule = new SourceSchedule(this.sources, options);
+    this.events.push({ type: 'ready' });
     this.schedule.begin(nowMs);
   }
 

@@ -2,7 +2,7 @@
  * The object that a fetch fills: its manifest, its leaf digests and its store. Nothing in it is trusted before it is
  * verified, because each source may lie: the manifest against its digest, and each block against its leaf digest.
  */
-import { RangeSet } from '../../base/range-set.js';
+import { type Range, RangeSet } from '../../base/range-set.js';
 import type { Steps } from '../../base/steps.js';
 import type {
   Completion,
@@ -33,6 +33,13 @@ export interface FetchedObjectOptions {
   readonly existing: ExistingFiles;
 }
 
+/** What the host that fetches knows of an object, and has verified. */
+export interface KnownObject {
+  readonly manifest: Uint8Array;
+  /** The concatenated digests of all blocks. */
+  readonly leaves: Uint8Array;
+}
+
 export class FetchedObject {
   readonly label: string;
   readonly contentSizeBytes: number;
@@ -43,12 +50,12 @@ export class FetchedObject {
   readonly tree: DigestTree;
   /** Content blocks that the store does not hold. */
   readonly missing = new RangeSet();
-  private readonly manifest: ManifestReception;
+  private manifest: ManifestReception;
   private store: ContentStore | undefined;
 
   private constructor(
     private readonly options: FetchedObjectOptions,
-    private readonly offer: Offer,
+    readonly offer: Offer,
     contentRoot: Uint8Array,
     leaves: LeafDigests,
   ) {
@@ -78,7 +85,18 @@ export class FetchedObject {
     return { label, contentRoot: toHex(this.contentRoot), manifestDigest, contentSizeBytes };
   }
 
+  /** Spares the sources what is known already. */
+  know({ manifest, leaves }: KnownObject): void {
+    this.manifest = new ManifestReception({ ...this.offer, manifest });
+    this.leaves.fill(leaves);
+  }
+
   // --- The manifest
+
+  /** The encoded manifest, once it is checked. */
+  get manifestBytes(): Uint8Array {
+    return this.manifest.bytes;
+  }
 
   /** Whether the offer contained the manifest. */
   get hasManifest(): boolean {
@@ -145,6 +163,13 @@ export class FetchedObject {
   isBlock(block: number, bytes: Uint8Array): boolean {
     const leaf = this.leaves.leaf(block);
     return leaf !== undefined && isEqualBytes(leaf, hashLeaf(this.options.crypto.hash, bytes));
+  }
+
+  /** These blocks are missing. @returns those that had arrived */
+  lose(startBlock: number, endBlock: number): Range[] {
+    const lost = [...this.missing.gaps(startBlock, endBlock)];
+    this.missing.add(startBlock, endBlock);
+    return lost;
   }
 
   write(block: number, bytes: Uint8Array, handleWritten: () => void): void {

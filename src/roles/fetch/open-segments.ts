@@ -1,7 +1,8 @@
 /** The contiguous runs of blocks that are asked of one source, from the first ask to the last arrival. */
 import type { TimeMs } from '../../base/machine.js';
 import type { ReadonlyRangeSet } from '../../base/range-set.js';
-import type { ReplacedReason } from './fetch-events.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import type { FetchSegment, ReplacedReason, SourceIndex } from './fetch-events.js';
 
 export interface OpenSegment {
   readonly startBlock: number;
@@ -77,4 +78,21 @@ export class OpenSegments {
 function hasAny(asked: ReadonlyRangeSet, { startBlock, endBlock }: OpenSegment): boolean {
   const next = asked.nextFrom(startBlock);
   return next !== undefined && next < endBlock;
+}
+
+/** The segment of a block that the source delivers although it had lost it. */
+export function lateSegment(nowMs: TimeMs, block: number, deliveredBytes: number): OpenSegment {
+  const blocks = { startBlock: block, endBlock: block + 1 };
+  return { ...blocks, startMs: nowMs, retries: 0, deliveredBytes, replaced: undefined };
+}
+
+export function toFetchSegment(
+  { startBlock, startMs, retries, deliveredBytes: sizeBytes, replaced }: OpenSegment,
+  source: SourceIndex,
+  blockSizeBytes: number,
+  endMs: TimeMs,
+): FetchSegment {
+  const firstByte = startBlock * blockSizeBytes;
+  const row = { source, firstByte, sizeBytes, startMs, endMs, retries };
+  return { type: 'segment', ...row, ...withoutUndefined({ replaced }) };
 }

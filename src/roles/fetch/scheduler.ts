@@ -15,7 +15,8 @@ import { RangeSet, type ReadonlyRangeSet } from '../../base/range-set.js';
 import { cutEqually } from './equal-parts.js';
 import type { FetchEvent, FetchReport, ReplacedReason, SourceIndex } from './fetch-events.js';
 import { FetchSource, type FetchSourceOptions } from './fetch-source.js';
-import type { OpenSegment } from './open-segments.js';
+import { greatest } from './greatest.js';
+import { lateSegment, type OpenSegment, toFetchSegment } from './open-segments.js';
 import { Retries } from './retries.js';
 import { SourceRate } from './source-rate.js';
 
@@ -44,6 +45,8 @@ export interface FetchSchedulerOptions {
    * the whole object.
    */
   readonly split: 'speed' | 'equal';
+  /** Whether blocks are asked for only once `hurry` was called for them. */
+  readonly isOnDemand?: boolean;
 }
 
 export class FetchScheduler {
@@ -53,6 +56,8 @@ export class FetchScheduler {
    * here are only the blocks for which there is no source.
    */
   private readonly unasked: RangeSet;
+  /** Of the missing blocks, those that are asked for before others. */
+  private readonly urgent = new RangeSet();
   private readonly sources: FetchSource[] = [];
   /** Sources that have not left. */
   private readonly live: FetchSource[] = [];
@@ -71,7 +76,7 @@ export class FetchScheduler {
 
   constructor(private readonly options: FetchSchedulerOptions) {
     this.missing = new RangeSet(options.missing.ranges());
-    this.unasked = new RangeSet(options.missing.ranges());
+    this.unasked = new RangeSet(options.isOnDemand === true ? [] : options.missing.ranges());
   }
 
   // --- Sources
@@ -140,10 +145,11 @@ export class FetchScheduler {
       return;
     }
     this.missing.remove(block, block + 1);
+    this.urgent.remove(block, block + 1);
     this.retries.delete(block);
     this.deliveredBytes += sizeBytes;
     source.deliver(nowMs, block, sizeBytes);
-    if (!source.asked.has(block)) this.reportLateBlock(nowMs, index, block);
+    if (!source.asked.has(block)) this.reportLateBlock(nowMs, source, block);
     const isElsewhere = this.shared.has(block) || !source.asked.has(block);
     this.unask(nowMs, source, block);
     if (isElsewhere) this.withdraw(nowMs, block);
@@ -168,6 +174,18 @@ export class FetchScheduler {
     this.missing.add(startBlock, endBlock);
     if (!this.hasBegun) return;
     if (!this.isBySpeed) this.shareOut();
+    this.serveAll(nowMs);
+  }
+
+  /** Somebody waits for these blocks: those that are missing are asked for before others. */
+  hurry(nowMs: TimeMs, startBlock: number, endBlock: number): void {
+    assert(this.isBySpeed, 'equal parts are in order');
+    for (let block = startBlock; block < endBlock; block++) {
+      const isAsked = this.live.some(({ asked }) => asked.has(block));
+      if (!this.missing.has(block) || isAsked) continue;
+      this.urgent.add(block, block + 1);
+      this.unasked.add(block, block + 1);
+    }
     this.serveAll(nowMs);
   }
 
@@ -256,7 +274,7 @@ export class FetchScheduler {
     let room = mostBlocks - source.asked.count;
     if (room < Math.min(Math.ceil(mostBlocks / runsPerWindow), pool.count)) return;
     while (room > 0) {
-      const start = source.nextInPool(0);
+      const start = source.firstOf(this.urgent) ?? source.nextInPool(0);
       if (start === undefined) return;
       const mostEnd = this.retries.runEnd(start, Math.min(source.runEnd(start), start + room));
       const count = this.usefulCount(source, start, mostEnd - start);
@@ -291,13 +309,7 @@ export class FetchScheduler {
       const othersMs = (askedBlocks + this.unasked.count - count + 1) / blocksPerMs;
       return source.arrivalMs(count) <= Math.max(firstMs, othersMs);
     };
-    let [low, high] = [0, mostCount];
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (isUseful(middle)) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return greatest(mostCount, isUseful);
   }
 
   /** In the last window, asks a source for blocks that it would deliver clearly earlier than the others. */
@@ -344,6 +356,7 @@ export class FetchScheduler {
   }
 
   private ask(nowMs: TimeMs, source: FetchSource, startBlock: number, endBlock: number): void {
+    this.urgent.remove(startBlock, endBlock);
     source.ask(nowMs, startBlock, endBlock, this.retries.countOf(startBlock));
     this.changed.add(source.index);
   }
@@ -421,26 +434,15 @@ export class FetchScheduler {
 
   // --- Segments
 
-  private reportSegment(nowMs: TimeMs, { index: source }: FetchSource, segment: OpenSegment): void {
-    const { startBlock, startMs, retries, deliveredBytes: sizeBytes, replaced } = segment;
-    // Another source was faster.
-    if (sizeBytes === 0 && replaced === undefined) return;
-    const firstByte = startBlock * this.options.blockSizeBytes;
-    const row = { source, firstByte, sizeBytes, startMs, endMs: nowMs, retries };
-    this.events.push({ type: 'segment', ...row, ...(replaced === undefined ? {} : { replaced }) });
+  private reportSegment(nowMs: TimeMs, { index }: FetchSource, segment: OpenSegment): void {
+    const event = toFetchSegment(segment, index, this.options.blockSizeBytes, nowMs);
+    // Otherwise another source was faster.
+    if (event.sizeBytes > 0 || event.replaced !== undefined) this.events.push(event);
   }
 
   /** A source delivers a block that it had lost. The segment of the block is reported already. */
-  private reportLateBlock(nowMs: TimeMs, source: SourceIndex, block: number): void {
-    const firstByte = block * this.options.blockSizeBytes;
-    const times = { startMs: nowMs, endMs: nowMs, retries: 0 };
-    this.events.push({
-      type: 'segment',
-      source,
-      firstByte,
-      sizeBytes: this.sizeOf(block),
-      ...times,
-    });
+  private reportLateBlock(nowMs: TimeMs, source: FetchSource, block: number): void {
+    this.reportSegment(nowMs, source, lateSegment(nowMs, block, this.sizeOf(block)));
   }
 
   private sizeOf(block: number): number {

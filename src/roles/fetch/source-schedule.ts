@@ -79,6 +79,11 @@ export class SourceSchedule {
     this.scheduler.handleMissing(nowMs, startBlock, endBlock);
   }
 
+  /** Somebody waits for these blocks: those that are missing are asked for before others. */
+  hurry(nowMs: TimeMs, startBlock: number, endBlock: number): void {
+    this.scheduler.hurry(nowMs, startBlock, endBlock);
+  }
+
   private measure(nowMs: TimeMs, source: Source): void {
     const { index } = source;
     const supplier = this.sources.supplierOf(source);

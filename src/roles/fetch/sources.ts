@@ -27,6 +27,8 @@ export interface SourcesOptions {
   readonly sources: readonly ReceiverSpec[];
   readonly what: Partial<AskedObject>;
   readonly existing?: ExistingFiles;
+  /** The relays that the ask has come through, the nearest to the asking receiver first; none by default. */
+  readonly hops?: readonly Uint8Array[];
 }
 
 /** What has happened to a source. */
@@ -181,12 +183,12 @@ export class Sources {
   }
 
   private ask(nowMs: TimeMs, source: Source): void {
-    const { what, existing } = this.options;
+    const { what, existing, hops } = this.options;
     source.retryAtMs = Infinity;
     const root = this.chosenRoot ?? what.root;
     source.ask = this.asker.ask(nowMs, {
       ...{ server: source.spec, what: { ...what, ...withoutUndefined({ root }) }, isSource: true },
-      ...withoutUndefined({ existing }),
+      ...withoutUndefined({ existing, hops }),
     });
   }
 

@@ -287,8 +287,8 @@ export class AskListener implements Machine<AskListenerEvent> {
       if (asked.beginListing(after)) this.events.push({ type: 'list-request', ...asker, after });
       else this.send(asked, { kind: 'preparing' });
     } else if (asked.ask()) {
-      const { kind: _, mssBytes, ...what } = message;
-      this.events.push({ type: 'ask', ...asker, what, mssBytes });
+      const { kind: _, mssBytes, hops, ...what } = message;
+      this.events.push({ type: 'ask', ...asker, what, mssBytes, hops });
     } else {
       this.send(asked, { kind: 'preparing' });
     }

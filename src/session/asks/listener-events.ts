@@ -22,6 +22,8 @@ export type AskListenerEvent =
       readonly what: AskedObject;
       /** The largest MSS that the path from the receiver is known to carry. */
       readonly mssBytes: number;
+      /** The relays that the ask has come through, the nearest to the asking receiver first. */
+      readonly hops: readonly Uint8Array[];
     })
   /** A receiver asks for the page of the list that begins after this name. Call `answerList` or `refuse`. */
   | (AskerInfo & { readonly type: 'list-request'; readonly after: string })

@@ -20,6 +20,8 @@ export interface AskSpec {
   readonly server: ReceiverSpec;
   /** The object; undefined for the list of all objects. */
   readonly what?: Partial<AskedObject>;
+  /** The relays that the ask has come through, the nearest to the asking receiver first; none by default. */
+  readonly hops?: readonly Uint8Array[];
   /** What happens to existing files; `update` by default. */
   readonly existing?: ExistingFiles;
   /** Whether the host is one of several sources; if so, the session receives only what its owner wants of it. */
@@ -160,10 +162,10 @@ export class OutgoingAsk {
 
   /** The message that asks. */
   get question(): Message {
-    const { what } = this.spec;
+    const { what, hops = [] } = this.spec;
     if (what === undefined) return { kind: 'list-request', after: this.after };
     const { name = '', root, manifestDigest } = what;
-    return { kind: 'ask', name, root, manifestDigest, mssBytes: this.path.mssBytes };
+    return { kind: 'ask', name, root, manifestDigest, mssBytes: this.path.mssBytes, hops };
   }
 
   /** The key that the asked host has proven. */

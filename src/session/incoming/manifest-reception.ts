@@ -30,7 +30,8 @@ export function isManifestSound({ manifest, manifestSizeBytes }: Offer): boolean
 }
 
 export class ManifestReception {
-  private readonly bytes: Uint8Array;
+  /** The manifest, as far as it has arrived. */
+  readonly bytes: Uint8Array;
   private tries = 0;
 
   constructor(private readonly offer: Offer) {

@@ -277,3 +277,40 @@ t.test('an early answer corrects a round-trip time that is too high', (t) => {
   t.ok(rateBytesPerSec < 10_000_000, `${rateBytesPerSec}: what came before does not count`);
   t.end();
 });
+
+function begin(isOnDemand: boolean): FetchScheduler {
+  const scheduler = new FetchScheduler({
+    ...{ contentSizeBytes, blockSizeBytes, isOnDemand, split: 'speed' },
+    missing: new RangeSet([{ start: 0, end: blockCount }]),
+  });
+  scheduler.join(0, { name: 'a' });
+  scheduler.begin(0);
+  return scheduler;
+}
+
+t.test('a block that somebody waits for is asked for first', (t) => {
+  const scheduler = begin(false);
+  const asked = scheduler.wantedFrom(0).count;
+  scheduler.hurry(1, 3000, 3002);
+  scheduler.hurry(1, 0, 1);
+  for (let block = 0; block < asked; block++) scheduler.handleBlock(2 + block, 0, block);
+  t.ok(scheduler.wantedFrom(0).has(3000));
+  t.ok(scheduler.wantedFrom(0).has(3001));
+  t.notOk(scheduler.wantedFrom(0).has(blockCount - 1));
+  t.end();
+});
+
+t.test('on demand, only blocks that somebody waits for are asked for', (t) => {
+  const scheduler = begin(true);
+  t.ok(scheduler.wantedFrom(0).isEmpty);
+  scheduler.hurry(1, 7, 9);
+  t.same([...scheduler.wantedFrom(0).ranges()], [{ start: 7, end: 9 }]);
+  scheduler.handleBlock(2, 0, 7);
+  scheduler.handleBlock(3, 0, 8);
+  t.ok(scheduler.wantedFrom(0).isEmpty);
+  scheduler.hurry(4, 7, 8);
+  t.ok(scheduler.wantedFrom(0).isEmpty, 'it is here');
+  scheduler.handleMissing(5, 7, 8);
+  t.ok(scheduler.wantedFrom(0).has(7), 'it was lost');
+  t.end();
+});

@@ -1,0 +1,143 @@
+/**
+ * Keeps account of the room in a cache: room is reserved before anything is written, so that the limit is never
+ * exceeded, and made by removing the objects that were not used for the longest time. What is in use is not removed.
+ */
+import { assert } from '../../base/assert.js';
+import { Queue } from '../../base/queue.js';
+
+interface Entry {
+  sizeBytes: number;
+  /** How many use it now. */
+  users: number;
+  isLeaving: boolean;
+}
+
+/** The answer to a reservation. */
+export type Reservation =
+  | 'granted'
+  /** `pollGranted` will return the object once others are removed. */
+  | 'waiting'
+  /** There is no room, now or ever. */
+  | 'refused';
+
+export class CacheLedger {
+  /** The one that was used the longest time ago comes first. */
+  private readonly entries = new Map<string, Entry>();
+  /** Reservations that wait for removals, in their order. */
+  private readonly waiting = new Map<string, number>();
+  private readonly removals = new Queue<string>();
+  private readonly granted = new Queue<string>();
+
+  constructor(readonly limitBytes: number) {}
+
+  /** What the cache takes at most, now and until something is removed. */
+  get sizeBytes(): number {
+    let sum = 0;
+    for (const { sizeBytes } of this.entries.values()) sum += sizeBytes;
+    return sum;
+  }
+
+  has(id: string): boolean {
+    return this.entries.get(id)?.isLeaving === false;
+  }
+
+  /** Adds an object that the cache holds at the start. Call it for the one that was used the longest time ago first. */
+  add(id: string, sizeBytes: number): void {
+    assert(!this.entries.has(id), 'an object is added once');
+    this.entries.set(id, { sizeBytes, users: 0, isLeaving: false });
+  }
+
+  /** Makes the objects leave for which the limit leaves no room, after all are added. */
+  trim(): void {
+    for (const id of this.choose(this.sizeBytes - this.limitBytes) ?? []) this.makeLeave(id);
+  }
+
+  /** Reserves room for an object that the cache does not hold. It is in use from then on. */
+  reserve(id: string, sizeBytes: number): Reservation {
+    if (this.entries.has(id) || this.waiting.has(id)) return 'refused';
+    let stayingBytes = sizeBytes;
+    for (const entry of this.entries.values())
+      if (!entry.isLeaving) stayingBytes += entry.sizeBytes;
+    for (const waitingBytes of this.waiting.values()) stayingBytes += waitingBytes;
+    const chosen = this.choose(stayingBytes - this.limitBytes);
+    if (chosen === undefined) return 'refused';
+    for (const each of chosen) this.makeLeave(each);
+    this.waiting.set(id, sizeBytes);
+    this.grant();
+    if (this.waiting.has(id)) return 'waiting';
+    assert(this.granted.shift() === id, 'what is granted at once is not reported');
+    return 'granted';
+  }
+
+  use(id: string): void {
+    const entry = this.entries.get(id);
+    assert(entry?.isLeaving === false, 'an object that is held');
+    entry.users++;
+    this.makeLatest(id, entry);
+  }
+
+  release(id: string): void {
+    const entry = this.entries.get(id);
+    assert(entry !== undefined && entry.users > 0, 'an object that is in use');
+    entry.users--;
+    this.makeLatest(id, entry);
+  }
+
+  /** An object is of no use any more. It must not be in use. */
+  drop(id: string): void {
+    const entry = this.entries.get(id);
+    assert(entry?.users === 0, 'an object that is not in use');
+    if (!entry.isLeaving) this.makeLeave(id);
+  }
+
+  /** An object that had to leave is gone. */
+  handleRemoved(id: string): void {
+    assert(this.entries.get(id)?.isLeaving === true, 'an object that was to leave');
+    this.entries.delete(id);
+    this.grant();
+  }
+
+  /** The next object to remove. Call `handleRemoved` when it is gone. */
+  pollRemoval(): string | undefined {
+    return this.removals.shift();
+  }
+
+  /** The next object whose reservation had to wait, and is granted now. */
+  pollGranted(): string | undefined {
+    return this.granted.shift();
+  }
+
+  private makeLatest(id: string, entry: Entry): void {
+    this.entries.delete(id);
+    this.entries.set(id, entry);
+  }
+
+  private makeLeave(id: string): void {
+    const entry = this.entries.get(id);
+    assert(entry !== undefined, 'an object that is held');
+    entry.isLeaving = true;
+    this.removals.push(id);
+  }
+
+  /** @returns which objects to remove so that so many bytes become free; undefined if there are not enough */
+  private choose(neededBytes: number): string[] | undefined {
+    const chosen: string[] = [];
+    let leftBytes = neededBytes;
+    for (const [id, { sizeBytes, users, isLeaving }] of this.entries) {
+      if (leftBytes <= 0) break;
+      if (users > 0 || isLeaving) continue;
+      chosen.push(id);
+      leftBytes -= sizeBytes;
+    }
+    return leftBytes > 0 ? undefined : chosen;
+  }
+
+  private grant(): void {
+    for (const [id, sizeBytes] of this.waiting) {
+      if (this.sizeBytes + sizeBytes > this.limitBytes) return;
+      this.waiting.delete(id);
+      this.entries.set(id, { sizeBytes, users: 1, isLeaving: false });
+      this.granted.push(id);
+    }
+  }
+}

@@ -1,0 +1,262 @@
+/** The objects that a relay has open: in the cache if there is room, or passing through. */
+import { P2mpError } from '../../base/errors.js';
+import type { TimeMs } from '../../base/machine.js';
+import { Queue } from '../../base/queue.js';
+import type { SessionCrypto } from '../../security/crypto.js';
+import type { DriverHost } from '../../session/drivers/driver-host.js';
+import { MachineCalls } from '../../session/drivers/driver-host.js';
+import type { BlockShelf } from './block-shelf.js';
+import { PassingBlocks, StoredBlocks } from './block-shelf.js';
+import { CachedObjects } from './cached-objects.js';
+import type { CachedObject, ObjectCache } from './object-cache.js';
+import { OpenObject } from './open-object.js';
+import { RelayedObject } from './relayed-object.js';
+
+export interface OpenObjectsOptions {
+  readonly crypto: SessionCrypto;
+  readonly host: DriverHost;
+  readonly cache: ObjectCache;
+  readonly cacheLimitBytes: number;
+  readonly blockSizeBytes: number;
+  /** What is kept of each object that is too large for the cache; 16 MiB by default. */
+  readonly windowBytes?: number;
+}
+
+/** What has happened to an object. */
+export type OpenObjectAction =
+  /** It has a place for its blocks, and some of them may be there. */
+  | { readonly type: 'opened'; readonly open: OpenObject }
+  /** There is no place for it now. */
+  | { readonly type: 'refused'; readonly open: OpenObject; readonly reason: string }
+  /** It cannot be stored, and passes through from now on. */
+  | { readonly type: 'unstored'; readonly open: OpenObject; readonly reason: string }
+  /** Somebody waits for a block. */
+  | { readonly type: 'needed'; readonly open: OpenObject }
+  | { readonly type: 'evicted'; readonly info: CachedObject };
+
+const defaultWindowBytes = 16 * 1024 * 1024;
+
+/** How many objects can pass through at a time that the cache does not keep. */
+const maxPassing = 8;
+
+/** How long an object stays open that nobody uses, so that the next client need not wait for the disk. */
+const lingerMs = 30_000;
+
+export class OpenObjects {
+  readonly cached: CachedObjects;
+  private readonly open = new Map<string, OpenObject>();
+  /** Objects that have failed to be stored. */
+  private readonly unstorable = new Set<string>();
+  private readonly actions = new Queue<OpenObjectAction>();
+  private readonly calls: MachineCalls;
+
+  constructor(private readonly options: OpenObjectsOptions) {
+    const { cache, cacheLimitBytes, blockSizeBytes, host } = options;
+    this.calls = new MachineCalls(host);
+    this.cached = new CachedObjects(cache, cacheLimitBytes, blockSizeBytes);
+    this.makeRoom();
+  }
+
+  pollAction(): OpenObjectAction | undefined {
+    return this.actions.shift();
+  }
+
+  [Symbol.iterator](): IterableIterator<OpenObject> {
+    return this.open.values();
+  }
+
+  of({ id }: RelayedObject): OpenObject | undefined {
+    return this.open.get(id);
+  }
+
+  // --- Opening
+
+  /** Finds or opens an object. An action tells when it is open. */
+  find(info: CachedObject): OpenObject {
+    const known = this.open.get(info.id);
+    if (known !== undefined) return known;
+    const { id, name, contentSizeBytes } = info;
+    const object: RelayedObject = new RelayedObject({
+      ...{ id, name, contentSizeBytes },
+      ...this.options,
+      handleNeed: () => this.actions.push({ type: 'needed', open }),
+      handleIdle: () => this.hold(open),
+    });
+    const open: OpenObject = new OpenObject(info, object);
+    this.open.set(id, open);
+    if (this.unstorable.has(id)) this.pass(open);
+    else if (this.cached.has(id)) this.load(open);
+    else this.reserve(open);
+    return open;
+  }
+
+  private load(open: OpenObject): void {
+    const { id } = open.info;
+    this.cached.use(id);
+    open.isHeld = true;
+    this.calls.during(() =>
+      this.options.cache.load(id, (head) =>
+        this.calls.call(() => {
+          if (!this.isOpen(open)) return;
+          if (head !== undefined) {
+            open.object.setHead(head);
+            this.openStore(open);
+          } else {
+            this.leaveCache(open);
+            this.pass(open);
+          }
+        }),
+      ),
+    );
+  }
+
+  private reserve(open: OpenObject): void {
+    const reservation = this.cached.reserve(open.info);
+    if (reservation === 'refused') this.pass(open);
+    else if (reservation === 'granted') this.takeRoom(open);
+    else this.makeRoom();
+  }
+
+  private takeRoom(open: OpenObject): void {
+    open.isHeld = true;
+    this.openStore(open);
+  }
+
+  private openStore(open: OpenObject): void {
+    const { info, object } = open;
+    const { cache, blockSizeBytes } = this.options;
+    this.calls.during(() => {
+      const store = cache.open(info.id, info.contentSizeBytes, object.head, (error) =>
+        this.calls.call(() => this.handleFailure(open, shelf, error)),
+      );
+      const shelf: StoredBlocks = new StoredBlocks(store, info.contentSizeBytes, blockSizeBytes);
+      shelf.open(() => this.calls.call(() => this.place(open, shelf)));
+    });
+  }
+
+  /** The object does not go to the cache. */
+  private pass(open: OpenObject): void {
+    const { windowBytes = defaultWindowBytes, blockSizeBytes } = this.options;
+    let passingCount = 0;
+    for (const { object } of this.open.values()) if (object.shelf?.keeps === false) passingCount++;
+    if (passingCount < maxPassing) {
+      this.place(open, new PassingBlocks(windowBytes, blockSizeBytes));
+      return;
+    }
+    const reason = `busy with ${maxPassing} objects that are too large for the cache; ask again later`;
+    this.actions.push({ type: 'refused', open, reason });
+  }
+
+  private place(open: OpenObject, shelf: BlockShelf): void {
+    if (!this.isOpen(open)) {
+      shelf.close();
+      return;
+    }
+    open.object.setShelf(shelf);
+    this.cached.setWhole(open.info.id, open.object.isWhole);
+    this.actions.push({ type: 'opened', open });
+  }
+
+  private handleFailure(open: OpenObject, shelf: BlockShelf, error: unknown): void {
+    if (!(error instanceof P2mpError)) throw error;
+    const { object, info } = open;
+    const isCurrent = object.shelf === undefined || object.shelf === shelf;
+    if (!this.isOpen(open) || !isCurrent) return;
+    this.unstorable.add(info.id);
+    shelf.close();
+    this.leaveCache(open);
+    const { windowBytes = defaultWindowBytes, blockSizeBytes } = this.options;
+    object.setShelf(new PassingBlocks(windowBytes, blockSizeBytes));
+    this.actions.push({ type: 'unstored', open, reason: error.message });
+  }
+
+  // --- Use
+
+  /** Counts the object as in use, or not. Closes it if it passes through and nobody uses it. */
+  hold(open: OpenObject): void {
+    const { object, info } = open;
+    const isPassing = object.shelf?.keeps === false;
+    if (isPassing && object.head !== undefined && !object.isInUse && open.takers.length === 0) {
+      this.close(open);
+    } else if (open.isNeeded && !open.isHeld && object.shelf?.keeps === true) {
+      this.cached.use(info.id);
+      open.isHeld = true;
+      open.idleSinceMs = Infinity;
+    } else if (!open.isNeeded && open.isHeld) {
+      this.letGo(open);
+      open.idleSinceMs = this.options.host.nowMs;
+    }
+  }
+
+  private letGo(open: OpenObject): void {
+    if (!open.isHeld) return;
+    open.isHeld = false;
+    this.cached.release(open.info.id);
+  }
+
+  private leaveCache(open: OpenObject): void {
+    this.letGo(open);
+    if (this.cached.has(open.info.id)) this.cached.drop(open.info.id);
+    this.makeRoom();
+  }
+
+  /** Closes an object. What was never described in the cache leaves it. */
+  close(open: OpenObject): void {
+    const { object, info } = open;
+    if (!this.isOpen(open)) return;
+    this.open.delete(info.id);
+    open.lookup?.fetch.abort(this.options.host.nowMs, 'nobody fetches it any more');
+    const { shelf } = object;
+    shelf?.close();
+    if (open.isHeld && object.head === undefined) this.leaveCache(open);
+    else this.letGo(open);
+  }
+
+  private isOpen(open: OpenObject): boolean {
+    return this.open.get(open.info.id) === open;
+  }
+
+  /** Removes what has to leave the cache, and opens what was waiting for the room. */
+  private makeRoom(): void {
+    for (;;) {
+      const info = this.cached.pollRemoval();
+      if (info === undefined) break;
+      const open = this.open.get(info.id);
+      if (open?.object.shelf?.keeps === true) this.close(open);
+      this.actions.push({ type: 'evicted', info });
+      this.calls.during(() =>
+        this.options.cache.remove(info.id, () =>
+          this.calls.call(() => {
+            this.cached.handleRemoved(info.id);
+            this.makeRoom();
+          }),
+        ),
+      );
+    }
+    for (;;) {
+      const id = this.cached.pollGranted();
+      if (id === undefined) return;
+      const open = this.open.get(id);
+      if (open !== undefined) {
+        this.takeRoom(open);
+      } else {
+        this.cached.release(id);
+        this.cached.drop(id);
+      }
+    }
+  }
+
+  // --- Time
+
+  pollTimeout(): TimeMs {
+    let atMs = Infinity;
+    for (const { work, idleSinceMs } of this.open.values())
+      atMs = Math.min(atMs, work === undefined ? idleSinceMs + lingerMs : 0);
+    return atMs;
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    for (const open of [...this.open.values()])
+      if (nowMs >= open.idleSinceMs + lingerMs) this.close(open);
+  }
+}

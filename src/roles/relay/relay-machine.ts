@@ -1,0 +1,123 @@
+/** A relay as a machine on one port: it asks upstream servers and is asked by clients there. */
+import type { Address } from '../../base/address.js';
+import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
+import { Queue } from '../../base/queue.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import { Endpoint, type EndpointEvent } from '../../endpoint/endpoint.js';
+import { AskListener, type AskListenerOptions } from '../../session/asks/ask-listener.js';
+import type { DriverHost } from '../../session/drivers/driver-host.js';
+import { standardBlockSizeBytes } from '../../wire/sizes.js';
+import type { FetchPortOptions } from '../fetch/fetch-port.js';
+import { FetchPort } from '../fetch/fetch-port.js';
+import type { RelayOptions } from './relay.js';
+import { Relay } from './relay.js';
+import type { RelayEvent } from './relay-events.js';
+
+export interface RelayMachineOptions
+  extends Omit<RelayOptions, 'port'>,
+    Omit<FetchPortOptions, 'blockSizeBytes' | 'platform'>,
+    Pick<AskListenerOptions, 'refuseAsker'> {}
+
+/** An event for the shell: what clients ask for, what their sessions need, or what the relay reports. */
+export type RelayMachineEvent =
+  | Extract<EndpointEvent<never>, { readonly role: 'listener' | 'sender' }>
+  | { readonly role: 'relay'; readonly event: RelayEvent };
+
+export class RelayMachine implements Machine<RelayMachineEvent> {
+  readonly relay: Relay;
+  readonly listener: AskListener;
+  readonly endpoint: Endpoint;
+  /** For the drivers of the sessions with clients. */
+  readonly host: DriverHost;
+  private readonly events = new Queue<RelayMachineEvent>();
+  /** How deep the machine is in its own calls, which the shell follows by a drain anyway. */
+  private depth = 0;
+
+  constructor(options: RelayMachineOptions) {
+    const { crypto, refuseAsker, blockSizeBytes = standardBlockSizeBytes, name } = options;
+    const { mssBytes, bufferBytes } = options;
+    const port = new FetchPort({
+      ...{ crypto, name, blockSizeBytes, platform: 'posix' },
+      ...withoutUndefined({ mssBytes, bufferBytes }),
+    });
+    const { receiver, asker } = port;
+    this.listener = new AskListener({ crypto, refuseAsker, receiver });
+    this.endpoint = new Endpoint({ receiver, asker, listener: this.listener });
+    const { host } = options;
+    const isBusy = () => this.depth > 0;
+    this.host = {
+      get nowMs() {
+        return host.nowMs;
+      },
+      drain: () => {
+        if (!isBusy()) host.drain();
+      },
+    };
+    this.relay = new Relay({ ...options, port, host: this.host });
+  }
+
+  /** Answers an `identify` event: trusts the upstream server, or does without it for this reason. */
+  trust(nowMs: TimeMs, ask: number, refusal?: string): void {
+    this.relay.trust(nowMs, ask, refusal);
+    this.pump(nowMs);
+  }
+
+  handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
+    this.during(() => {
+      this.endpoint.handleDatagram(nowMs, from, bytes);
+      this.pump(nowMs);
+    });
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    this.during(() => {
+      if ((this.endpoint.pollTimeout() ?? Infinity) <= nowMs) this.endpoint.handleTimeout(nowMs);
+      this.pump(nowMs);
+      this.relay.handleTimeout(nowMs);
+    });
+  }
+
+  pollTransmit(nowMs: TimeMs): Transmit | undefined {
+    return this.endpoint.pollTransmit(nowMs);
+  }
+
+  pollTimeout(): TimeMs | undefined {
+    const relayAtMs = this.relay.pollTimeout() ?? Infinity;
+    const atMs = Math.min(this.endpoint.pollTimeout() ?? Infinity, relayAtMs);
+    return atMs === Infinity ? undefined : atMs;
+  }
+
+  pollEvent(): RelayMachineEvent | undefined {
+    return this.during(() => {
+      this.pump(this.host.nowMs);
+      const event = this.events.shift();
+      if (event !== undefined) return event;
+      const relayed = this.relay.pollEvent();
+      return relayed === undefined ? undefined : { role: 'relay', event: relayed };
+    });
+  }
+
+  /** Passes on to the relay what is for it. */
+  private pump(nowMs: TimeMs): void {
+    const { endpoint, relay, events } = this;
+    let isAny = false;
+    for (let event = endpoint.pollEvent(); event !== undefined; event = endpoint.pollEvent()) {
+      if (event.role === 'listener' || event.role === 'sender') {
+        events.push(event);
+      } else {
+        isAny = true;
+        relay.takeEvent(nowMs, event);
+      }
+    }
+    if (isAny) this.during(() => relay.advance(nowMs));
+  }
+
+  private during<T>(work: () => T): T {
+    this.depth++;
+    try {
+      return work();
+    } finally {
+      this.depth--;
+    }
+  }
+}

@@ -1,0 +1,409 @@
+/**
+ * A relay passes on objects of upstream servers, and keeps them in a cache. For each ask it finds out from the upstream
+ * servers which content the object has now. If the cache holds that content, it is served from there; if not, it is
+ * fetched, and passed on while it arrives: each block once, however many clients wait for it.
+ */
+import type { TimeMs } from '../../base/machine.js';
+import { Queue } from '../../base/queue.js';
+import type { EndpointEvent } from '../../endpoint/endpoint.js';
+import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
+import { type AskedObject, hopSizeBytes, maxHops } from '../../wire/asks.js';
+import { isEqualBytes, joinBytes, toHex } from '../../wire/byte-codec.js';
+import { standardBlockSizeBytes } from '../../wire/sizes.js';
+import type { FetchPort } from '../fetch/fetch-port.js';
+import type { FetchResult, FetchRoleEvent } from '../fetch/fetch-result.js';
+import { isMatch } from './cached-objects.js';
+import type { TakeAnswer } from './lookup.js';
+import { Lookup } from './lookup.js';
+import type { CachedObject } from './object-cache.js';
+import { growTree, headOf, type OpenObject } from './open-object.js';
+import type { OpenObjectAction, OpenObjectsOptions } from './open-objects.js';
+import { OpenObjects } from './open-objects.js';
+import type { RelayEvent, RelayTotals } from './relay-events.js';
+
+export interface RelayOptions extends Omit<OpenObjectsOptions, 'blockSizeBytes'> {
+  /** The public key of this host. */
+  readonly ownKey: Uint8Array;
+  readonly port: FetchPort;
+  readonly upstreams: readonly ReceiverSpec[];
+  /** An ask is refused if no upstream server answers in this time; 10 s by default. */
+  readonly answerTimeoutMs?: number;
+  /** How long other upstream servers may take to answer after the first one; 200 ms by default. */
+  readonly graceMs?: number;
+  /** What is being fetched fails after this time without any upstream server; 60 s by default. */
+  readonly patienceMs?: number;
+  readonly blockSizeBytes?: number;
+}
+
+const defaultAnswerTimeoutMs = 10_000;
+const defaultGraceMs = 200;
+
+export class Relay {
+  private readonly lookups = new Set<Lookup>();
+  private readonly objects: OpenObjects;
+  private readonly events = new Queue<RelayEvent>();
+  private readonly ownHop: Uint8Array;
+  private readonly blockSizeBytes: number;
+  private readonly answerTimeoutMs: number;
+  private readonly counts = { hits: 0, misses: 0, fetchedBytes: 0, evictions: 0 };
+
+  constructor(private readonly options: RelayOptions) {
+    const { crypto, blockSizeBytes = standardBlockSizeBytes } = options;
+    this.blockSizeBytes = blockSizeBytes;
+    this.answerTimeoutMs = options.answerTimeoutMs ?? defaultAnswerTimeoutMs;
+    this.ownHop = crypto.random(hopSizeBytes);
+    this.objects = new OpenObjects({ ...options, blockSizeBytes });
+  }
+
+  get totals(): RelayTotals {
+    return this.counts;
+  }
+
+  /** The objects that the cache holds as a whole, by name. */
+  list(): CachedObject[] {
+    return this.objects.cached.list();
+  }
+
+  /** What the cache takes at most, now and until something is removed. */
+  get cacheSizeBytes(): number {
+    return this.objects.cached.sizeBytes;
+  }
+
+  private get nowMs(): TimeMs {
+    return this.options.host.nowMs;
+  }
+
+  // --- Clients
+
+  /**
+   * Finds what a client asks for.
+   * @param hops the relays that the ask has come through
+   * @param take gets the answer, possibly before this returns; it calls `use` of the object at once, if at all
+   */
+  find(what: AskedObject, hops: readonly Uint8Array[], take: TakeAnswer): void {
+    if (hops.some((hop) => isEqualBytes(hop, this.ownHop))) {
+      take({ reason: 'asks itself for it, through other relays', isTemporary: false });
+    } else if (hops.length >= maxHops) {
+      take({ reason: `is behind ${maxHops} other relays`, isTemporary: false });
+    } else {
+      const open = this.findCurrent(what, hops);
+      if (open === undefined) this.ask(what, hops).takers.push(take);
+      else this.offer(open, [take]);
+    }
+  }
+
+  /** An object of which it is known that it is what is asked for. */
+  private findCurrent(what: AskedObject, hops: readonly Uint8Array[]): OpenObject | undefined {
+    // While it is fetched, an upstream server says when it changes.
+    for (const open of this.objects)
+      if (isMatch(what, open.info) && open.lookup?.isBehind(hops) === true) return open;
+    // Content that is named by its root is never out of date.
+    const whole = what.root === undefined ? undefined : this.objects.cached.findWhole(what);
+    return whole === undefined ? undefined : this.objects.find(whole);
+  }
+
+  /** Offers an object to clients as soon as it can be offered. */
+  private offer(open: OpenObject, takers: readonly TakeAnswer[]): void {
+    const { object } = open;
+    open.takers.push(...takers);
+    this.objects.hold(open);
+    if (!object.isReady) return;
+    for (const take of open.takers.splice(0)) {
+      const type = object.isWhole ? 'hit' : 'miss';
+      this.counts[object.isWhole ? 'hits' : 'misses']++;
+      this.events.push({ type, ...infoOf(open) });
+      take(object);
+    }
+    this.objects.hold(open);
+  }
+
+  private refuse(takers: TakeAnswer[], reason: string, isTemporary: boolean): void {
+    for (const take of takers.splice(0)) take({ reason, isTemporary });
+  }
+
+  // --- Questions to upstream servers
+
+  /** Asks the upstream servers, unless they are being asked the same. */
+  private ask(what: Partial<AskedObject>, hops: readonly Uint8Array[]): Lookup {
+    for (const lookup of this.lookups)
+      if (lookup.object === undefined && lookup.isFor(what, hops)) return lookup;
+    return this.beginLookup(what, hops);
+  }
+
+  private beginLookup(what: Partial<AskedObject>, hops: readonly Uint8Array[]): Lookup {
+    const { upstreams: sources, graceMs = defaultGraceMs } = this.options;
+    const { blockSizeBytes, nowMs } = this;
+    const options = { ...this.options, sources, graceMs, blockSizeBytes };
+    const lookup = new Lookup(options, what, hops, this.ownHop, nowMs);
+    this.lookups.add(lookup);
+    lookup.fetch.start(nowMs);
+    return lookup;
+  }
+
+  /** It is known which content the object has. */
+  private handleChosen(nowMs: TimeMs, lookup: Lookup): void {
+    const info = this.describe(lookup);
+    if (lookup.object !== undefined && lookup.object.id !== info.id) {
+      lookup.fetch.abort(nowMs, 'the upstream servers hold another version by now');
+      return;
+    }
+    const open = this.objects.find(info);
+    lookup.object = open.object;
+    const isFill = open.lookup === undefined || open.lookup === lookup;
+    if (isFill && !open.object.isWhole) {
+      open.lookup = lookup;
+      this.fill(nowMs, open);
+    } else {
+      lookup.fetch.conclude(nowMs);
+    }
+    this.offer(open, lookup.takers.splice(0));
+  }
+
+  private describe({ fetch, what }: Lookup): CachedObject {
+    const { contentSizeBytes, contentRoot, label, offer } = fetch.object as NonNullable<
+      typeof fetch.object
+    >;
+    const { manifestDigest, manifestSizeBytes } = offer;
+    const id = toHex(this.options.crypto.hash(joinBytes([manifestDigest, contentRoot])));
+    const name = what.name || label;
+    const sizes = { contentSizeBytes, manifestSizeBytes };
+    return { id, name, ...sizes, contentRoot, manifestDigest, isWhole: false };
+  }
+
+  // --- Filling
+
+  /** Fetches what is missing of an object. */
+  private fill(nowMs: TimeMs, open: OpenObject): void {
+    const { object, lookup } = open;
+    const { head, shelf, fetch } = object;
+    if (lookup === undefined || shelf === undefined || fetch !== undefined) return;
+    open.fillBeganAtMs = nowMs;
+    object.begin(lookup.fetch);
+    this.events.push({ type: 'fill', ...infoOf(open), isCached: shelf.keeps });
+    const known =
+      head === undefined
+        ? undefined
+        : { manifest: head.manifest, leaves: head.digestTree.nodes(0, 0, object.blockCount) };
+    lookup.fetch.proceed(nowMs, known, !shelf.keeps);
+  }
+
+  private handleReady({ object: relayed, fetch }: Lookup): void {
+    const open = relayed === undefined ? undefined : this.objects.of(relayed);
+    const { object } = fetch;
+    if (open === undefined || object === undefined) return;
+    if (open.object.head !== undefined) {
+      open.object.handleReady();
+      return;
+    }
+    open.fetched = object;
+    open.work = growTree(this.options.crypto.hash, object.leaves.all);
+  }
+
+  /** Does a step of work on the digest tree of an object. */
+  private step(open: OpenObject): void {
+    const { work, object, fetched, info } = open;
+    const step = work?.next();
+    if (step?.done !== true || fetched === undefined) return;
+    open.work = undefined;
+    const head = headOf(fetched, info.name, step.value);
+    object.setHead(head);
+    this.objects.cached.setWhole(info.id, object.isWhole);
+    if (object.shelf?.keeps === true) this.options.cache.save(info.id, head);
+    object.handleReady();
+    this.offer(open, []);
+  }
+
+  /** Asks for the content again if somebody waits for it and nobody fetches it. */
+  private handleNeed(open: OpenObject): void {
+    const { object, info } = open;
+    if (open.lookup !== undefined || (object.isReady && object.waitingCount === 0)) return;
+    const { name, contentRoot: root, manifestDigest } = info;
+    open.lookup = this.beginLookup({ name, root, manifestDigest }, []);
+    open.lookup.object = object;
+  }
+
+  private handleEnd(lookup: Lookup, result: FetchResult): void {
+    this.lookups.delete(lookup);
+    const { object } = lookup;
+    const open = object === undefined ? undefined : this.objects.of(object);
+    const reason = object?.isReady === true ? (result.reason ?? '') : lookup.reason;
+    this.refuse(lookup.takers, reason, lookup.isAnyAway);
+    this.counts.fetchedBytes += result.report?.deliveredBytes ?? 0;
+    if (open === undefined || open.lookup !== lookup) return;
+    open.lookup = undefined;
+    open.object.endFetch();
+    this.objects.cached.setWhole(open.info.id, open.object.isWhole);
+    if (result.status === 'complete') this.handleFilled(open, result);
+    else this.handleFailed(open, lookup, reason);
+    this.objects.hold(open);
+  }
+
+  private handleFilled(open: OpenObject, { report }: FetchResult): void {
+    if (report !== undefined) {
+      const elapsedMs = this.nowMs - open.fillBeganAtMs;
+      const fetchedBytes = report.deliveredBytes;
+      this.events.push({ type: 'filled', ...infoOf(open), fetchedBytes, elapsedMs });
+    }
+    this.handleNeed(open);
+  }
+
+  private handleFailed(open: OpenObject, lookup: Lookup, reason: string): void {
+    if (open.isRestarting) {
+      open.isRestarting = false;
+      this.handleNeed(open);
+      return;
+    }
+    this.events.push({ type: 'fill-failed', ...infoOf(open), reason });
+    if (!open.object.isReady) {
+      this.refuse(open.takers, reason, lookup.isAnyAway);
+      this.objects.close(open);
+    } else if (open.object.waitingCount > 0) {
+      open.object.abandonReads();
+      this.events.push({ type: 'lost', object: open.object, reason });
+    }
+  }
+
+  // --- Inputs and outputs
+
+  /** Answers an `identify` event: trusts the upstream server, or does without it for this reason. */
+  trust(nowMs: TimeMs, ask: number, refusal?: string): void {
+    this.options.port.asker.trust(nowMs, ask, refusal);
+  }
+
+  /** Takes an event of the port; then call `advance`. */
+  takeEvent(nowMs: TimeMs, event: EndpointEvent<never>): void {
+    if (event.event.type === 'fault') {
+      this.events.push(event.event);
+      return;
+    }
+    for (const { fetch } of this.lookups) if (fetch.takeEvent(nowMs, event)) return;
+    this.options.port.discard(nowMs, event);
+  }
+
+  /** Does everything that is due. */
+  advance(nowMs: TimeMs): void {
+    for (const { fetch } of this.lookups) fetch.advance(nowMs);
+    this.takeActions(nowMs);
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    for (const lookup of [...this.lookups]) {
+      const { fetch, startedAtMs, object } = lookup;
+      if ((fetch.pollTimeout() ?? Infinity) <= nowMs) fetch.handleTimeout(nowMs);
+      const isLate = object === undefined && nowMs >= startedAtMs + this.answerTimeoutMs;
+      if (!isLate || fetch.object !== undefined) continue;
+      lookup.isAnyAway = true;
+      fetch.abort(nowMs, 'no upstream server answers');
+    }
+    for (const open of [...this.objects]) if (open.work !== undefined) this.step(open);
+    this.objects.handleTimeout(nowMs);
+    this.takeActions(nowMs);
+  }
+
+  pollTimeout(): TimeMs | undefined {
+    let atMs = this.objects.pollTimeout();
+    for (const { fetch, startedAtMs, object } of this.lookups) {
+      atMs = Math.min(atMs, fetch.pollTimeout() ?? Infinity);
+      if (object === undefined) atMs = Math.min(atMs, startedAtMs + this.answerTimeoutMs);
+    }
+    return atMs === Infinity ? undefined : atMs;
+  }
+
+  pollEvent(): RelayEvent | undefined {
+    this.takeActions(this.nowMs);
+    return this.events.shift();
+  }
+
+  /** Stops fetching, and closes all objects. What has arrived is kept. */
+  close(nowMs: TimeMs, reason: string): void {
+    for (const { fetch } of this.lookups) fetch.abort(nowMs, reason);
+    for (const open of [...this.objects]) this.objects.close(open);
+  }
+
+  private takeActions(nowMs: TimeMs): void {
+    for (let isQuiet = false; !isQuiet; ) {
+      isQuiet = true;
+      for (const lookup of [...this.lookups]) {
+        for (let event = lookup.fetch.pollEvent(); event; event = lookup.fetch.pollEvent()) {
+          isQuiet = false;
+          this.handleFetchEvent(nowMs, lookup, event);
+        }
+      }
+      for (let action = this.objects.pollAction(); action; action = this.objects.pollAction()) {
+        isQuiet = false;
+        this.handleAction(nowMs, action);
+      }
+    }
+  }
+
+  private handleFetchEvent(nowMs: TimeMs, lookup: Lookup, event: FetchRoleEvent): void {
+    const name = lookup.object?.name ?? lookup.what.name ?? '';
+    switch (event.type) {
+      case 'identify': {
+        const { ask, source: upstream, serverKey } = event;
+        this.events.push({ type: 'identify', ask, upstream, serverKey });
+        break;
+      }
+      case 'chosen':
+        this.handleChosen(nowMs, lookup);
+        break;
+      case 'ready':
+        this.handleReady(lookup);
+        break;
+      case 'joined':
+        this.events.push({ type: 'upstream-joined', name, upstream: event.source });
+        break;
+      case 'left': {
+        const { source: upstream, reason, isRetried } = event;
+        lookup.reasons.set(upstream, reason);
+        lookup.isAnyAway ||= isRetried;
+        this.events.push({ type: 'upstream-left', name, upstream, reason });
+        break;
+      }
+      case 'end':
+        this.handleEnd(lookup, event.result);
+        break;
+      default:
+        break;
+    }
+  }
+
+  private handleAction(nowMs: TimeMs, action: OpenObjectAction): void {
+    switch (action.type) {
+      case 'opened':
+        this.handleOpened(nowMs, action.open);
+        break;
+      case 'refused':
+        this.refuse(action.open.takers, action.reason, true);
+        this.objects.close(action.open);
+        break;
+      case 'unstored': {
+        const { open, reason } = action;
+        this.events.push({ type: 'cache-error', name: open.info.name, reason });
+        open.isRestarting = open.object.fetch !== undefined;
+        if (open.isRestarting) open.lookup?.fetch.abort(nowMs, reason);
+        else this.handleOpened(nowMs, open);
+        break;
+      }
+      case 'needed':
+        this.handleNeed(action.open);
+        break;
+      default: {
+        const { name, contentSizeBytes } = action.info;
+        this.counts.evictions++;
+        this.events.push({ type: 'evicted', name, contentSizeBytes });
+      }
+    }
+  }
+
+  private handleOpened(nowMs: TimeMs, open: OpenObject): void {
+    if (open.object.isWhole) open.lookup?.fetch.conclude(nowMs);
+    else this.fill(nowMs, open);
+    this.handleNeed(open);
+    this.offer(open, []);
+  }
+}
+
+function infoOf({ info: { name, contentRoot, contentSizeBytes } }: OpenObject) {
+  return { name, contentRoot: toHex(contentRoot), contentSizeBytes };
+}

@@ -1,0 +1,147 @@
+/** A simulated host that relays objects of upstream servers. If it is killed and started again, its cache is still there. */
+import type { Machine } from '../../base/machine.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import type { MemoryStores } from '../../object/memory-store.js';
+import type { RelayAnswer } from '../../roles/relay/lookup.js';
+import type { ObjectHead } from '../../roles/relay/object-cache.js';
+import type { RelayOptions } from '../../roles/relay/relay.js';
+import type { RelayEvent, RelayTotals } from '../../roles/relay/relay-events.js';
+import type { RelayMachineEvent } from '../../roles/relay/relay-machine.js';
+import { RelayMachine } from '../../roles/relay/relay-machine.js';
+import type { RelayedObject } from '../../roles/relay/relayed-object.js';
+import type { AskListenerEvent } from '../../session/asks/listener-events.js';
+import { SourceDriver } from '../../session/drivers/source-driver.js';
+import { SessionSender } from '../../session/sender.js';
+import { standardBlockSizeBytes } from '../../wire/sizes.js';
+import type { Role, SimulatedHost } from '../host.js';
+import { createSimulatedCrypto } from '../session-crypto.js';
+import { Simulation } from '../simulation.js';
+import { MemoryCache } from './memory-cache.js';
+
+export interface RelayRoleOptions
+  extends Pick<
+    RelayOptions,
+    | 'cacheLimitBytes'
+    | 'answerTimeoutMs'
+    | 'graceMs'
+    | 'patienceMs'
+    | 'blockSizeBytes'
+    | 'windowBytes'
+  > {
+  /** The host's name, which also determines its key. */
+  readonly name: string;
+  /** What the host holds on its disk. */
+  readonly stores: MemoryStores;
+  /** Addresses of the upstream servers. */
+  readonly from: readonly string[];
+  readonly mssBytes?: number;
+}
+
+interface Session {
+  readonly object: RelayedObject;
+  readonly driver: SourceDriver;
+}
+
+export class RelayRole implements Role<RelayMachineEvent> {
+  readonly events: RelayEvent[] = [];
+  readonly cache: MemoryCache;
+  private readonly sessions = new Map<SessionSender, Session>();
+  private machine: RelayMachine | undefined;
+  private lives = 0;
+
+  constructor(
+    private readonly simulation: Simulation,
+    private readonly options: RelayRoleOptions,
+  ) {
+    const { stores, blockSizeBytes = standardBlockSizeBytes } = options;
+    this.cache = new MemoryCache(stores, blockSizeBytes);
+  }
+
+  /** What the relay has done in this life. */
+  get totals(): RelayTotals | undefined {
+    return this.machine?.relay.totals;
+  }
+
+  boot(host: SimulatedHost): Machine<RelayMachineEvent> {
+    const { simulation, options, cache } = this;
+    const { name, from } = options;
+    this.lives++;
+    this.machine = new RelayMachine({
+      ...options,
+      ...{ cache, crypto: this.cryptoFor('relay') },
+      ownKey: new TextEncoder().encode(name),
+      upstreams: from.map((each) => ({ name: each, address: Simulation.address(each) })),
+      refuseAsker: () => undefined,
+      host: {
+        get nowMs() {
+          return simulation.nowMs;
+        },
+        drain: () => host.drain(),
+      },
+    });
+    return this.machine;
+  }
+
+  handleEvent(event: RelayMachineEvent): void {
+    if (event.role === 'relay') this.handleRelayEvent(event.event);
+    else if (event.role === 'listener') this.handleListenerEvent(event.event);
+    else {
+      const session = this.sessions.get(event.sender);
+      session?.driver.handleEvent(event.sender, event.event);
+      if (event.event.type !== 'done') return;
+      session?.object.release();
+      this.sessions.delete(event.sender);
+    }
+  }
+
+  handleKill(): void {
+    for (const { driver } of this.sessions.values()) driver.stop();
+    this.sessions.clear();
+    this.options.stores.crash();
+  }
+
+  private handleRelayEvent(event: RelayEvent): void {
+    this.events.push(event);
+    const { nowMs } = this.simulation;
+    if (event.type === 'identify') this.machine?.trust(nowMs, event.ask);
+    else if (event.type === 'lost')
+      for (const [sender, { object }] of this.sessions)
+        if (object === event.object) sender.abort(nowMs, event.reason);
+  }
+
+  private handleListenerEvent(event: AskListenerEvent): void {
+    if (event.type !== 'ask') return;
+    const { channel, what, hops } = event;
+    this.machine?.relay.find(what, hops, (answer) => this.answer(channel, answer));
+  }
+
+  private answer(channel: number, answer: RelayAnswer): void {
+    const { listener } = this.machine as RelayMachine;
+    const { nowMs } = this.simulation;
+    if ('reason' in answer) listener.refuse(nowMs, channel, answer.reason, answer.isTemporary);
+    else listener.accept(nowMs, channel, this.senderOf(answer, answer.head as ObjectHead));
+  }
+
+  private senderOf(object: RelayedObject, head: ObjectHead): SessionSender {
+    for (const [sender, session] of this.sessions)
+      if (session.object === object && !sender.isDone) return sender;
+    const { endpoint, host } = this.machine as RelayMachine;
+    const { mssBytes, blockSizeBytes } = this.options;
+    const sender = new SessionSender({
+      ...head,
+      crypto: this.cryptoFor(`session ${this.simulation.nowMs} ${this.sessions.size}`),
+      ...withoutUndefined({ mssBytes, blockSizeBytes }),
+    });
+    object.use();
+    this.sessions.set(sender, { object, driver: new SourceDriver(object, host) });
+    endpoint.addSender(sender);
+    return sender;
+  }
+
+  private cryptoFor(purpose: string) {
+    const { simulation, lives } = this;
+    const { name } = this.options;
+    const { random } = createSimulatedCrypto(simulation.seed, `${name} ${purpose} ${lives}`);
+    return { ...createSimulatedCrypto(simulation.seed, name), random };
+  }
+}

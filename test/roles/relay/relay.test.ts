@@ -1,0 +1,232 @@
+/** Relays between servers and clients, in virtual time. */
+import t from 'tap';
+import {
+  blockSizeBytes,
+  elapsedMs,
+  hasFetched,
+  objectOf,
+  RelayNet,
+} from '../../support/relay-net.js';
+
+const object = objectOf('object', 200);
+const what = { name: 'object' };
+
+t.test('a miss is passed on, and a hit costs the origin next to nothing', async (t) => {
+  const net = new RelayNet('1');
+  net.server('origin', [object]);
+  const relay = net.relay('relay', ['origin']);
+  const first = net.client('a', ['relay'], what);
+  net.simulation.run({ untilMs: 20_000 });
+  t.ok(hasFetched(first, object));
+  const sentBytes = net.sentBy('origin');
+  t.ok(sentBytes < 1.2 * object.content.length, `${sentBytes}`);
+  const second = net.client('b', ['relay'], what);
+  net.simulation.run({ untilMs: 40_000 });
+  t.ok(hasFetched(second, object));
+  t.ok(net.sentBy('origin') - sentBytes < 10_000, `${net.sentBy('origin') - sentBytes}`);
+  t.match(relay.role.totals, { hits: 1, misses: 1, fetchedBytes: object.content.length });
+});
+
+t.test('eight clients at once: the origin sends the object once', async (t) => {
+  const net = new RelayNet('1');
+  net.server('origin', [object]);
+  const relay = net.relay('relay', ['origin']);
+  const clients = Array.from({ length: 8 }, (_, i) => net.client(`c${i}`, ['relay'], what));
+  net.simulation.run({ untilMs: 60_000 });
+  for (const client of clients) t.ok(hasFetched(client, object));
+  t.match(relay.role.totals, { misses: 8, fetchedBytes: object.content.length });
+});
+
+for (const [count, mostShare] of [
+  [1, 1.1],
+  [3, 1.15],
+] as const) {
+  t.test(`through ${count} relays, blocks go on as they arrive`, async (t) => {
+    const large = objectOf('object', 800);
+    const direct = new RelayNet('1');
+    direct.server('origin', [large]);
+    const client = direct.client('a', ['origin'], what);
+    direct.simulation.run({ untilMs: 60_000 });
+    const net = new RelayNet('1');
+    net.server('origin', [large]);
+    let from = 'origin';
+    for (let i = 0; i < count; i++) {
+      net.relay(`r${i}`, [from]);
+      from = `r${i}`;
+    }
+    const behind = net.client('a', [from], what);
+    net.simulation.run({ untilMs: 60_000 });
+    t.ok(hasFetched(client, large) && hasFetched(behind, large));
+    const share = elapsedMs(behind) / elapsedMs(client);
+    t.ok(share < mostShare, `${elapsedMs(behind)} ms, direct ${elapsedMs(client)} ms`);
+  });
+}
+
+t.test('a fill goes on when the client that began it leaves', async (t) => {
+  const net = new RelayNet('1');
+  net.server('origin', [object]);
+  const relay = net.relay('relay', ['origin']);
+  const { host } = net.client('a', ['relay'], what);
+  net.simulation.at(600, () => host.inject('kill'));
+  net.simulation.run({ untilMs: 60_000 });
+  t.match(relay.role.totals, { fetchedBytes: object.content.length });
+  t.match(relay.role.cache.objects, [{ name: 'object', isWhole: true }]);
+});
+
+t.test('a client that has the first part gets the rest while the relay is behind it', async (t) => {
+  const net = new RelayNet('1');
+  net.server('origin', [object]);
+  // The first life of the client is with the origin.
+  const stores = net.createStores();
+  const early = net.client('a', ['origin'], what, { stores });
+  net.simulation.at(1500, () => early.host.inject('kill'));
+  net.relay('relay', ['origin']);
+  const late = net.laterClient(5000, 'b', ['relay'], what, { stores });
+  net.simulation.run({ untilMs: 60_000 });
+  t.ok(hasFetched(late.current, object));
+  const ms = elapsedMs(late.current);
+  t.ok(ms < 1300, `${ms} ms, of about 1,900 for all of it`);
+});
+
+t.test('a relay that is killed goes on with what it had', async (t) => {
+  for (const atMs of [100, 400, 900, 1500]) {
+    const net = new RelayNet('1');
+    net.server('origin', [object]);
+    const { host, role } = net.relay('relay', ['origin']);
+    const client = net.client('a', ['relay'], what);
+    net.simulation.at(atMs, () => host.inject('kill'));
+    net.simulation.at(atMs + 2000, () => host.inject('start'));
+    net.simulation.run({ untilMs: 120_000 });
+    t.ok(hasFetched(client, object), `killed after ${atMs} ms`);
+    t.match(role.cache.objects, [{ isWhole: true }]);
+    const sentBytes = net.sentBy('origin', 'relay');
+    t.ok(sentBytes < 1.35 * object.content.length, `the origin sent ${sentBytes}`);
+  }
+});
+
+t.test('a file that has changed at the origin is another object', async (t) => {
+  const net = new RelayNet('1');
+  const other = objectOf('object', 200, 'other');
+  const origin = net.server('origin', [object]);
+  const relay = net.relay('relay', ['origin']);
+  const before = net.client('a', ['relay'], what);
+  net.simulation.run({ untilMs: 20_000 });
+  origin.host.inject('kill');
+  net.server('origin 2', [other]);
+  const second = net.relay('relay 2', ['origin 2'], { stores: relay.stores });
+  t.ok(hasFetched(before, object));
+  const after = net.client('b', ['relay 2'], what);
+  net.simulation.run({ untilMs: 40_000 });
+  t.ok(hasFetched(after, other));
+  t.match(second.role.totals, { hits: 0, misses: 1 });
+});
+
+t.test(
+  'the cache stays below its limit, and what was not used for the longest time leaves',
+  async (t) => {
+    const net = new RelayNet('1');
+    const objects = ['a', 'b', 'c'].map((name) => objectOf(name, 50));
+    net.server('origin', objects);
+    const cacheLimitBytes = 2 * (50 * blockSizeBytes + 80_000);
+    const relay = net.relay('relay', ['origin'], { cacheLimitBytes });
+    let mostBytes = 0;
+    for (const [i, name] of ['a', 'b', 'a', 'c', 'a', 'b'].entries()) {
+      net.laterClient(i * 5000, `client ${i}`, ['relay'], { name });
+      for (let ms = 0; ms < 5000; ms += 10)
+        net.simulation.at(i * 5000 + ms, () => {
+          mostBytes = Math.max(mostBytes, relay.role.cache.heldBytes);
+        });
+    }
+    net.simulation.run({ untilMs: 60_000 });
+    t.match(relay.role.totals, { hits: 2, misses: 4, evictions: 2 });
+    t.ok(mostBytes <= cacheLimitBytes, `${mostBytes}`);
+    t.same(
+      relay.role.cache.objects.map(({ name }) => name),
+      ['a', 'b'],
+    );
+  },
+);
+
+t.test('an object larger than the cache passes through', async (t) => {
+  const net = new RelayNet('1');
+  net.server('origin', [object]);
+  const options = { cacheLimitBytes: 300_000, windowBytes: 40 * blockSizeBytes };
+  const relay = net.relay('relay', ['origin'], options);
+  const client = net.client('a', ['relay'], what);
+  const late = net.laterClient(900, 'b', ['relay'], what);
+  net.simulation.run({ untilMs: 60_000 });
+  t.ok(hasFetched(client, object));
+  t.ok(hasFetched(late.current, object));
+  t.ok(elapsedMs(client) < 2500, `${elapsedMs(client)} ms`);
+  t.equal(relay.role.cache.heldBytes, 0);
+});
+
+t.test('relays that ask each other in a circle refuse', async (t) => {
+  const net = new RelayNet('1');
+  net.relay('r1', ['r2']);
+  net.relay('r2', ['r3']);
+  net.relay('r3', ['r1']);
+  const clients = ['r1', 'r2', 'r3'].map((relay) => net.client(`of ${relay}`, [relay], what));
+  net.simulation.run({ untilMs: 90_000 });
+  for (const { role } of clients) {
+    t.equal(role.results[0]?.status, 'failed');
+    const reasons = role.events.flatMap((event) => (event.type === 'left' ? [event.reason] : []));
+    t.match(reasons[0], /asks itself for it/);
+  }
+});
+
+t.test('an object that no upstream server has is refused with its reason', async (t) => {
+  const net = new RelayNet('1');
+  net.server('origin', [object]);
+  net.relay('relay', ['origin']);
+  const { role } = net.client('a', ['relay'], { name: 'nothing' });
+  net.simulation.run({ untilMs: 90_000 });
+  t.match(role.events, [{}, { type: 'left', reason: 'origin no such object' }]);
+});
+
+t.test('two upstream servers are two sources, and one may die', async (t) => {
+  const net = new RelayNet('1');
+  const one = net.server('s1', [object]);
+  net.server('s2', [object]);
+  const relay = net.relay('relay', ['s1', 's2']);
+  const client = net.client('a', ['relay'], what);
+  net.simulation.at(700, () => one.host.inject('kill'));
+  net.simulation.run({ untilMs: 60_000 });
+  t.ok(hasFetched(client, object));
+  t.ok(net.sentBy('s1') > 100_000 && net.sentBy('s2') > 100_000);
+  t.match(relay.role.totals, { fetchedBytes: object.content.length });
+});
+
+t.test(
+  'without its upstream server, a relay serves content by its root, but no name',
+  async (t) => {
+    const net = new RelayNet('1');
+    const origin = net.server('origin', [object]);
+    net.relay('relay', ['origin']);
+    net.client('a', ['relay'], what);
+    net.simulation.run({ untilMs: 20_000 });
+    origin.host.inject('kill');
+    const root = object.digestTree?.root() as Uint8Array;
+    const byRoot = net.client('b', ['relay'], { name: '', root });
+    const byName = net.client('c', ['relay'], what, { patienceMs: 30_000 });
+    net.simulation.run({ untilMs: 90_000 });
+    t.ok(hasFetched(byRoot, object));
+    t.equal(byName.role.results[0]?.status, 'failed');
+  },
+);
+
+t.test('a damaged block of the cache does not reach a client', async (t) => {
+  const net = new RelayNet('1');
+  net.server('origin', [object]);
+  const relay = net.relay('relay', ['origin']);
+  net.client('a', ['relay'], what);
+  net.simulation.run({ untilMs: 40_000 });
+  let count = 0;
+  relay.host.inject('kill');
+  relay.stores.crash(() => count++ % 20 === 0);
+  relay.host.inject('start');
+  const client = net.client('b', ['relay'], what);
+  net.simulation.run({ untilMs: 80_000 });
+  t.ok(hasFetched(client, object));
+  t.equal(relay.role.totals?.fetchedBytes, 10 * blockSizeBytes - 0);
+});
