@@ -181,10 +181,8 @@ export class FetchScheduler {
   hurry(nowMs: TimeMs, startBlock: number, endBlock: number): void {
     assert(this.isBySpeed, 'equal parts are in order');
     for (let block = startBlock; block < endBlock; block++) {
-      const isAsked = this.live.some(({ asked }) => asked.has(block));
-      if (!this.missing.has(block) || isAsked) continue;
-      this.urgent.add(block, block + 1);
-      this.unasked.add(block, block + 1);
+      const isFree = this.missing.has(block) && !this.live.some(({ asked }) => asked.has(block));
+      if (isFree) for (const set of [this.urgent, this.unasked]) set.add(block, block + 1);
     }
     this.serveAll(nowMs);
   }
