@@ -83,3 +83,4 @@ export type {
   FetchResult,
   FetchRoleEvent,
 } from './roles/fetch/fetch-result.js';
+export type { AnnouncedRole } from './wire/discovery.js';

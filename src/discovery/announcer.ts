@@ -1,4 +1,4 @@
-/** The receiver's side of discovery: answers queries from hosts nearby, each after a random delay. */
+/** The side of receivers and servers in discovery: answers queries from hosts nearby, each after a random delay. */
 import type { Address } from '../base/address.js';
 import { sameAddress } from '../base/address.js';
 import type { Machine, TimeMs, Transmit } from '../base/machine.js';
@@ -10,7 +10,7 @@ import { AnswerRates, answerLimits } from './answer-limits.js';
 
 export interface AnnouncerOptions {
   /** What answers say. */
-  readonly announced: Pick<DiscoveryAnswer, 'port' | 'receiverKey' | 'name'>;
+  readonly announced: Pick<DiscoveryAnswer, 'port' | 'receiverKey' | 'role' | 'name'>;
   /** Whether this address belongs to a network that this host is part of. Other sources get no answer. */
   readonly isNear: (from: Address) => boolean;
   readonly random: Random;

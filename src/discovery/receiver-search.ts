@@ -1,9 +1,10 @@
-/** The sender's side of discovery: sends a query a few times and collects the answers. */
+/** The searching side of discovery: sends a query a few times and collects the answers. */
 import type { Address } from '../base/address.js';
 import { sameAddress } from '../base/address.js';
 import type { Machine, TimeMs, Transmit } from '../base/machine.js';
 import { Queue } from '../base/queue.js';
 import { isEqualBytes, toHex } from '../wire/byte-codec.js';
+import type { AnnouncedRole } from '../wire/discovery.js';
 import { decodeDiscovery, discoveryPlace, encodeQuery } from '../wire/discovery.js';
 
 export const searchLimits = {
@@ -20,11 +21,12 @@ export const searchLimits = {
 /** When queries are sent, as shares of the time of the search. */
 const queryTimes = [0, 0.25, 0.5];
 
-/** A receiver that answered a query. Only a handshake can show whether it really has this key. */
+/** A receiver or server that answered a query. Only a handshake can show whether it really has this key. */
 export interface AnnouncedReceiver {
   /** Its name for itself: any text, so do not print it without escaping. */
   readonly name: string;
   readonly receiverKey: Uint8Array;
+  readonly role: AnnouncedRole;
   /** Where it answered, in the order of arrival, with the port of its sessions. */
   readonly addresses: readonly Address[];
 }
@@ -41,6 +43,8 @@ export interface ReceiverSearchOptions {
   readonly waitMs: number;
   /** Whether this address belongs to a network that this host is part of. Other answers are ignored. */
   readonly isNear: (from: Address) => boolean;
+  /** Answers of hosts with another role are ignored; by default, none are. */
+  readonly role?: AnnouncedRole;
   /** Whether receivers with this key are kept even if too many others answer. */
   readonly isPreferred?: (receiverKey: Uint8Array) => boolean;
 }
@@ -81,8 +85,9 @@ export class ReceiverSearch implements Machine<ReceiverSearchEvent> {
     if (this.isOver) return;
     const packet = decodeDiscovery(bytes);
     if (typeof packet === 'string' || packet.kind !== 'answer') return;
-    const { nonce, port, name } = packet;
+    const { nonce, port, name, role } = packet;
     if (!isEqualBytes(nonce, this.options.nonce) || !this.options.isNear(from)) return;
+    if (role !== (this.options.role ?? role)) return;
     const address = { host: from.host, port };
     const key = toHex(packet.receiverKey);
     const known = this.found.get(`${key} ${port}`);
@@ -97,7 +102,7 @@ export class ReceiverSearch implements Machine<ReceiverSearchEvent> {
     }
     // The receive buffer is reused.
     const receiverKey = Uint8Array.from(packet.receiverKey);
-    const receiver = { name, receiverKey, addresses: [address] };
+    const receiver = { name, receiverKey, role, addresses: [address] };
     this.found.set(`${key} ${port}`, receiver);
     this.events.push({ type: 'found', receiver });
   }

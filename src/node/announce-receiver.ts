@@ -1,13 +1,14 @@
-/** Lets senders on the same network find a receiver: `findReceivers`, `p2mp peers` and `p2mp send --to @lan`. */
+/** Lets hosts on the same network find a receiver or server: `findReceivers`, `p2mp peers`, `--to @lan`, `--from @lan`. */
 import { randomBytes } from 'node:crypto';
 import type dgram from 'node:dgram';
 import { hostname } from 'node:os';
 import type { Address } from '../base/address.js';
 import { isLoopbackHost, isWildcardHost } from '../base/address.js';
 import type { Checks } from '../base/options/check-options.js';
-import { checkOptions, required, text } from '../base/options/check-options.js';
+import { checkOptions, oneOf, required, text } from '../base/options/check-options.js';
 import { createRandom } from '../base/random.js';
 import { Announcer } from '../discovery/announcer.js';
+import type { AnnouncedRole } from '../wire/discovery.js';
 import { discoveryPlace } from '../wire/discovery.js';
 import { openGroupSocket } from './net/discovery/group-socket.js';
 import { LinkRunner } from './net/discovery/link-runner.js';
@@ -17,10 +18,12 @@ import { addresses, publicKey } from './option-checks.js';
 
 /** Options of `announceReceiver`. */
 export interface AnnounceOptions {
-  /** The addresses that the receiver listens on, as in `Receiving.addresses`. */
+  /** The addresses that the receiver listens on, as in `Receiving.addresses` or `Serving.addresses`. */
   readonly addresses: readonly Address[];
   /** The receiver's public key. */
   readonly publicKey: Uint8Array;
+  /** What it does; `receiver` by default. */
+  readonly role?: AnnouncedRole;
   /** Its name for itself; the host name by default. Only the first 64 bytes are sent. */
   readonly name?: string;
 }
@@ -28,6 +31,7 @@ export interface AnnounceOptions {
 const checks: Checks<AnnounceOptions> = {
   addresses: required(addresses),
   publicKey: required(publicKey),
+  role: oneOf('receiver', 'server'),
   name: text,
 };
 
@@ -92,12 +96,12 @@ class AnnouncedAddress {
 
   private constructor(
     private readonly at: Address,
-    { publicKey, name = hostname() }: AnnounceOptions,
+    { publicKey, role = 'receiver', name = hostname() }: AnnounceOptions,
   ) {
     const { host, port } = at;
     this.isIPv6 = host.includes(':');
     const machine = new Announcer({
-      announced: { port, receiverKey: publicKey, name },
+      announced: { port, receiverKey: publicKey, role, name },
       isNear: createNearCheck(({ address }) => this.listensOn(address)),
       random: createRandom(randomBytes(16).toString('hex')),
     });

@@ -1,4 +1,4 @@
-/** Finds the receivers on the networks of this host. */
+/** Finds the receivers and servers on the networks of this host. */
 import { randomBytes } from 'node:crypto';
 import type dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
@@ -6,9 +6,18 @@ import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
 import type { Transmit } from '../base/machine.js';
 import type { Checks } from '../base/options/check-options.js';
-import { amount, callback, checkOptions, listOf, text } from '../base/options/check-options.js';
+import {
+  amount,
+  callback,
+  checkOptions,
+  listOf,
+  oneOf,
+  text,
+} from '../base/options/check-options.js';
+import { withoutUndefined } from '../base/without-undefined.js';
 import type { AnnouncedReceiver, ReceiverSearchEvent } from '../discovery/receiver-search.js';
 import { ReceiverSearch } from '../discovery/receiver-search.js';
+import type { AnnouncedRole } from '../wire/discovery.js';
 import { discoveryNonceSizeBytes } from '../wire/discovery.js';
 import { openGroupSocket } from './net/discovery/group-socket.js';
 import { LinkRunner } from './net/discovery/link-runner.js';
@@ -21,6 +30,8 @@ export interface FindReceiversOptions {
   readonly waitMs?: number;
   /** Names or addresses of the interfaces to search on; all by default. */
   readonly interfaces?: readonly string[];
+  /** Only hosts with this role are found; by default, receivers and servers. */
+  readonly role?: AnnouncedRole;
   /** Receivers with these keys are found even if more others answer than are kept. */
   readonly isPreferred?: (receiverKey: Uint8Array) => boolean;
   /** Called for each receiver, at its first answer. Its addresses may grow until the end of the search. */
@@ -32,6 +43,7 @@ export interface FindReceiversOptions {
 const checks: Checks<FindReceiversOptions> = {
   waitMs: amount,
   interfaces: listOf(text),
+  role: oneOf('receiver', 'server'),
   isPreferred: callback,
   onFound: callback,
   signal: signalCheck,
@@ -50,7 +62,7 @@ export interface FoundReceivers {
 const defaultWaitMs = 1500;
 
 /**
- * Finds receivers that run `p2mp receive` or `announceReceiver` on the same network, by multicast. What they say is not
+ * Finds hosts that run `p2mp receive`, `p2mp serve` or `announceReceiver` on the same network, by multicast. What they say is not
  * proven: only a handshake shows whether a receiver has the key that it announces.
  * @throws P2mpError INVALID_ARGUMENT for an unknown interface; PORT_UNAVAILABLE if no interface can send multicast
  * @example
@@ -67,14 +79,14 @@ const defaultWaitMs = 1500;
  */
 export async function findReceivers(options: FindReceiversOptions = {}): Promise<FoundReceivers> {
   checkOptions(options, checks);
-  const { waitMs = defaultWaitMs, interfaces, isPreferred, onFound, signal } = options;
+  const { waitMs = defaultWaitMs, interfaces, role, isPreferred, onFound, signal } = options;
   const links = await openLinks(findNamedLinks(interfaces));
   try {
     const search = new ReceiverSearch(performance.now(), {
       nonce: randomBytes(discoveryNonceSizeBytes),
       waitMs,
       isNear: createNearCheck(),
-      ...(isPreferred === undefined ? {} : { isPreferred }),
+      ...withoutUndefined({ role, isPreferred }),
     });
     await run(search, links, { onFound, signal });
     const names = links.map(({ link }) => link.name);

@@ -1,12 +1,12 @@
 /**
- * Datagrams by which senders find receivers on their network (SESSIONS 7). They travel on a port of their own, outside
+ * Datagrams by which hosts find receivers and servers on their network (SESSIONS 7). They travel on a port of their own, outside
  * of sessions. `decodeDiscovery` never throws: it returns a packet or the name of the fault.
  */
 import { ByteReader, ByteWriter } from './byte-codec.js';
 import { keySizeBytes } from './sizes.js';
 
 /**
- * Where receivers listen for queries (SESSIONS 7.1). The IPv4 group is of the local scope of RFC 2365, which border
+ * Where receivers and servers listen for queries (SESSIONS 7.1). The IPv4 group is of the local scope of RFC 2365, which border
  * routers do not forward; the IPv6 group is transient and link-local (RFC 4291, 2.7).
  */
 export const discoveryPlace = {
@@ -28,14 +28,19 @@ const magic = 0x50324d44;
 const version = 1;
 const kinds = { query: 1, answer: 2 } as const;
 
-/** A sender asks which receivers there are. */
+/** What a host that answers does: `p2mp receive` is a receiver, `p2mp serve` is a server. */
+export type AnnouncedRole = 'receiver' | 'server';
+
+const roles: readonly (AnnouncedRole | undefined)[] = [undefined, 'receiver', 'server'];
+
+/** A host asks which receivers and servers there are. */
 export interface DiscoveryQuery {
   readonly kind: 'query';
   /** Random bytes. Answers repeat them, so that only hosts that see the query can answer. */
   readonly nonce: Uint8Array;
 }
 
-/** What a receiver reveals about itself: nothing in it is proven. */
+/** What a receiver or server reveals about itself: nothing in it is proven. */
 export interface DiscoveryAnswer {
   readonly kind: 'answer';
   /** The nonce of the query. */
@@ -43,6 +48,7 @@ export interface DiscoveryAnswer {
   /** The port of its sessions. */
   readonly port: number;
   readonly receiverKey: Uint8Array;
+  readonly role: AnnouncedRole;
   /** Its name for itself; may be empty. */
   readonly name: string;
 }
@@ -56,9 +62,10 @@ export function encodeQuery(nonce: Uint8Array): Uint8Array {
   return bytes;
 }
 
-export function encodeAnswer({ nonce, port, receiverKey, name }: DiscoveryAnswer): Uint8Array {
+export function encodeAnswer(answer: DiscoveryAnswer): Uint8Array {
+  const { nonce, port, receiverKey, role, name } = answer;
   const writer = writeHeader(kinds.answer, nonce).uint16(port).raw(receiverKey);
-  return writer.text(cutName(name)).finish();
+  return writer.uint8(roles.indexOf(role)).text(cutName(name)).finish();
 }
 
 /** Decodes a datagram. @returns the packet, or the name of the fault; never throws */
@@ -78,11 +85,14 @@ export function decodeDiscovery(bytes: Uint8Array): DiscoveryPacket | DiscoveryF
   if (kind !== kinds.answer) return 'unknown-type';
   const port = reader.uint16();
   const receiverKey = reader.raw(keySizeBytes);
+  const role = roles[reader.uint8()];
   const nameSizeBytes = reader.remainingBytes - 1;
   const name = reader.text();
   const isGood = reader.isGood && reader.remainingBytes === 0;
-  if (!isGood || port === 0 || nameSizeBytes > maxAnnouncedNameBytes) return 'bad-message';
-  return { kind: 'answer', nonce, port, receiverKey, name };
+  const isRight = port > 0 && role !== undefined && nameSizeBytes <= maxAnnouncedNameBytes;
+  return isGood && isRight
+    ? { kind: 'answer', nonce, port, receiverKey, role, name }
+    : 'bad-message';
 }
 
 function writeHeader(kind: number, nonce: Uint8Array): ByteWriter {

@@ -16,7 +16,7 @@ const nonce = new Uint8Array(16).fill(7);
 const near = () => true;
 
 function createAnnouncer(name = 'x'.repeat(500)) {
-  const announced = { port: 7735, receiverKey, name };
+  const announced = { port: 7735, receiverKey, role: 'receiver' as const, name };
   return new Announcer({ announced, isNear: near, random: createRandom('attack') });
 }
 
@@ -66,7 +66,14 @@ t.test('no source gets more bytes or datagrams than it sends, and few of them', 
 
 t.test('answers never draw answers: two receivers do not keep each other busy', (t) => {
   const announcer = createAnnouncer();
-  const answer = encodeAnswer({ kind: 'answer', nonce, port: 7735, receiverKey, name: 'a' });
+  const answer = encodeAnswer({
+    kind: 'answer',
+    nonce,
+    port: 7735,
+    receiverKey,
+    role: 'receiver' as const,
+    name: 'a',
+  });
   announcer.handleDatagram(0, { host: '10.0.0.9', port: 7736 }, answer);
   t.equal(announcer.pollTimeout(), undefined);
   t.end();
@@ -97,7 +104,14 @@ t.test('100,000 forged answers leave bounded state in a search', (t) => {
     const port = 1 + (draw() % 65_535);
     // Half of them claim one and the same key at ever other ports and addresses.
     const key = i % 2 === 0 ? receiverKey : randomBytes(draw, 32);
-    const answer = { kind: 'answer' as const, nonce, port, receiverKey: key, name: 'x' };
+    const answer = {
+      kind: 'answer' as const,
+      nonce,
+      port,
+      receiverKey: key,
+      role: 'receiver' as const,
+      name: 'x',
+    };
     search.handleDatagram(100, from, encodeAnswer(answer));
     search.handleDatagram(100, from, randomBytes(draw, draw() % 200));
   }
@@ -111,7 +125,14 @@ t.test('a trusted key that is forged at many ports takes bounded room', (t) => {
   const isPreferred = () => true;
   const search = new ReceiverSearch(0, { nonce, waitMs: 1000, isNear: near, isPreferred });
   for (let port = 1; port < 1000; port++) {
-    const answer = encodeAnswer({ kind: 'answer', nonce, port, receiverKey, name: 'x' });
+    const answer = encodeAnswer({
+      kind: 'answer',
+      nonce,
+      port,
+      receiverKey,
+      role: 'receiver',
+      name: 'x',
+    });
     search.handleDatagram(1, { host: '10.0.0.1', port: 7736 }, answer);
   }
   t.equal(search.receivers.length, searchLimits.perPreferredKey);
@@ -121,7 +142,13 @@ t.test('a trusted key that is forged at many ports takes bounded room', (t) => {
 t.test('answers to other queries, and answers from other networks, do not count', (t) => {
   const isNear = ({ host }: Address) => host.startsWith('10.');
   const search = new ReceiverSearch(0, { nonce, waitMs: 1000, isNear });
-  const replayed = { kind: 'answer' as const, port: 7735, receiverKey, name: 'x' };
+  const replayed = {
+    kind: 'answer' as const,
+    port: 7735,
+    receiverKey,
+    role: 'receiver' as const,
+    name: 'x',
+  };
   const from = { host: '10.0.0.1', port: 7736 };
   for (let bit = 0; bit < 128; bit++) {
     const other = Uint8Array.from(nonce);
@@ -146,6 +173,7 @@ t.test('another host that announces a trusted key gets nothing', async (t) => {
   const forged = {
     name: 'lab1',
     receiverKey,
+    role: 'receiver' as const,
     addresses: [{ host: '10.0.0.66', port: 7735 }],
   };
   t.equal(trustOf(forged, known), 'trusted', 'it looks like the receiver');
@@ -168,7 +196,12 @@ t.test('a hostile name neither controls a terminal nor imitates other receivers'
   ];
   const receivers = names.map((name, i) => {
     const key = receiverKey.with(0, i);
-    return { name, receiverKey: key, addresses: [{ host: `10.0.0.${i}`, port: 7735 }] };
+    return {
+      name,
+      receiverKey: key,
+      role: 'receiver' as const,
+      addresses: [{ host: `10.0.0.${i}`, port: 7735 }],
+    };
   });
   for (const columns of [Infinity, 80, 40]) {
     const lines = formatPeers(receivers, known, columns);

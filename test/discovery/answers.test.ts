@@ -9,7 +9,7 @@ import { decodeDiscovery, encodeQuery } from '../../src/wire/discovery.js';
 const receiverKey = new Uint8Array(32).fill(5);
 
 function createAnnouncer(seed: string, isNear: (from: Address) => boolean = () => true) {
-  const announced = { port: 7735, receiverKey, name: 'lab1' };
+  const announced = { port: 7735, receiverKey, role: 'receiver' as const, name: 'lab1' };
   return new Announcer({ announced, isNear, random: createRandom(seed) });
 }
 
@@ -38,7 +38,14 @@ t.test('an answer goes to the source, with its nonce, after a random delay', (t)
     t.same(more, []);
     t.same(answer?.to, sender(1));
     const nonce = new Uint8Array(16).fill(3);
-    const expected = { kind: 'answer', nonce, port: 7735, receiverKey, name: 'lab1' };
+    const expected = {
+      kind: 'answer',
+      nonce,
+      port: 7735,
+      receiverKey,
+      role: 'receiver' as const,
+      name: 'lab1',
+    };
     t.same(decodeDiscovery(answer?.bytes ?? new Uint8Array(0)), expected);
     return (answer?.atMs ?? 0) - 1000;
   });

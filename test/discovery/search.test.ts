@@ -19,7 +19,14 @@ function createSearch(isPreferred?: (receiverKey: Uint8Array) => boolean) {
 }
 
 function answerOf(number: number, port = 7735, name = `lab${number}`): Uint8Array {
-  return encodeAnswer({ kind: 'answer', nonce, port, receiverKey: keyOf(number), name });
+  return encodeAnswer({
+    kind: 'answer',
+    nonce,
+    port,
+    receiverKey: keyOf(number),
+    role: 'receiver',
+    name,
+  });
 }
 
 function eventsOf(search: ReceiverSearch): ReceiverSearchEvent[] {

@@ -20,7 +20,7 @@ const names = ['', 'lab1', '\x1b[31m', 'é'.repeat(40), '\u{1f600}'.repeat(20), 
 export function fuzzDiscovery(tape: Tape): number {
   const nonce = tape.fill(discoveryNonceSizeBytes);
   const random = createRandom(tape.byte());
-  const announced = { port: 7735, receiverKey, name: tape.pick(names) };
+  const announced = { port: 7735, receiverKey, role: 'receiver' as const, name: tape.pick(names) };
   const announcer = new Announcer({ announced, isNear: () => true, random });
   const search = new ReceiverSearch(0, { nonce, waitMs: 5000, isNear: () => true });
   const sentBytes = new Map<string, number>();
@@ -61,7 +61,14 @@ function pickRight(tape: Tape, nonce: Uint8Array): Uint8Array | undefined {
   if (tape.isOneIn(2)) return encodeQuery(tape.isOneIn(4) ? tape.fill(16) : nonce);
   const key = tape.isOneIn(2) ? receiverKey : tape.fill(32);
   const port = tape.isOneIn(4) ? tape.uint16() : 7735;
-  return encodeAnswer({ kind: 'answer', nonce, port, receiverKey: key, name: tape.pick(names) });
+  return encodeAnswer({
+    kind: 'answer',
+    nonce,
+    port,
+    receiverKey: key,
+    role: 'receiver' as const,
+    name: tape.pick(names),
+  });
 }
 
 function checkDecoder(bytes: Uint8Array): void {

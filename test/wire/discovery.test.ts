@@ -15,6 +15,7 @@ const answer: DiscoveryAnswer = {
   nonce,
   port: 7735,
   receiverKey: new Uint8Array(32).fill(5),
+  role: 'receiver',
   name: 'lab1',
 };
 
@@ -23,6 +24,8 @@ t.test('a query and an answer decode to what they were made of', (t) => {
   t.equal(encodeQuery(nonce).length, querySizeBytes);
   t.same(decodeDiscovery(encodeAnswer(answer)), answer);
   t.same(decodeDiscovery(encodeAnswer({ ...answer, name: '' })), { ...answer, name: '' });
+  const server = { ...answer, role: 'server' as const };
+  t.same(decodeDiscovery(encodeAnswer(server)), server);
   t.end();
 });
 
@@ -54,6 +57,7 @@ t.test('each kind of invalid datagram has its fault', (t) => {
   t.equal(decodeDiscovery(encodeAnswer({ ...answer, port: 0 })), 'bad-message');
   t.equal(decodeDiscovery(bytes.subarray(0, -1)), 'bad-message', 'a name that is cut off');
   t.equal(decodeDiscovery(Buffer.concat([bytes, Buffer.alloc(1)])), 'bad-message', 'extra bytes');
-  t.equal(changed(57, 0xff), 'bad-message', 'not UTF-8');
+  t.equal(changed(58, 0xff), 'bad-message', 'not UTF-8');
+  for (const role of [0, 3, 255]) t.equal(changed(56, role), 'bad-message', 'an unknown role');
   t.end();
 });

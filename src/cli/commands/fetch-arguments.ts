@@ -20,7 +20,7 @@ export const sourceOptions = {
     value: 'HOST[:PORT],...',
     alias: 'f',
     describe:
-      'Sources: host, host:port or [IPv6]:port, separated by commas; @FILE lists one per line',
+      'Sources: host, host:port or [IPv6]:port, separated by commas; @FILE lists one per line; @lan: all trusted servers on this network',
   },
   port: {
     ...textOption,
@@ -93,6 +93,7 @@ export function createFetchParser() {
     groups: { Sources: sourceOptions, Transfer: transferOptions, Trust: sourceTrustOptions },
     examples: [
       ['$0 image.iso --from lab1,lab2,lab3', 'one file from three hosts at once'],
+      ['$0 data --from @lan', 'from all trusted servers on this network'],
       ['$0 data --from @mirrors.txt --dir /srv', 'sources listed in a file'],
       ['$0 data --from lab1,lab2 --split equal --log parts.csv', 'equal parts, with a log'],
     ],

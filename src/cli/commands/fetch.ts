@@ -8,18 +8,17 @@ import type { Fetching } from '../../node/fetch/fetching.js';
 import { startFetch } from '../../node/fetch.js';
 import { defaultKeyFolder, loadKeyPair } from '../../node/keys/key-files.js';
 import { KnownReceivers } from '../../node/keys/known-receivers.js';
-import { trustKnownReceivers } from '../../node/keys/trust.js';
 import type { FetchResult } from '../../roles/fetch/fetch-result.js';
-import { parsePort, parseSeconds } from '../arguments.js';
+import { parseSeconds } from '../arguments.js';
 import { onInterrupt, parse, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
-import { createFirstUsePrompt } from '../first-use-prompt.js';
 import { FetchOutput, fetchResultJson, printFetchSummary } from '../output/fetch-output.js';
 import { Output } from '../output/output.js';
 import { loadOrCreateKey } from '../own-key.js';
+import { chooseNamed } from '../receivers/chosen-receivers.js';
 import { knownPathOf } from '../receivers/known-receivers-option.js';
-import { parseReceivers } from '../receivers/receiver-list.js';
+import { createServerTrust } from '../receivers/server-trust.js';
 import { tuneEngine } from '../tune-engine.js';
 import { createFetchParser } from './fetch-arguments.js';
 
@@ -38,40 +37,40 @@ export async function fetch(args: readonly string[]): Promise<ExitCode> {
     );
   }
   const { from } = argv;
-  const port = parsePort(single('port', argv.port), 1);
-  const sources = await parseReceivers(from, port);
+  let known: Promise<KnownReceivers> | undefined;
+  const loadKnown = () => {
+    known ??= KnownReceivers.load(knownPathOf(argv));
+    return known;
+  };
+  const choose = () => chooseNamed('server', from, argv, loadKnown, output);
+  const { specs: sources, fingerprints: announced } = await choose();
+  const fingerprints = new Map(announced);
   const logPath = argv.log === undefined ? undefined : single('log', argv.log);
   const report = new FetchOutput(output, argv.verbose, logPath);
   const interruption = new AbortController();
+  const { signal } = interruption;
   let fetching: Fetching | undefined;
   const reload = async () => {
-    try {
-      const next = await parseReceivers(from, port);
-      await fetching?.setSources(next);
-      report.handleReload(next.map(({ host, name = host }) => name));
-    } catch (error) {
-      if (!(error instanceof P2mpError)) throw error;
-      report.handleReload(undefined, error.message);
-    }
+    const next = await choose();
+    for (const [name, key] of next.fingerprints) fingerprints.set(name, key);
+    await fetching?.setSources(next.specs);
+    return next.specs;
   };
   onInterrupt(
     () => interruption.abort(),
-    () => void reload(),
+    () => void report.handleReload(reload()),
   );
   if (argv.open)
     output.warn('--open: sources are not authenticated; give a root to know what you get');
   let result: FetchResult;
   try {
+    const pause = (isPaused: boolean) => report.pause(isPaused);
+    const chosen = { specs: sources, fingerprints };
     fetching = await startFetch({
-      ...what,
-      sources,
-      dir: single('dir', argv.dir),
-      split: splitOf(single('split', argv.split)),
-      patienceMs: parseSeconds('give-up-after', single('give-up-after', argv['give-up-after'])),
-      verifiesDisk: argv['verify-disk'],
-      signal: interruption.signal,
+      ...{ ...what, sources, signal, ...transferOf(argv) },
+      ...(await loadKey(argv, output)),
+      trustSource: await createServerTrust(argv, chosen, loadKnown, signal, pause),
       progressIntervalMs: output.isJson ? 1000 : 200,
-      ...(await createTrust(argv, sources.length, output, report, interruption.signal)),
       onEvent: (event) => report.handleEvent(event),
     });
     result = await fetching.result;
@@ -83,7 +82,7 @@ export async function fetch(args: readonly string[]): Promise<ExitCode> {
   output.flush();
   if (result.status === 'complete') return exitCode.ok;
   output.error(`p2mp fetch: ${result.reason ?? 'failed'}`);
-  return interruption.signal.aborted ? exitCode.interrupted : exitCode.none;
+  return signal.aborted ? exitCode.interrupted : exitCode.none;
 }
 
 /** What to fetch: a name, a root, or both. @throws P2mpError INVALID_ARGUMENT */
@@ -109,46 +108,42 @@ function whatOf(
   return isRoot ? { root: first } : withoutUndefined({ name: first, root });
 }
 
+function transferOf(argv: TransferArguments) {
+  return {
+    dir: single('dir', argv.dir),
+    split: splitOf(single('split', argv.split)),
+    patienceMs: parseSeconds('give-up-after', single('give-up-after', argv['give-up-after'])),
+    verifiesDisk: argv['verify-disk'],
+  };
+}
+
+interface TransferArguments {
+  readonly dir: string;
+  readonly split: string;
+  readonly 'give-up-after': string;
+  readonly 'verify-disk': boolean;
+}
+
 function splitOf(text: string): 'speed' | 'equal' {
   if (text === 'speed' || text === 'equal') return text;
   throw new P2mpError('INVALID_ARGUMENT', `--split ${text}: must be speed or equal`);
 }
 
-interface TrustArguments {
+interface KeyArguments {
   readonly key: string | undefined;
-  readonly 'known-receivers': string | undefined;
-  readonly 'accept-new': boolean;
   readonly open: boolean;
 }
 
-async function createTrust(
-  argv: TrustArguments,
-  sourceCount: number,
+/** With `--open`, a key is used if there is one, and none is created. */
+async function loadKey(
+  argv: KeyArguments,
   output: Output,
-  report: FetchOutput,
-  signal: AbortSignal,
-): Promise<Pick<FetchFilesOptions, 'keyPair' | 'trustSource'>> {
+): Promise<Pick<FetchFilesOptions, 'keyPair'>> {
   const keyPath =
     argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
-  if (argv.open) {
-    const hasKey = argv.key !== undefined || existsSync(keyPath);
-    const pair = hasKey ? { keyPair: await loadKeyPair(keyPath) } : {};
-    return { ...pair, trustSource: () => true };
-  }
-  const known = await KnownReceivers.load(knownPathOf(argv));
-  const ask = createFirstUsePrompt({
-    acceptsNew: argv['accept-new'],
-    signal,
-    pause: (isPaused) => report.pause(isPaused),
-  });
+  if (argv.key === undefined && argv.open && !existsSync(keyPath)) return {};
+  const isOwn = argv.key !== undefined || argv.open;
   return {
-    keyPair:
-      argv.key === undefined
-        ? await loadOrCreateKey(keyPath, 'client', output)
-        : await loadKeyPair(keyPath),
-    trustSource: trustKnownReceivers(known, ask, {
-      receiverCount: sourceCount,
-      inviteCommand: 'none',
-    }),
+    keyPair: isOwn ? await loadKeyPair(keyPath) : await loadOrCreateKey(keyPath, 'client', output),
   };
 }

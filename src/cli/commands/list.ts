@@ -1,4 +1,4 @@
-/** `p2mp list HOST`: shows what a server offers. */
+/** `p2mp list HOST`: shows what a server offers, or what all servers on the network offer. */
 import { join } from 'node:path';
 import { P2mpError } from '../../base/errors.js';
 import { formatBytes, formatPlural } from '../../base/format.js';
@@ -6,7 +6,6 @@ import { withoutUndefined } from '../../base/without-undefined.js';
 import { defaultPort } from '../../classic/config.js';
 import { defaultKeyFolder } from '../../node/keys/key-files.js';
 import { KnownReceivers } from '../../node/keys/known-receivers.js';
-import { trustKnownReceivers } from '../../node/keys/trust.js';
 import { type ListedObjects, listObjects } from '../../node/serve/list-objects.js';
 import type { ListedObject } from '../../wire/asks.js';
 import { toHex } from '../../wire/byte-codec.js';
@@ -14,17 +13,20 @@ import { parsePort, parseSeconds, parseServer } from '../arguments.js';
 import { createParser, flagOption, onInterrupt, parse, single, textOption } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
-import { createFirstUsePrompt } from '../first-use-prompt.js';
 import { Output } from '../output/output.js';
 import { loadOrCreateKey } from '../own-key.js';
+import type { ChosenReceivers } from '../receivers/chosen-receivers.js';
+import { chooseNamed } from '../receivers/chosen-receivers.js';
 import { knownPathOf, knownReceiversOption } from '../receivers/known-receivers-option.js';
+import { lanName } from '../receivers/lan-receivers.js';
+import { createServerTrust } from '../receivers/server-trust.js';
 
 const usage = [
   '$0 HOST [options]',
   '',
   'Shows the files and folders that p2mp serve offers on a host: their names, sizes and content roots.',
   'HOST is a name or an address, with :port if the port is another one. The key of this host must have',
-  'the right fetch there.',
+  'the right fetch there. @lan stands for all trusted servers on this network.',
 ].join('\n');
 
 const askOptions = {
@@ -63,13 +65,14 @@ export function createListParser() {
     name: 'p2mp list',
     usage,
     groups: { Server: askOptions, Trust: trustOptions },
-    examples: [['$0 lab1', 'what lab1 offers']],
+    examples: [
+      ['$0 lab1', 'what lab1 offers'],
+      ['$0 @lan', 'what the trusted servers on this network offer'],
+    ],
     exitCodes:
       'Exit codes: 0 listed; 1 the server refused, or did not answer; 2 usage error; 4 host, port or\nkey error; 130 interrupted.',
   });
 }
-
-type ListArguments = Exclude<Awaited<ReturnType<typeof parseArguments>>, ExitCode>;
 
 function parseArguments(args: readonly string[]) {
   return parse(createListParser(), args);
@@ -83,55 +86,64 @@ export async function list(args: readonly string[]): Promise<ExitCode> {
     throw new P2mpError('INVALID_ARGUMENT', `${argv._.length} hosts: name the one to ask`);
   }
   const output = new Output({ isJson: argv.json, isQuiet: argv.quiet, color: argv.color });
-  const server = parseServer(host, parsePort(single('port', argv.port), 1));
+  const isLan = host.toLowerCase() === lanName;
   const keyPath =
     argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
+  const livenessTimeoutMs = parseSeconds('timeout', single('timeout', argv.timeout));
+  const server = isLan ? undefined : parseServer(host, parsePort(single('port', argv.port), 1));
   const interruption = new AbortController();
   const { signal } = interruption;
   onInterrupt(() => interruption.abort());
-  let listed: ListedObjects;
+  let listed: (readonly [server: string, objects: ListedObjects])[];
   try {
-    listed = await listObjects({
-      server,
-      livenessTimeoutMs: parseSeconds('timeout', single('timeout', argv.timeout)),
-      keyPair: await loadOrCreateKey(keyPath, 'client', output),
-      trustServer: await createTrust(argv, signal),
-      signal,
-    });
+    const loadKnown = () => KnownReceivers.load(knownPathOf(argv));
+    const chosen: ChosenReceivers =
+      server === undefined
+        ? await chooseNamed('server', [host], argv, loadKnown, output)
+        : { specs: [server], fingerprints: new Map() };
+    const keyPair = await loadOrCreateKey(keyPath, 'client', output);
+    const trustServer = await createServerTrust(argv, chosen, loadKnown, signal);
+    listed = await Promise.all(
+      chosen.specs.map(async (spec) => {
+        const options = { server: spec, livenessTimeoutMs, keyPair, trustServer, signal };
+        return [spec.name ?? spec.host, await listObjects(options)] as const;
+      }),
+    );
   } catch (error) {
     if (!signal.aborted) throw error;
     output.json({ event: 'result', status: 'interrupted' });
     output.flush();
     return exitCode.interrupted;
   }
-  print(output, host, listed);
+  const [only] = listed;
+  if (isLan) {
+    const servers = listed.map(([name, each]) => ({ server: name, ...listedJson(each) }));
+    output.json({ event: 'result', status: 'searched', servers });
+  } else if (only !== undefined) {
+    output.json({ event: 'result', server: host, ...listedJson(only[1]) });
+  }
+  for (const [name, each] of listed) print(output, name, each, isLan);
   output.flush();
-  return listed.status === 'listed' ? exitCode.ok : exitCode.none;
+  return listed.some(([, { status }]) => status === 'listed') ? exitCode.ok : exitCode.none;
 }
 
-async function createTrust(argv: ListArguments, signal: AbortSignal) {
-  if (argv.open) return () => true;
-  const known = await KnownReceivers.load(knownPathOf(argv));
-  const ask = createFirstUsePrompt({ acceptsNew: argv['accept-new'], signal });
-  return trustKnownReceivers(known, ask, { receiverCount: 1, inviteCommand: 'none' });
+function listedJson(listed: ListedObjects) {
+  return listed.status === 'listed'
+    ? { status: listed.status, objects: listed.objects.map(objectJson) }
+    : { status: listed.status, reason: listed.reason };
 }
 
-function print(output: Output, host: string, listed: ListedObjects): void {
+function print(output: Output, server: string, listed: ListedObjects, isNamed: boolean): void {
   if (listed.status !== 'listed') {
-    const { status, reason } = listed;
-    output.json({ event: 'result', server: host, status, reason });
-    if (!output.isJson) output.error(`${host}: ${status}: ${reason}`);
+    if (!output.isJson) output.error(`${server}: ${listed.status}: ${listed.reason}`);
     return;
   }
   const { objects } = listed;
-  output.json({
-    ...{ event: 'result', server: host, status: 'listed' },
-    objects: objects.map(objectJson),
-  });
   if (objects.length === 0) {
-    output.line(`${host} offers nothing now`);
+    output.line(`${server} offers nothing now`);
     return;
   }
+  if (isNamed) output.line(`${server}:`);
   const rows = objects.map(({ name, contentSizeBytes, root }) => [
     name,
     formatBytes(contentSizeBytes),

@@ -1,4 +1,4 @@
-/** `p2mp peers`: finds the receivers on this host's networks. */
+/** `p2mp peers`: finds the receivers and servers on this host's networks. */
 import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { findReceivers } from '../../node/find-receivers.js';
@@ -15,9 +15,10 @@ import { knownPathOf, knownReceiversOption } from '../receivers/known-receivers-
 const usage = [
   '$0 [options]',
   '',
-  'Lists the receivers on the same network, with the fingerprints of their keys, and whether this host',
-  'trusts them. p2mp send --to @lan sends to all that it trusts. Receivers that run with --no-announce, or',
-  'behind a router, are not found; p2mp send reaches them by name or address.',
+  'Lists the receivers and servers on the same network, with the fingerprints of their keys, and whether',
+  'this host trusts them. p2mp send --to @lan sends to all receivers that it trusts, and p2mp fetch --from',
+  '@lan asks all servers. Hosts that run with --no-announce, or behind a router, are not found; they can be',
+  'reached by name or address.',
 ].join('\n');
 
 const searchOptions = {
@@ -44,8 +45,8 @@ export function createPeersParser() {
     usage,
     groups: { Search: searchOptions },
     examples: [
-      ['$0', 'every receiver on the networks of this host'],
-      ['$0 --interface eth0 --wait 5', 'on one network, with more time for slow receivers'],
+      ['$0', 'every receiver and server on the networks of this host'],
+      ['$0 --interface eth0 --wait 5', 'on one network, with more time for slow hosts'],
     ],
     exitCodes:
       'Exit codes: 0 found a receiver; 1 found none; 2 usage error; 4 network or key error; 130 interrupted.',

@@ -28,7 +28,7 @@ import { loadOrCreateKey } from '../own-key.js';
 import { chooseLevel, createOutput, drainTimeoutMsOf } from '../service-arguments.js';
 import { serveStatus } from '../status-service.js';
 import { tuneEngine } from '../tune-engine.js';
-import { announce } from './receive-announcement.js';
+import { announce } from './announcement.js';
 import type { ReceiveArguments } from './receive-arguments.js';
 import { createCommands, parseReceiveArguments, protectedPathsOf } from './receive-arguments.js';
 import { admitInvited, invite, parseInvitationTerms } from './receive-invitation.js';
@@ -108,7 +108,11 @@ class ReceiveCommand {
     output.json({ event: 'listening', addresses: addresses.map(formatAddress), offload });
     if (this.isVerbose && !output.isJson) output.detail(describeOffload(offload, 'receive'));
     output.line(`Listening on ${formatAddresses(addresses)}, receiving into ${argv.dir}`);
-    if (argv.announce) this.announcement = await announce(receiving, options, output);
+    if (argv.announce) {
+      const { keyPair, name } = options;
+      const own = { addresses, publicKey: keyPair.publicKey, ...withoutUndefined({ name }) };
+      this.announcement = await announce(own, output);
+    }
     if (this.invitation !== undefined) await invite(receiving, this.invitation, output);
     await receiving.closed;
     this.announcement?.close();

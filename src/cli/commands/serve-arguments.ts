@@ -24,6 +24,11 @@ const placeOptions = {
     describe: 'Where digests are kept, so that a restart need not read everything again',
     defaultDescription: defaultIndexFolder(),
   },
+  announce: {
+    ...flagOption,
+    default: true,
+    describe: 'Do not answer p2mp peers and p2mp fetch --from @lan on the local network',
+  },
 } as const;
 
 const trustOptions = {

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { formatAddress } from '../../base/address.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
+import type { Announcement } from '../../node/announce-receiver.js';
 import { defaultIndexFolder } from '../../node/disk/index/index-folder.js';
 import { formatAddresses } from '../../node/file-receiver.js';
 import { defaultKeyFolder } from '../../node/keys/key-files.js';
@@ -26,6 +27,7 @@ import { loadOrCreateKey } from '../own-key.js';
 import { chooseLevel, createOutput, drainTimeoutMsOf } from '../service-arguments.js';
 import { serveStatus } from '../status-service.js';
 import { tuneEngine } from '../tune-engine.js';
+import { announce } from './announcement.js';
 import { parseServeArguments, type ServeArguments } from './serve-arguments.js';
 
 export async function serve(args: readonly string[]): Promise<ExitCode> {
@@ -44,6 +46,7 @@ class ServeCommand {
   private readonly isVerbose: boolean;
   private readonly drainTimeoutMs: number;
   private exit: ExitCode = exitCode.ok;
+  private announcement: Announcement | undefined;
   /** Resolves when draining ends: true if all clients finished. */
   private drained: Promise<boolean> | undefined;
 
@@ -60,7 +63,8 @@ class ServeCommand {
 
   async run(): Promise<ExitCode> {
     const { output, argv, report } = this;
-    const serving = await startServing(await this.createOptions());
+    const options = await this.createOptions();
+    const serving = await startServing(options);
     let server: StatusServer | undefined;
     try {
       server = await serveStatus(argv, serverStatus(serving), output);
@@ -74,7 +78,12 @@ class ServeCommand {
     if (this.isVerbose && !output.isJson) output.detail(describeOffload(offload, 'send'));
     const names = serving.entries().map(({ name }) => name);
     output.line(`Listening on ${formatAddresses(addresses)}, serving ${names.join(', ')}`);
+    if (argv.announce) {
+      const { publicKey } = options.keyPair;
+      this.announcement = await announce({ addresses, publicKey, role: 'server' }, output);
+    }
     await serving.closed;
+    this.announcement?.close();
     if ((await this.drained) === false) this.exit = exitCode.interrupted;
     report.end();
     await server?.close();
@@ -85,6 +94,7 @@ class ServeCommand {
   private handleSignal(serving: Serving, signal: Interrupt): void {
     const { output } = this;
     const { activeCount } = serving;
+    this.announcement?.close();
     if (signal === 'SIGTERM' && activeCount > 0) {
       output.warn('p2mp serve: takes no new clients; exiting when the others have finished');
       output.json({ event: 'draining', clients: activeCount });

@@ -1,6 +1,7 @@
 /** Output of `p2mp fetch`: the live table of sources, JSON events, the log of segments, and the summary. */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { escapeControls } from '../../base/control-characters.js';
+import { P2mpError } from '../../base/errors.js';
 import {
   bytesPerSec,
   formatBytes,
@@ -10,6 +11,7 @@ import {
 } from '../../base/format.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { FetchEvent } from '../../node/fetch/fetch-options.js';
+import type { ServerSpec } from '../../node/net/resolve-receivers.js';
 import { fileError } from '../../node/system-error.js';
 import type { FetchReport, SourceReport } from '../../roles/fetch/fetch-events.js';
 import type { FetchResult } from '../../roles/fetch/fetch-result.js';
@@ -95,13 +97,18 @@ export class FetchOutput {
     }
   }
 
-  /** The sources were read again after SIGHUP. */
-  handleReload(sources: readonly string[] | undefined, reason?: string): void {
+  /** The sources are read again after SIGHUP. */
+  async handleReload(reloaded: Promise<readonly ServerSpec[]>): Promise<void> {
     const { output } = this;
-    output.json({ event: 'reloaded', ...withoutUndefined({ sources, reason }) });
-    if (output.isJson) return;
-    if (sources === undefined) output.warn(`the sources stay as they are: ${reason}`);
-    else output.line(`${formatPlural(sources.length, 'source')} after SIGHUP`);
+    try {
+      const sources = (await reloaded).map(({ host, name = host }) => name);
+      output.json({ event: 'reloaded', sources });
+      output.line(`${formatPlural(sources.length, 'source')} after SIGHUP`);
+    } catch (error) {
+      if (!(error instanceof P2mpError)) throw error;
+      output.json({ event: 'reloaded', reason: error.message });
+      if (!output.isJson) output.warn(`the sources stay as they are: ${error.message}`);
+    }
   }
 
   private handleLeft({ source, reason, isRetried }: EventOf<'left'>): void {

@@ -1,4 +1,4 @@
-/** Prints the receivers that discovery has found. */
+/** Prints the receivers and servers that discovery has found. */
 import { formatAddress } from '../../base/address.js';
 import { escapeControls } from '../../base/control-characters.js';
 import { formatPlural } from '../../base/format.js';
@@ -19,7 +19,7 @@ const trustTexts: Readonly<Record<AnnouncedTrust, string>> = {
 
 /** @returns the fields of `peer` and of `peers` in the result */
 export function peerJson(receiver: AnnouncedReceiver, known: KnownReceivers) {
-  const { name, receiverKey, addresses } = receiver;
+  const { name, receiverKey, role, addresses } = receiver;
   return {
     address: formatAddress(addressOf(receiver, known)),
     addresses: addresses.map(formatAddress),
@@ -27,6 +27,7 @@ export function peerJson(receiver: AnnouncedReceiver, known: KnownReceivers) {
     knownAs: known.namesOf(receiverKey),
     fingerprint: fingerprint(receiverKey),
     publicKey: formatPublicKey(receiverKey, ''),
+    role,
     name,
   };
 }
@@ -39,7 +40,7 @@ export function printPeers(
 ): void {
   if (receivers.length === 0) {
     output.line(
-      `No receiver answered within ${waitMs / 1000} s on ${interfaces.join(', ')}. ${whoAnswers}`,
+      `No receiver or server answered within ${waitMs / 1000} s on ${interfaces.join(', ')}. ${whoAnswers}`,
     );
     return;
   }
@@ -47,7 +48,7 @@ export function printPeers(
   for (const line of formatPeers(receivers, known, columns)) output.line(line);
   const trusts = receivers.map((receiver) => trustOf(receiver, known));
   const trusted = trusts.filter((trust) => trust === 'trusted').length;
-  output.line(`${formatPlural(receivers.length, 'receiver')}, ${trusted} of them trusted`);
+  output.line(`${countRoles(receivers)}, ${trusted} of them trusted`);
   if (leftOutCount > 0) {
     output.line(`${formatPlural(leftOutCount, 'more answer')} came than are kept`);
   }
@@ -57,8 +58,16 @@ export function printPeers(
   if (trusted < receivers.length) output.line(howToTrust);
 }
 
+function countRoles(receivers: readonly AnnouncedReceiver[]): string {
+  const parts = (['receiver', 'server'] as const).flatMap((role) => {
+    const { length } = receivers.filter((each) => each.role === role);
+    return length === 0 ? [] : [formatPlural(length, role)];
+  });
+  return parts.join(', ');
+}
+
 const whoAnswers = [
-  'Receivers on the same network answer if p2mp receive runs there without --no-announce, and if no firewall',
+  'Hosts on the same network answer if p2mp receive or p2mp serve runs there without --no-announce, and if no firewall',
   `drops UDP port ${discoveryPlace.port} there, or answers from that port here. p2mp send PATH --to HOST needs no discovery.`,
 ].join(' ');
 
@@ -80,20 +89,21 @@ export function formatPeers(
   known: KnownReceivers,
   maxColumns = Number.POSITIVE_INFINITY,
 ): string[] {
-  const head = ['trust', 'address', 'fingerprint of its key'];
+  const head = ['trust', 'address', 'role', 'fingerprint of its key'];
   const rows = receivers.map((receiver) => [
     trustTexts[trustOf(receiver, known)],
     formatAddress(addressOf(receiver, known)),
+    receiver.role,
     fingerprint(receiver.receiverKey),
   ]);
   const names = ['name', ...receivers.map(({ name }) => escapeControls(name))];
   const wide = alignColumns([head, ...rows]);
   const isWide = (wide[0]?.length ?? 0) + minNameColumns <= maxColumns;
-  const lines = isWide ? wide : alignColumns([head, ...rows].map((row) => row.slice(0, 2)));
+  const lines = isWide ? wide : alignColumns([head, ...rows].map((row) => row.slice(0, 3)));
   return lines.flatMap((line, i) => {
     const isCut = line.length + minNameColumns > maxColumns;
     const full = isCut ? line.trimEnd() : cut(line + names[i], maxColumns).trimEnd();
-    return isWide || i === 0 ? [full] : [full, `  ${rows[i - 1]?.[2]}`];
+    return isWide || i === 0 ? [full] : [full, `  ${rows[i - 1]?.[3]}`];
   });
 }
 

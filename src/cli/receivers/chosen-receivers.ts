@@ -1,8 +1,9 @@
-/** The receivers that a command line of `p2mp send` chooses: by `--to`, which may have `@lan`, or by `--retry-failed`. */
+/** The hosts that a command line chooses: by `--to` or `--from`, which may have `@lan`, or by `--retry-failed`. */
 import { formatAddress } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 import type { KnownReceivers } from '../../node/keys/known-receivers.js';
 import type { ServerSpec } from '../../node/net/resolve-receivers.js';
+import type { AnnouncedRole } from '../../wire/discovery.js';
 import { parsePort } from '../arguments.js';
 import { single } from '../command.js';
 import type { Output } from '../output/output.js';
@@ -47,13 +48,31 @@ export async function chooseReceivers(
       'no receiver: name at least one with --to host[:port],..., or all trusted ones on this network with --to @lan',
     );
   }
+  return chooseNamed('receiver', to, argv, loadKnown, output);
+}
+
+/**
+ * Chooses hosts by their names, or by `@lan`.
+ * @param role what hosts that `@lan` finds must do
+ * @param texts values of `--to` or `--from`
+ * @param loadKnown called only if it is needed
+ * @throws P2mpError INVALID_ARGUMENT, SOURCE_UNREADABLE, UNKNOWN_HOST if `@lan` finds no trusted host
+ */
+export async function chooseNamed(
+  role: AnnouncedRole,
+  texts: readonly string[],
+  argv: LanArguments & { readonly port: string },
+  loadKnown: () => Promise<KnownReceivers>,
+  output: Output,
+): Promise<ChosenReceivers> {
   const port = parsePort(single('port', argv.port), 1);
-  const items = to.flatMap((each) => each.split(',')).map((each) => each.trim());
+  const items = texts.flatMap((each) => each.split(',')).map((each) => each.trim());
   const others = items.filter((item) => item.toLowerCase() !== lanName);
   const hasLan = others.length < items.length;
   const isOnlyLan = hasLan && others.every((item) => item === '');
-  const named = isOnlyLan ? [] : await parseReceivers(others, port);
-  const found = hasLan ? await findLanReceivers(argv, await loadKnown(), named, output) : [];
+  const option = role === 'receiver' ? '--to' : '--from';
+  const named = isOnlyLan ? [] : await parseReceivers(others, port, option);
+  const found = hasLan ? await findLanReceivers(role, argv, await loadKnown(), named, output) : [];
   return gather([...named.map((spec) => ({ spec })), ...found]);
 }
 

@@ -1,4 +1,4 @@
-/** `--to @lan`: all receivers on the network that this sender trusts. */
+/** `@lan`: all receivers, or all servers, on the network that this host trusts. */
 import { formatAddress } from '../../base/address.js';
 import { escapeControls } from '../../base/control-characters.js';
 import { P2mpError } from '../../base/errors.js';
@@ -12,16 +12,17 @@ import type { KnownReceivers } from '../../node/keys/known-receivers.js';
 import { resolveHost } from '../../node/net/resolve-host.js';
 import type { ServerSpec } from '../../node/net/resolve-receivers.js';
 import { secretFor } from '../../security/invitations.js';
+import type { AnnouncedRole } from '../../wire/discovery.js';
 import { parseInvitations } from '../invitation-list.js';
 import type { Output } from '../output/output.js';
 import { howToTrust, peerJson } from '../output/peers-output.js';
 import { addressOf, sortReceivers, trustOf } from './announced-trust.js';
 
-/** Stands for all trusted receivers on the network, in any case of letters. A list of receivers in a file of that name is `@./lan`. */
+/** Stands for all trusted hosts on the network, in any case of letters. A list of hosts in a file of that name is `@./lan`. */
 export const lanName = '@lan';
 
 export interface LanArguments {
-  readonly invite: readonly string[] | undefined;
+  readonly invite?: readonly string[] | undefined;
   readonly 'accept-new': boolean;
   readonly open: boolean;
 }
@@ -33,16 +34,30 @@ export interface LanReceiver {
   readonly fingerprint: string;
 }
 
+/** The words of messages. */
+const words = {
+  receiver: {
+    ...{ start: 'p2mp receive', option: '--to', unused: 'nothing is sent to it' },
+    ...{ rest: 'sending only to the receivers named', howToTrust },
+  },
+  server: {
+    ...{ start: 'p2mp serve', option: '--from', unused: 'it is not asked' },
+    rest: 'asking only the servers named',
+    howToTrust: 'To trust a server, ask it by its address, and compare the fingerprint of its key',
+  },
+} as const;
+
 /** Maximum number of receivers that messages list. */
 const maxListed = 10;
 
 /**
- * Finds the trusted receivers, and reports the others.
+ * Finds the trusted hosts with this role, and reports the others.
  * @param named receivers that the user has named as well; they are left out
  * @returns none only if there are named ones
  * @throws P2mpError UNKNOWN_HOST if there is no trusted one and no named one
  */
 export async function findLanReceivers(
+  role: AnnouncedRole,
   argv: LanArguments,
   known: KnownReceivers,
   named: readonly ServerSpec[],
@@ -50,6 +65,7 @@ export async function findLanReceivers(
 ): Promise<LanReceiver[]> {
   const isTrusted = await createTrustCheck(argv, known);
   const { receivers, interfaces } = await findReceivers({
+    role,
     isPreferred: (receiverKey) => known.namesOf(receiverKey).length > 0,
   });
   const isNamed = await createNamedCheck(named, known);
@@ -58,19 +74,20 @@ export async function findLanReceivers(
   const trusted = others.filter(isTrusted);
   const untrusted = others.filter((receiver) => !isTrusted(receiver));
   if (!output.isJson)
-    report(output, known, argv.open ? 'receiver' : 'trusted receiver', { trusted, untrusted });
+    report(output, known, role, argv.open ? role : `trusted ${role}`, { trusted, untrusted });
   output.flush();
   if (trusted.length === 0 && named.length === 0) {
     const searched = `on ${interfaces.join(', ')}`;
+    const { start, option } = words[role];
     throw new P2mpError(
       'UNKNOWN_HOST',
       untrusted.length === 0
-        ? `${lanName}: no receiver answered ${searched}; start p2mp receive there, or name receivers with --to HOST`
-        : `${lanName}: ${untrusted.length === 1 ? 'the only receiver' : `none of the ${untrusted.length} receivers`} that answered ${searched} is ${untrusted.length === 1 ? 'not ' : ''}trusted here. ${howToTrust}`,
+        ? `${lanName}: no ${role} answered ${searched}; start ${start} there, or name ${role}s with ${option} HOST`
+        : `${lanName}: ${untrusted.length === 1 ? `the only ${role}` : `none of the ${untrusted.length} ${role}s`} that answered ${searched} is ${untrusted.length === 1 ? 'not ' : ''}trusted here. ${words[role].howToTrust}`,
     );
   }
   if (trusted.length === 0 && !output.isJson) {
-    output.warn(`${lanName}: no trusted receiver answered; sending only to the receivers named`);
+    output.warn(`${lanName}: no trusted ${role} answered; ${words[role].rest}`);
   }
   return trusted.map((receiver) => {
     const { host, port } = addressOf(receiver, known);
@@ -81,7 +98,8 @@ export async function findLanReceivers(
 
 /** @returns whether this sender would send to a receiver if it proves the key that it announces */
 async function createTrustCheck(argv: LanArguments, known: KnownReceivers) {
-  const invitations = (await parseInvitations(argv)).map(parseInvitation);
+  const { invite } = argv;
+  const invitations = (await parseInvitations({ ...argv, invite })).map(parseInvitation);
   return (receiver: AnnouncedReceiver): boolean => {
     if (argv.open) return true;
     const trust = trustOf(receiver, known);
@@ -110,6 +128,7 @@ async function createNamedCheck(named: readonly ServerSpec[], known: KnownReceiv
 function report(
   output: Output,
   known: KnownReceivers,
+  role: AnnouncedRole,
   noun: string,
   { trusted, untrusted }: Readonly<Record<'trusted' | 'untrusted', readonly AnnouncedReceiver[]>>,
 ): void {
@@ -128,7 +147,7 @@ function report(
         ? `${known.path} has another key for this address`
         : 'not trusted here';
     output.warn(
-      `${lanName}: ${describe(receiver)}: nothing is sent to it: ${reason}; its key is ${fingerprint(receiver.receiverKey)}`,
+      `${lanName}: ${describe(receiver)}: ${words[role].unused}: ${reason}; its key is ${fingerprint(receiver.receiverKey)}`,
     );
   }
   if (untrusted.length > maxListed) {

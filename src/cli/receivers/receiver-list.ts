@@ -8,6 +8,7 @@ import { readListFile } from '../list-file.js';
 export async function parseReceivers(
   texts: readonly string[],
   commonPort: number,
+  option: '--to' | '--from' = '--to',
 ): Promise<ServerSpec[]> {
   const receivers: ServerSpec[] = [];
   for (const text of texts.flatMap((each) => each.split(','))) {
@@ -16,21 +17,25 @@ export async function parseReceivers(
       receivers.push(
         ...(await readListFile(item.slice(1), (each) => parseServer(each, commonPort))),
       );
-    } else if (item !== '') receivers.push(parseReceiver(item, commonPort));
+    } else if (item !== '') receivers.push(parseReceiver(item, commonPort, option));
   }
   if (receivers.length > 0) return receivers;
   throw new P2mpError(
     'INVALID_ARGUMENT',
-    '--to: no receiver; name at least one as host[:port] or list them in @file',
+    `${option}: no ${nounOf(option)}; name at least one as host[:port] or list them in @file`,
   );
 }
 
-function parseReceiver(item: string, commonPort: number): ServerSpec {
+function nounOf(option: '--to' | '--from'): string {
+  return option === '--to' ? 'receiver' : 'source';
+}
+
+function parseReceiver(item: string, commonPort: number, option: '--to' | '--from'): ServerSpec {
   const words = item.split(/[\s;]+/).filter((word) => word !== '');
   if (words.length > 1) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      `--to ${item}: separate receivers by commas: --to ${words.join(',')}`,
+      `${option} ${item}: separate ${nounOf(option)}s by commas: ${option} ${words.join(',')}`,
     );
   }
   return parseServer(item, commonPort);

@@ -24,13 +24,13 @@ export interface FetchFilesOptions {
   readonly name?: string;
   /** The content root of the object, 64 hexadecimal digits. */
   readonly root?: string;
-  /** The hosts to fetch from, which run `serve`. */
+  /** The hosts to fetch from, which run `serve`. By default, the name of a source is `host:port`. */
   readonly sources: readonly ServerSpec[];
   /** The target folder; created if missing. */
   readonly dir: string;
   /** Identifies this host to the sources; by default, a new key pair for this fetch only. */
   readonly keyPair?: KeyPair;
-  /** Decides which sources to trust. This option is required; `() => true` trusts any source that answers. */
+  /** Decides which sources, given as `host:port`, to trust. This option is required; `() => true` trusts any source that answers. */
   readonly trustSource: (
     source: string,
     sourceKey: Uint8Array,

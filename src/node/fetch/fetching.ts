@@ -52,6 +52,8 @@ export class Fetching {
   private machine: FetchMachine | undefined;
   private runner: SocketRunner<FetchRoleEvent> | undefined;
   private sources: readonly FoundReceiver[] = [];
+  /** Each source as `host:port`, by its name. */
+  private readonly givenAs = new Map<string, string>();
   private readonly sendErrors = new SendErrorLog((message) =>
     this.options.onEvent?.({ type: 'send-error', message }),
   );
@@ -78,8 +80,8 @@ export class Fetching {
 
   /** @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: FetchFilesOptions): Promise<Fetching> {
-    const { sources, dir, keyPair, maxOpenFiles = defaultMaxOpenFiles } = options;
-    const specs = await resolveReceivers(sources);
+    const { dir, keyPair, maxOpenFiles = defaultMaxOpenFiles } = options;
+    const specs = await resolveReceivers(options.sources.map(named));
     await (await TargetFolder.open(dir)).checkTakesFiles();
     await removeStaleParts(dir, undefined);
     const placed = await PlacedIndex.open(undefined);
@@ -106,7 +108,8 @@ export class Fetching {
    * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST; then all stay as they are
    */
   async setSources(sources: readonly ServerSpec[]): Promise<void> {
-    const found = await resolveReceivers(sources);
+    const found = await resolveReceivers(sources.map(named));
+    this.noteNames(sources);
     const { machine, runner } = this;
     if (machine === undefined || runner === undefined) return;
     const before = new Map(this.sources.map((each) => [formatAddress(each.address), each]));
@@ -147,6 +150,7 @@ export class Fetching {
       handleEvent: (event) => this.handleEvent(machine, event),
       handleSendError: (error) => this.sendErrors.add(error),
     });
+    this.noteNames(this.options.sources);
     this.machine = machine;
     this.runner = runner;
     this.sources = sources;
@@ -159,6 +163,11 @@ export class Fetching {
     signal?.addEventListener('abort', this.stop, { once: true });
     runner.drain();
     if (signal?.aborted) this.stop();
+  }
+
+  private noteNames(sources: readonly ServerSpec[]): void {
+    for (const { host, port, name = formatAddress({ host, port }) } of sources)
+      this.givenAs.set(name, formatAddress({ host, port }));
   }
 
   private async run(ended: Promise<FetchResult>): Promise<FetchResult> {
@@ -221,7 +230,7 @@ export class Fetching {
     machine: FetchMachine,
     { ask, source, serverKey }: Extract<FetchRoleEvent, { type: 'identify' }>,
   ): Promise<void> {
-    const answer = await this.options.trustSource(source, serverKey);
+    const answer = await this.options.trustSource(this.givenAs.get(source) ?? source, serverKey);
     machine.trust(this.runner?.nowMs ?? 0, ask, refusalOf(answer, 'its key is not trusted here'));
     this.runner?.drain();
   }
@@ -249,4 +258,9 @@ export class Fetching {
     while (!machine.isConfirmed && runner.nowMs < untilMs)
       await new Promise((resolve) => setTimeout(resolve, farewellCheckMs));
   }
+}
+
+/** Several sources can be on one host. */
+function named({ host, port, name = formatAddress({ host, port }) }: ServerSpec): ServerSpec {
+  return { host, port, name };
 }

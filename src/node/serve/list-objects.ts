@@ -1,5 +1,6 @@
 /** Asks a server what it offers. */
 import { hostname } from 'node:os';
+import { formatAddress } from '../../base/address.js';
 import { Endpoint, type EndpointEvent } from '../../endpoint/endpoint.js';
 import { Asker } from '../../session/asks/asker.js';
 import type { AskerEvent } from '../../session/asks/asker-events.js';
@@ -16,7 +17,7 @@ export interface ListObjectsOptions {
   readonly server: ServerSpec;
   /** Identifies this host to the server. */
   readonly keyPair: KeyPair;
-  /** Decides whether to trust the server. It gets the key of this host only if so. */
+  /** Decides whether to trust the server, given as `host:port`. It gets the key of this host only if so. */
   readonly trustServer: (
     server: string,
     serverKey: Uint8Array,
@@ -54,7 +55,8 @@ export async function listObjects(options: ListObjectsOptions): Promise<ListedOb
   let id = 0;
   const listed = new Promise<ListedObjects>((resolve, reject) => {
     const decide = async ({ serverKey, ask }: Extract<AskerEvent, { type: 'identify' }>) => {
-      const answer = await trustServer(server.name, serverKey);
+      const { host, port } = options.server;
+      const answer = await trustServer(formatAddress({ host, port }), serverKey);
       asker.trust(runner?.nowMs ?? 0, ask, refusalOf(answer, 'its key is not trusted here'));
       runner?.drain();
     };

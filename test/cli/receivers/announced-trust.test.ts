@@ -13,7 +13,7 @@ const keyOf = (number: number) => new Uint8Array(32).fill(number);
 
 function receiverOf(number: number, ...hosts: string[]) {
   const addresses = hosts.map((host) => ({ host, port: 7735 }));
-  return { name: `lab${number}`, receiverKey: keyOf(number), addresses };
+  return { name: `lab${number}`, receiverKey: keyOf(number), role: 'receiver' as const, addresses };
 }
 
 t.test('a key is trusted under any name; another key for the address is reported', async (t) => {

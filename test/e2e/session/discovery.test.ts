@@ -5,7 +5,8 @@
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { type JsonEvent, parseResult } from '../../support/processes.js';
+import { formatAddress } from '../../../src/base/address.js';
+import { type Exit, type JsonEvent, parseResult } from '../../support/processes.js';
 import { eventsOf, SessionPlace } from '../../support/session-commands.js';
 
 /** A unique name, so that receivers of other tests on this host do not count. */
@@ -165,3 +166,46 @@ t.test('wrong values of p2mp peers', async (t) => {
     t.match(stderr, message);
   }
 });
+
+t.test('p2mp fetch and p2mp list find the trusted servers, and send does not', async (t) => {
+  const place = new SessionPlace(t);
+  const path = join(place.sent, 'file');
+  writeFileSync(path, 'served');
+  const { address } = await place.serve([path, '--open', '--json']);
+  const hidden = await place.serve([path, '--open', '--json', '--no-announce']);
+  const own = formatAddress(address);
+  const isNear = (each: JsonEvent) =>
+    [own, formatAddress(hidden.address)].includes(String(each['address']));
+
+  const found = await place.start(place.senderHome, ['peers', '--json', ...wait]).exited;
+  t.match(parseResult(found)['peers'].filter(isNear), [{ address: own, role: 'server' }]);
+  const untrusted = await place.start(place.senderHome, ['list', '@lan']).exited;
+  t.equal(untrusted.code, 4);
+  t.match(untrusted.stderr, 'To trust a server, ask it by its address');
+
+  const known = join(place.senderHome, 'known_receivers');
+  writeFileSync(known, knownLine('lab1:7735', place.receiverHome));
+  const start = (...args: string[]) => retry(() => place.start(place.senderHome, args).exited);
+  const dir = join(place.folder, 'in');
+  const fetched = await start('fetch', 'file', '--from', '@lan', '--dir', dir, '--json');
+  t.match(parseResult(fetched), { status: 'complete', groups: [{ sources: [own] }] });
+  t.equal(readFileSync(join(dir, 'file'), 'utf8'), 'served');
+  const listed = await start('list', '@lan', '--json');
+  t.match(parseResult(listed), {
+    status: 'searched',
+    servers: [{ server: own, status: 'listed', objects: [{ name: 'file', bytes: 6 }] }],
+  });
+  const text = await start('list', '@lan');
+  t.match(text.stdout, `${own}:\n`);
+  const sent = await place.send([path, '--to', '@lan']).exited;
+  t.equal(sent.code, 4);
+  t.match(sent.stderr, /@lan: no(ne of the \d+)? receiver/);
+});
+
+/** Tries again if a server was too slow to answer, on a busy machine. */
+async function retry(start: () => Promise<Exit>): Promise<Exit> {
+  for (let attempt = 1; ; attempt++) {
+    const exit = await start();
+    if (exit.code === 0 || attempt === 5) return exit;
+  }
+}

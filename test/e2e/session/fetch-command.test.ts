@@ -131,6 +131,28 @@ t.test('sources whose keys are not known end the fetch at once', { buffered }, a
 });
 
 t.test(
+  'a key is kept for host and port, also if the host is named alone',
+  { buffered },
+  async (t) => {
+    const place = new SessionPlace(t);
+    const path = writeRandomFile(place.sent, 300_000);
+    const { address } = await place.serve([path, '--open']);
+    const port = ['--port', String(address.port)];
+    const fetch = ['fetch', 'sent', '--from', '127.0.0.1', '--dir', join(place.folder, 'in')];
+    for (const command of [['list', '127.0.0.1'], fetch]) {
+      const known = join(place.folder, `known to ${command[0]}`);
+      const trust = ['--known-receivers', known];
+      for (const option of [['--accept-new'], []]) {
+        const args = [...command, ...port, ...trust, ...option];
+        const { code, stderr } = await place.start(place.senderHome, args).exited;
+        t.equal(code, 0, stderr);
+      }
+      t.match(readFileSync(known, 'utf8'), `${formatAddress(address)} p2mp-x25519 `);
+    }
+  },
+);
+
+t.test(
   'after SIGHUP, sources of a file join and leave',
   { skip: process.platform === 'win32', buffered },
   async (t) => {

@@ -83,7 +83,7 @@ const sessionFields = {
   updatedBlocks: count.describe("Blocks that were held before, and differed from the sender's."),
 };
 
-/** A receiver that discovery has found. Only a handshake shows whether it has the key that it announces. */
+/** A receiver or server that discovery has found. Only a handshake shows whether it has the key that it announces. */
 const peerFields = {
   address: text.describe('IP and port at which this host would send to it.'),
   addresses: texts.describe('All addresses at which it has answered so far.'),
@@ -93,7 +93,8 @@ const peerFields = {
   knownAs: texts.describe('The names that the list of known receivers has for its key.'),
   fingerprint: text,
   publicKey: text,
-  name: text.describe("The receiver's name for itself."),
+  role: z.enum(['receiver', 'server']).describe('`p2mp receive` or `p2mp serve`.'),
+  name: text.describe('Its name for itself.'),
 };
 
 /** Printed by several commands. */

@@ -27,6 +27,7 @@ const clientFields = {
 
 export const serveEvents = [
   event('listening', { addresses: texts, offload }),
+  event('not-announced', { reason: text.describe('Why discovery does not find this server.') }),
   event('metrics', { address: text }),
   event('draining', { clients: count }),
   event('indexing', { name, doneBytes: count, bytes: count }),
@@ -68,14 +69,27 @@ export const serveEvents = [
   }),
 ] as const;
 
+const listedObjects = z.array(
+  z.strictObject({ name, bytes: count, manifestDigest, contentRoot: contentRoot.optional() }),
+);
+
 export const listEvents = [
   event('result', {
     server: text.describe('As given on the command line.'),
     status: z.literal('listed'),
-    objects: z.array(
-      z.strictObject({ name, bytes: count, manifestDigest, contentRoot: contentRoot.optional() }),
-    ),
+    objects: listedObjects,
   }),
   event('result', { server: text, status: z.enum(['refused', 'failed']), reason: text }),
+  event('result', {
+    status: z.literal('searched').describe('The servers of @lan.'),
+    servers: z
+      .array(
+        z.union([
+          z.strictObject({ server: text, status: z.literal('listed'), objects: listedObjects }),
+          z.strictObject({ server: text, status: z.enum(['refused', 'failed']), reason: text }),
+        ]),
+      )
+      .readonly(),
+  }),
   event('result', { status: z.literal('interrupted') }),
 ] as const;

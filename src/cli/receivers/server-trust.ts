@@ -1,0 +1,36 @@
+/** Which servers `p2mp fetch` and `p2mp list` trust. */
+import type { KnownReceivers } from '../../node/keys/known-receivers.js';
+import { trustKnownReceivers } from '../../node/keys/trust.js';
+import type { TrustReceiver } from '../../node/send-options.js';
+import { createFirstUsePrompt } from '../first-use-prompt.js';
+import { trustAnnounced } from './announced-trust.js';
+import type { ChosenReceivers } from './chosen-receivers.js';
+
+interface TrustArguments {
+  readonly 'accept-new': boolean;
+  readonly open: boolean;
+}
+
+/**
+ * @param pause interrupts other output while the user is asked
+ * @returns decides about a server that is named `host:port`
+ */
+export async function createServerTrust(
+  argv: TrustArguments,
+  { specs, fingerprints }: ChosenReceivers,
+  loadKnown: () => Promise<KnownReceivers>,
+  signal: AbortSignal,
+  pause?: (isPaused: boolean) => void,
+): Promise<TrustReceiver> {
+  if (argv.open) return () => true;
+  const known = await loadKnown();
+  const ask = createFirstUsePrompt({
+    ...{ acceptsNew: argv['accept-new'], signal },
+    ...(pause === undefined ? {} : { pause }),
+  });
+  const trustOthers = trustKnownReceivers(known, ask, {
+    receiverCount: specs.length,
+    inviteCommand: 'none',
+  });
+  return trustAnnounced(fingerprints, known, trustOthers);
+}
