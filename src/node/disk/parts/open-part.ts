@@ -18,7 +18,7 @@ import { surveyTarget } from '../store/existing-files.js';
 import { FileBudget } from '../store/file-budget.js';
 import type { SpaceNeed } from '../store/free-space.js';
 import { checkFreeSpace } from '../store/free-space.js';
-import { readHeldBlocks } from '../store/held-blocks.js';
+import { assumeHeldBlocks, readHeldBlocks } from '../store/held-blocks.js';
 import { refuseClashes } from '../store/name-clashes.js';
 import { OpenFiles } from '../store/open-files.js';
 import type { Placing } from '../store/prepare-files.js';
@@ -132,7 +132,11 @@ async function openLocked(
     ...([layout, target, paths.part, openFiles, places, old.numbers, makesHoles] as const),
   );
   try {
-    const { held, lost } = await readHeldBlocks(files, present, blockSizeBytes, signal);
+    const { leafOf } = options;
+    const { held, lost } =
+      leafOf === undefined
+        ? await readHeldBlocks(files, present, blockSizeBytes, signal)
+        : assumeHeldBlocks(present, blockSizeBytes, layout.sizeBytes, leafOf);
     for (const { start, end } of lost) {
       for (const ranges of [present, durable, unsynced]) ranges.remove(start, end);
     }

@@ -30,6 +30,11 @@ export interface PartStoreOptions {
   readonly checkpointMs?: number;
   /** Whether `findDamage` always reads everything back. */
   readonly verifiesDisk?: boolean;
+  /**
+   * The digest of each block. What the journal records is then not read when the part is opened, because the caller
+   * compares what it reads later.
+   */
+  readonly leafOf?: (block: number) => Uint8Array;
   /** How long a write waits for other writes that it can be combined with; 32 ms by default. */
   readonly gatherMs?: number;
   /**

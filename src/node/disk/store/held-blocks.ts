@@ -35,6 +35,19 @@ export async function readHeldBlocks(
   return { held, lost };
 }
 
+/** The same without reading: the blocks that should be on disk. */
+export function assumeHeldBlocks(
+  present: RangeSet,
+  blockSizeBytes: number,
+  sizeBytes: number,
+  leafOf: (block: number) => Uint8Array,
+): { readonly held: readonly HeldBlock[]; readonly lost: readonly Range[] } {
+  const held: HeldBlock[] = [];
+  for (const { start, end } of wholeBlocks(present.ranges(), blockSizeBytes, sizeBytes))
+    for (let index = start; index < end; index++) held.push({ index, leaf: leafOf(index) });
+  return { held, lost: [] };
+}
+
 /**
  * Reads and hashes blocks. If a read returns too little, none of its blocks has a leaf.
  * @param runs ranges of block indices within the content
