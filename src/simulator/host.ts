@@ -94,6 +94,11 @@ export class SimulatedHost {
     this.sendTimeMs = options.sendTimeMs ?? 0;
   }
 
+  /** The virtual time. */
+  get nowMs(): TimeMs {
+    return this.network.nowMs;
+  }
+
   /** Whether the host is killed: it neither receives nor sends, and its timeouts do not fire. */
   get isDown(): boolean {
     return this.isKilled;

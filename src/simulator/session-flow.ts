@@ -3,9 +3,14 @@
  * content is generated when it is read and only counted when it arrives, so long runs need little memory.
  */
 import type { Address } from '../base/address.js';
-import type { Machine, TimeMs } from '../base/machine.js';
+import type { Clock, Machine, TimeMs } from '../base/machine.js';
+import { withoutUndefined } from '../base/without-undefined.js';
+import type { Completion, ContentStore, FoundContent } from '../object/content-store.js';
 import { createManifest, encodeManifest } from '../object/manifest.js';
+import { MemorySource } from '../object/memory-source.js';
 import type { SessionCrypto } from '../security/crypto.js';
+import { SourceDriver } from '../session/drivers/source-driver.js';
+import { StoreDriver } from '../session/drivers/store-driver.js';
 import { SessionReceiver } from '../session/receiver.js';
 import type { SessionReceiverEvent } from '../session/receiver-events.js';
 import { SessionSender } from '../session/sender.js';
@@ -71,13 +76,13 @@ export class FlowReceipt {
 export class SessionFlow {
   readonly receipts: readonly FlowReceipt[];
   readonly sender: SessionSender;
-  private readonly host: SimulatedHost;
 
   constructor(
     private readonly simulation: Simulation,
     private readonly options: SessionFlowOptions,
   ) {
     const { name, receiverCount, contentSizeBytes, hasGroup, startAtMs = 0 } = options;
+    const { sourceTimeMs: readTimeMs } = options;
     const names = Array.from({ length: receiverCount }, (_, i) => `${name}${i + 1}`);
     const receipts = names.map(() => new FlowReceipt());
     this.receipts = receipts;
@@ -97,30 +102,19 @@ export class SessionFlow {
       ...(hasGroup === true ? { group: groupOf(name) } : {}),
     });
     const waiting = startsAt(this.sender, startAtMs);
-    this.host = simulation.addHost(name, waiting, (event) => this.handleEvent(event), options);
-    simulation.at(startAtMs, () => this.host.drain());
+    const timing = { clock: simulation, ...withoutUndefined({ readTimeMs }) };
+    const host: SimulatedHost = simulation.addHost(
+      name,
+      waiting,
+      (event) => {
+        if (event.type === 'identify') this.sender.trust(simulation.nowMs, event.index);
+        driver.handleEvent(this.sender, event);
+      },
+      options,
+    );
+    const driver = new SourceDriver(new MemorySource(contentAt, timing), host);
+    simulation.at(startAtMs, () => host.drain());
     for (const [i, own] of names.entries()) this.addReceiver(own, i, receipts[i] as FlowReceipt);
-  }
-
-  private handleEvent(event: SessionSenderEvent): void {
-    const { simulation, sender } = this;
-    if (event.type === 'identify') sender.trust(simulation.nowMs, event.index);
-    else if (event.type === 'check-source') sender.confirmSource(simulation.nowMs);
-    else if (event.type === 'need') this.read(event.block, event.offsetBytes, event.sizeBytes);
-  }
-
-  private read(block: number, offsetBytes: number, sizeBytes: number): void {
-    const { simulation, sender, options } = this;
-    const bytes = new Uint8Array(sizeBytes);
-    new DataView(bytes.buffer).setUint8(0, offsetBytes % 251);
-    if (options.sourceTimeMs === undefined) {
-      sender.provideBlock(simulation.nowMs, block, bytes);
-      return;
-    }
-    simulation.at(simulation.nowMs + options.sourceTimeMs, () => {
-      sender.provideBlock(simulation.nowMs, block, bytes);
-      this.host.drain();
-    });
   }
 
   private addReceiver(name: string, index: number, receipt: FlowReceipt): void {
@@ -134,20 +128,63 @@ export class SessionFlow {
     });
     const handleEvent = (event: SessionReceiverEvent) => {
       const { nowMs } = simulation;
-      if (event.type === 'prepare') machine.find(event.info.session)?.prepared(nowMs, [], []);
-      else if (event.type === 'join') simulation.joinGroup(group, name);
+      driver.handleEvent(event);
+      if (event.type === 'join') simulation.joinGroup(group, name);
       else if (event.type === 'leave') simulation.leaveGroup(group, name);
-      else if (event.type === 'write') {
-        receipt.add(nowMs, event.bytes.length);
-        machine.handleWritten(nowMs, event.session, event.bytes.length);
-      } else if (event.type === 'finish') machine.find(event.session)?.handleStored(nowMs);
       else if (event.type === 'end' && event.result.status === 'complete') {
         receipt.completeAtMs = nowMs;
       }
     };
     const wrapped = options.wrapReceiver?.(machine, index) ?? machine;
-    simulation.addHost(name, wrapped, handleEvent);
+    const host = simulation.addHost(name, wrapped, handleEvent);
+    const store = new CountingStore(simulation, receipt);
+    const stores = { create: () => store, drop: () => undefined };
+    const driver = new StoreDriver(machine, stores, host);
   }
+}
+
+/** A store that only counts what is written to it. */
+class CountingStore implements ContentStore {
+  constructor(
+    private readonly clock: Pick<Clock, 'nowMs'>,
+    private readonly receipt: FlowReceipt,
+  ) {}
+
+  open(handleFound: (found: FoundContent) => void): void {
+    handleFound({ held: [], kept: [], unchangedFiles: 0, extras: [] });
+  }
+
+  write(_offsetBytes: number, bytes: Uint8Array, handleWritten: () => void): void {
+    this.receipt.add(this.clock.nowMs, bytes.length);
+    handleWritten();
+  }
+
+  verify(_leafOf: unknown, handleDamaged: (blocks: readonly number[]) => void): void {
+    handleDamaged([]);
+  }
+
+  complete(_doomed: unknown, handleCompleted: (completion: Completion) => void): void {
+    handleCompleted({ note: '', deletion: undefined });
+  }
+
+  read(_offsetBytes: number, _sizeBytes: number, take: (bytes: undefined) => void): void {
+    take(undefined);
+  }
+
+  check(handleUnchanged: () => void): void {
+    handleUnchanged();
+  }
+
+  forget(): void {}
+
+  end(): void {}
+}
+
+/** Content that is cheap to make. */
+function contentAt(offsetBytes: number, sizeBytes: number): Uint8Array {
+  const bytes = new Uint8Array(sizeBytes);
+  bytes[0] = offsetBytes % 251;
+  return bytes;
 }
 
 function groupOf(name: string): Address {

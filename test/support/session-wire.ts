@@ -12,7 +12,6 @@ import { MemorySource } from '../../src/object/memory-source.js';
 import type { MemoryStoresOptions } from '../../src/object/memory-store.js';
 import { MemoryStores } from '../../src/object/memory-store.js';
 import type { SessionCrypto } from '../../src/security/crypto.js';
-import type { DriverHost } from '../../src/session/drivers/driver-host.js';
 import { SourceDriver } from '../../src/session/drivers/source-driver.js';
 import { StoreDriver } from '../../src/session/drivers/store-driver.js';
 import { SessionReceiver } from '../../src/session/receiver.js';
@@ -126,7 +125,7 @@ export class WiredReceiver implements Role<EndpointEvent<never>> {
   }
 
   boot(host: SimulatedHost): Endpoint {
-    this.driver = new StoreDriver(this.machine, this.stores, this.wire.driverHost(host));
+    this.driver = new StoreDriver(this.machine, this.stores, host);
     return new Endpoint({ receiver: this.machine });
   }
 
@@ -247,17 +246,6 @@ export class SessionWire {
     return this.outcomes.find(({ receiver }) => receiver === `r${index}`);
   }
 
-  /** What a driver needs from the host that runs its machine. */
-  driverHost(host: SimulatedHost): DriverHost {
-    const { simulation } = this;
-    return {
-      get nowMs() {
-        return simulation.nowMs;
-      },
-      drain: () => host.drain(),
-    };
-  }
-
   private get isOver(): boolean {
     const { sender, receivers, inFlight } = this;
     return inFlight === 0 && sender.isDone && receivers.every(({ machine }) => machine.isIdle);
@@ -272,7 +260,7 @@ export class SessionWire {
     let driver: SourceDriver | undefined;
     this.addHost(senderAddress, 'sender', {
       boot: (host): Machine<SessionSenderEvent> => {
-        driver = new SourceDriver(MemorySource.of(this.content), this.driverHost(host));
+        driver = new SourceDriver(MemorySource.of(this.content), host);
         return this.sender;
       },
       handleEvent: (event) => {

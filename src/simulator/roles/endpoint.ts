@@ -109,12 +109,6 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
     const { name, stores, objects = [], classic, blockSizeBytes } = this.options;
     this.lives++;
     this.host = host;
-    const driverHost = {
-      get nowMs() {
-        return simulation.nowMs;
-      },
-      drain: () => host.drain(),
-    };
     const receiver = new SessionReceiver({
       crypto: this.cryptoFor('receiver'),
       name,
@@ -123,9 +117,9 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
       ...(blockSizeBytes === undefined ? {} : { blockSizeBytes }),
     });
     this.receiver = receiver;
-    this.storeDriver = new StoreDriver(receiver, stores, driverHost);
+    this.storeDriver = new StoreDriver(receiver, stores, host);
     for (const object of objects) {
-      const driver = new SourceDriver(MemorySource.of(object.content), driverHost);
+      const driver = new SourceDriver(MemorySource.of(object.content), host);
       this.sendings.set(this.createSender(object), { label: object.label, driver });
     }
     const { refuseAsker = () => undefined, helloMssBytes } = this.options;
@@ -148,7 +142,7 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
       get nowMs() {
         return simulation.nowMs;
       },
-      createSender: (object) => this.createServingSender(object, driverHost),
+      createSender: (object) => this.createServingSender(object, host),
       list: ({ name: served, content }) => ({
         ...{ name: served, contentSizeBytes: content.length, root: undefined },
         manifestDigest: this.cryptoFor('').hash(manifestOf(content)),

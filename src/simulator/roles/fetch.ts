@@ -55,12 +55,7 @@ export class FetchRole implements Role<FetchRoleEvent> {
       platform: 'posix',
       limits: { maxBytes: Infinity, maxEntries: Infinity, allocationBytes: commonAllocationBytes },
       sources: from.map((source) => ({ name: source, address: Simulation.address(source) })),
-      host: {
-        get nowMs() {
-          return simulation.nowMs;
-        },
-        drain: () => host.drain(),
-      },
+      host,
     });
     return this.machine;
   }

@@ -76,13 +76,7 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
       mayDelete: () => options.allowsDeletion ?? true,
       ...withoutUndefined({ blockSizeBytes }),
     });
-    const { simulation } = this;
-    this.driver = new StoreDriver(this.machine, this.stores, {
-      get nowMs() {
-        return simulation.nowMs;
-      },
-      drain: () => host.drain(),
-    });
+    this.driver = new StoreDriver(this.machine, this.stores, host);
     return options.wrapReceiver?.(this.machine) ?? this.machine;
   }
 

@@ -89,12 +89,7 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
     const { simulation } = this;
     const { sourceTimeMs: readTimeMs } = options;
     const timing = { clock: simulation, ...withoutUndefined({ readTimeMs }) };
-    this.driver = new SourceDriver(MemorySource.of(content, timing), {
-      get nowMs() {
-        return simulation.nowMs;
-      },
-      drain: () => host.drain(),
-    });
+    this.driver = new SourceDriver(MemorySource.of(content, timing), host);
     const numbers = new Map(present.map((receiver, number) => [receiver, number]));
     for (const receiver of this.receivers) this.scheduleChanges(this.machine, receiver, numbers);
     return options.wrapSender?.(this.machine) ?? this.machine;
