@@ -82,5 +82,6 @@ export type {
   FetchedInfo,
   FetchResult,
   FetchRoleEvent,
+  GroupEvent,
 } from './roles/fetch/fetch-result.js';
 export type { AnnouncedRole } from './wire/discovery.js';
