@@ -8,6 +8,7 @@
  */
 import { assert } from '../base/assert.js';
 import { readUint32 } from '../base/network-order.js';
+import { isEqualBytes } from '../wire/byte-codec.js';
 import type { ChannelPacket } from '../wire/header.js';
 import { encodeChannelPacket, protocolVersion, sessionHeaderSizeBytes } from '../wire/header.js';
 import type { Handshake, SessionCrypto } from './crypto.js';
@@ -88,9 +89,16 @@ export class OutgoingHandshake {
 
   private readonly createChannel: (keys: NonNullable<Handshake['keys']>) => SecureChannel;
 
-  /** The receiver's static key; undefined before stage `trust`. */
-  get receiverKey(): Uint8Array | undefined {
-    return this.noise.remoteKey;
+  /** The receiver's static key, which it has shown by stage `trust`. */
+  get shownKey(): Uint8Array {
+    const { remoteKey } = this.noise;
+    assert(remoteKey !== undefined, 'the receiver has shown its key');
+    return remoteKey;
+  }
+
+  /** Whether the receiver has shown this key. */
+  hasShown(key: Uint8Array | undefined): boolean {
+    return key !== undefined && isEqualBytes(key, this.shownKey);
   }
 
   /** Whether some small hellos have been answered, but too few to suspect that the path MTU is exceeded. */

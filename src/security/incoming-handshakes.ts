@@ -105,8 +105,29 @@ export class IncomingHandshakes {
     return this.hellos.waitingCount + this.opens.waitingCount;
   }
 
+  /**
+   * Handles a packet of a handshake. Call `refuse` afterwards if the host that has proven its key is not admitted.
+   * @returns the channel to a host that proves its key with this packet, for the first time
+   */
+  handle(
+    nowMs: TimeMs,
+    packet: ChannelPacket,
+    from: Address,
+    bytes: Uint8Array,
+  ): Proven | undefined {
+    if (packet.kind === 'hello') this.handleHello(nowMs, packet, from, bytes);
+    else if (packet.kind === 'open') this.handleOpen(nowMs, packet, from, bytes);
+    else if (packet.kind === 'proof') return this.handleProof(nowMs, packet, from, bytes);
+    return undefined;
+  }
+
   /** Answers a hello without keeping state for its sender. The answer is no larger than the hello. */
-  handleHello(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array): void {
+  private handleHello(
+    nowMs: TimeMs,
+    packet: ChannelPacket,
+    from: Address,
+    bytes: Uint8Array,
+  ): void {
     if (bytes.length < helloSizeBytes) {
       this.owner.countFault('bad-handshake', from, bytes);
       return;
@@ -116,7 +137,7 @@ export class IncomingHandshakes {
     this.serveHellos(nowMs);
   }
 
-  handleOpen(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array): void {
+  private handleOpen(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array): void {
     const slot = this.slots.get(keyOf(from, packet));
     if (slot === undefined) {
       const held = this.countsByNetwork.get(networkOf(from.host)) ?? 0;
@@ -128,11 +149,8 @@ export class IncomingHandshakes {
     }
   }
 
-  /**
-   * Reads the first proof of a handshake. Call `refuse` afterwards if the sender is not admitted.
-   * @returns undefined if the proof is invalid or repeated
-   */
-  handleProof(
+  /** Reads the first proof of a handshake. @returns undefined if the proof is invalid or repeated */
+  private handleProof(
     nowMs: TimeMs,
     packet: ChannelPacket,
     from: Address,

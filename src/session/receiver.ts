@@ -216,13 +216,9 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
         this.handleProbe(nowMs, packet, from, bytes);
         break;
       case 'hello':
-        this.handshakes.handleHello(nowMs, packet, from, bytes);
-        break;
       case 'open':
-        this.handshakes.handleOpen(nowMs, packet, from, bytes);
-        break;
       case 'proof':
-        this.handleProof(nowMs, packet, from, bytes);
+        this.handleHandshake(nowMs, packet, from, bytes);
         break;
       default:
         this.faults.add('wrong-direction', from, bytes);
@@ -263,8 +259,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
 
   // --- Handshakes
 
-  private handleProof(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array) {
-    const proven = this.handshakes.handleProof(nowMs, packet, from, bytes);
+  private handleHandshake(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array) {
+    const proven = this.handshakes.handle(nowMs, packet, from, bytes);
     if (proven === undefined) return;
     const proof = { ...proven, packet, from, bytes };
     if (packet.receiver === askerNumber) {

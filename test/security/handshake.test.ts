@@ -64,14 +64,12 @@ t.test('hello, open, trust, proof: both sides end with one channel', (t) => {
     version: protocolVersion,
   });
   t.equal(handshake.datagram?.length, helloSizeBytes);
-  t.equal(handshake.receiverKey, undefined);
   const { counter } = sentBy(handshake);
 
   t.equal(handshake.handle(cookieFor(handshake)), 'advanced');
   t.equal(handshake.stage, 'open');
   t.match(sentBy(handshake), { kind: 'open', session, receiver: number, counter });
   t.same(sentBy(handshake).body.subarray(0, cookieSizeBytes), cookie, 'the cookie is returned');
-  t.equal(handshake.receiverKey, undefined);
 
   const responder = startResponder();
   t.equal(handshake.handle(replyFor(handshake, responder)), 'advanced');
@@ -79,7 +77,10 @@ t.test('hello, open, trust, proof: both sides end with one channel', (t) => {
   t.equal(handshake.datagram, undefined, 'nothing is revealed before the key is trusted');
   t.equal(handshake.channel, undefined);
   const receiverKey = startKey('receiver');
-  t.same(handshake.receiverKey, receiverKey);
+  t.same(handshake.shownKey, receiverKey);
+  t.ok(handshake.hasShown(receiverKey));
+  t.notOk(handshake.hasShown(undefined));
+  t.notOk(handshake.hasShown(new Uint8Array(32)));
 
   handshake.prove();
   t.equal(handshake.stage, 'proof');

@@ -141,13 +141,9 @@ export class AskListener implements Machine<AskListenerEvent> {
     }
     switch (packet.kind) {
       case 'hello':
-        this.handshakes.handleHello(nowMs, packet, from, bytes);
-        break;
       case 'open':
-        this.handshakes.handleOpen(nowMs, packet, from, bytes);
-        break;
       case 'proof':
-        this.handleProof(nowMs, packet, from, bytes);
+        this.handleHandshake(nowMs, packet, from, bytes);
         break;
       case 'control':
         this.handleControl(nowMs, packet, from, bytes);
@@ -183,8 +179,8 @@ export class AskListener implements Machine<AskListenerEvent> {
 
   // --- Handshakes
 
-  private handleProof(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array) {
-    const proven = this.handshakes.handleProof(nowMs, packet, from, bytes);
+  private handleHandshake(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array) {
+    const proven = this.handshakes.handle(nowMs, packet, from, bytes);
     if (proven === undefined) return;
     const rejection = this.rejectionOf(packet, proven);
     if (rejection !== undefined) {

@@ -9,7 +9,6 @@ import { OutgoingHandshake } from '../../security/handshake.js';
 import type { SecureChannel } from '../../security/secure-channel.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { AskedObject } from '../../wire/asks.js';
-import { isEqualBytes } from '../../wire/byte-codec.js';
 import { askerNumber } from '../../wire/header.js';
 import type { ExistingFiles, Message } from '../../wire/messages.js';
 import { Requests } from '../outgoing/requests.js';
@@ -142,14 +141,12 @@ export class OutgoingAsk {
   identify(): boolean {
     this.stage = 'identifying';
     this.requests.stop();
-    const { trustedKey } = this;
-    return trustedKey !== undefined && isEqualBytes(trustedKey, this.shownKey);
+    return this.handshake?.hasShown(this.trustedKey) === true;
   }
 
   get shownKey(): Uint8Array {
-    const key = this.handshake?.receiverKey;
-    assert(key !== undefined, 'the asked host has shown its key');
-    return key;
+    assert(this.handshake !== undefined, 'a handshake in progress');
+    return this.handshake.shownKey;
   }
 
   /** Trusts the key and opens the channel. */

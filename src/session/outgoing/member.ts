@@ -185,15 +185,13 @@ export class SessionMember {
   identify(): boolean {
     this.stage = 'identifying';
     this.requests.stop();
-    const { trustedKey } = this;
-    return trustedKey !== undefined && isEqualBytes(trustedKey, this.shownKey);
+    return this.begunHandshake?.hasShown(this.trustedKey) === true;
   }
 
   /** The key that the receiver has shown in the handshake. */
   get shownKey(): Uint8Array {
-    const receiverKey = this.begunHandshake?.receiverKey;
-    assert(receiverKey !== undefined, 'the receiver has shown its key');
-    return receiverKey;
+    assert(this.begunHandshake !== undefined, 'a handshake in progress');
+    return this.begunHandshake.shownKey;
   }
 
   trust(nowMs: TimeMs): void {
