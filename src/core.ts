@@ -102,6 +102,7 @@ export {
   packetType,
 } from './packet.js';
 export type { OtherAddressEvent } from './path/candidate-addresses.js';
+export { RateLimit } from './path/pacer.js';
 export type { PathEnds } from './path/path.js';
 export { Receiver } from './receiver.js';
 export type { Handshake, HashInProgress, SessionCrypto } from './security/crypto.js';

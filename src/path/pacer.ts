@@ -4,28 +4,60 @@ import type { TimeMs } from '../base/machine.js';
 /** Maximum length of a burst: about the shortest interval at which timers can fire. */
 const burstMs = 2;
 
-export class Pacer {
+interface Spacing {
   /** Time at which everything sent so far would have left if it had been spaced evenly at the pace. */
-  private spacedUntilMs: TimeMs = -Infinity;
+  untilMs: TimeMs;
+}
+
+/**
+ * A limit on the rate of all that is sent under it, by one session or by several.
+ * @example
+ * ```ts
+ * import { RateLimit } from 'p2mp';
+ *
+ * // The option `rateLimit` of several `SessionSender`s: together they send 50 MB/s.
+ * const rateLimit = new RateLimit(50_000_000);
+ * console.log(rateLimit.bytesPerSec); // 50000000
+ * ```
+ */
+export class RateLimit {
+  private readonly spacing: Spacing = { untilMs: -Infinity };
+
+  constructor(readonly bytesPerSec: number) {}
+
+  /** @returns a pacer that counts what others send under this limit */
+  createPacer(): Pacer {
+    return new Pacer(this.spacing);
+  }
+
+  /** The time that data of this size takes. */
+  timeMsOf(sizeBytes: number): number {
+    return (sizeBytes * 1000) / this.bytesPerSec;
+  }
+}
+
+export class Pacer {
   private isWaiting = false;
 
+  constructor(private readonly spacing: Spacing = { untilMs: -Infinity }) {}
+
   maySend(nowMs: TimeMs): boolean {
-    this.isWaiting = nowMs < this.spacedUntilMs - burstMs;
+    this.isWaiting = nowMs < this.spacing.untilMs - burstMs;
     return !this.isWaiting;
   }
 
   /** @param takesMs the time that the sent data takes at the current pace */
   handleSent(nowMs: TimeMs, takesMs: number): void {
-    this.spacedUntilMs = Math.max(this.spacedUntilMs, nowMs) + takesMs;
+    this.spacing.untilMs = Math.max(this.spacing.untilMs, nowMs) + takesMs;
   }
 
   /** If `maySend` last forbade sending: the time at which sending continues. Infinity otherwise. */
   get nextSendAtMs(): TimeMs {
-    return this.isWaiting ? this.spacedUntilMs : Infinity;
+    return this.isWaiting ? this.spacing.untilMs : Infinity;
   }
 
   /** Ends a wait that is over. No further timer is then needed, even if a busy host sends later. */
   handleTimeout(nowMs: TimeMs): void {
-    if (nowMs >= this.spacedUntilMs) this.isWaiting = false;
+    if (nowMs >= this.spacing.untilMs) this.isWaiting = false;
   }
 }

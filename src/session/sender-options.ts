@@ -1,4 +1,5 @@
 /** The options of a session sender, their validation, and the terms derived from them (SESSIONS 3, 4). */
+
 import type { Address } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
 import { withoutUndefined } from '../base/without-undefined.js';
@@ -6,6 +7,7 @@ import type { DigestTree } from '../object/digest-tree.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { createSessionGeometry, leastMssBytes, sessionMssLimits } from '../object/geometry.js';
 import type { CreateCongestionController } from '../path/congestion/congestion-control.js';
+import type { RateLimit } from '../path/pacer.js';
 import type { SessionCrypto } from '../security/crypto.js';
 import type { ReceivedInvitation } from '../security/invitations.js';
 import { sessionDefaults } from '../transfer/config.js';
@@ -73,6 +75,8 @@ export interface SessionSenderOptions {
    * Fixed rate limit, at least 1,000 bytes per second. By default, the sender is as fast as the path allows.
    */
   readonly rateBytesPerSec?: number;
+  /** A limit that this session shares with others, in place of `rateBytesPerSec`. Each follows its paths below it. */
+  readonly rateLimit?: RateLimit;
   /** Creates the congestion controller of a rate group; by default, `createCongestionController`. */
   readonly createController?: CreateCongestionController;
   /** Maximum number of reports per second from all receivers together. */

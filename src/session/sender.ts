@@ -105,10 +105,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.session = session;
     this.probe = group === undefined ? undefined : new GroupProbe(group, session, seal);
     this.offer = createOffer(options, terms, session, groupKey);
-    const { manifest, rateBytesPerSec, createController, digestTree } = options;
+    const { manifest, rateBytesPerSec, rateLimit, createController, digestTree } = options;
     this.delivery = new Delivery({
       ...{ session, geometry, reportInterval, manifest, seal, group, rateBytesPerSec },
-      ...{ hash: crypto.hash, digestTree, createController },
+      ...{ hash: crypto.hash, digestTree, createController, rateLimit },
       // Keeps concurrent sessions from probing their paths at the same moments.
       randomPhase: session / 2 ** 32,
     });

@@ -14,7 +14,8 @@ import type { SessionGeometry } from '../object/geometry.js';
 import { isManifestBlock, offsetOfBlock, sizeOfBlock } from '../object/geometry.js';
 import { hashLeaf } from '../object/hash-tree.js';
 import type { CreateCongestionController } from '../path/congestion/congestion-control.js';
-import { Pacer } from '../path/pacer.js';
+import type { Pacer } from '../path/pacer.js';
+import { RateLimit } from '../path/pacer.js';
 import type { BlockSeal } from '../security/block-seal.js';
 import { isEqualBytes } from '../wire/byte-codec.js';
 import { burstsAhead } from '../wire/header.js';
@@ -45,6 +46,8 @@ export interface DeliveryOptions {
   /** 0..1, different for each session. */
   readonly randomPhase: number;
   readonly rateBytesPerSec: number | undefined;
+  /** A limit that this delivery shares with others. */
+  readonly rateLimit: RateLimit | undefined;
   readonly createController: CreateCongestionController | undefined;
 }
 
@@ -83,7 +86,8 @@ export class Delivery {
   private readonly rateGroups: RateGroups;
   private readonly digestPass = new DigestPass();
   /** Enforces a configured rate. */
-  private readonly pacer = new Pacer();
+  private readonly limit: RateLimit | undefined;
+  private readonly pacer: Pacer | undefined;
   /** Bytes that catch-up groups may send ahead of the main group. */
   private catchUpCredit = 0;
   /** Number of the last burst that was started; undefined before the first burst. */
@@ -98,6 +102,10 @@ export class Delivery {
 
   constructor(private readonly options: DeliveryOptions) {
     const { geometry, hash, reportInterval, randomPhase, createController } = options;
+    const { rateBytesPerSec, rateLimit } = options;
+    const ownLimit = rateBytesPerSec === undefined ? undefined : new RateLimit(rateBytesPerSec);
+    this.limit = rateLimit ?? ownLimit;
+    this.pacer = this.limit?.createPacer();
     const contentBlockCount = geometry.blockCount - geometry.manifestBlockCount;
     this.tree = options.digestTree ?? new DigestTree(hash, contentBlockCount);
     this.views = new DigestViews(hash, this.tree);
@@ -111,7 +119,7 @@ export class Delivery {
     this.rateGroups = new RateGroups({
       ...{ geometry, demands, digests, encoder, reportInterval, randomPhase },
       maxBlocks: Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes)),
-      ...{ rateBytesPerSec: options.rateBytesPerSec, createController },
+      ...{ rateBytesPerSec, createController },
     });
   }
 
@@ -339,8 +347,7 @@ export class Delivery {
   }
 
   private pollBatch(nowMs: TimeMs): Transmit | undefined {
-    const { rateBytesPerSec } = this.options;
-    if (rateBytesPerSec !== undefined && !this.pacer.maySend(nowMs)) return undefined;
+    if (this.pacer?.maySend(nowMs) === false) return undefined;
     // The main group normally sends first. If a rate is configured, catch-up groups with credit send first.
     const isCatchUpFirst = this.catchUpCredit > 0;
     const last = this.rateGroups.count - 1;
@@ -349,16 +356,20 @@ export class Delivery {
       const part = rateGroup.next(nowMs);
       if (part === undefined) continue;
       const transmit = this.transmit(nowMs, rateGroup, part);
-      if (rateBytesPerSec !== undefined)
-        this.chargeRate(nowMs, rateGroup, transmit, rateBytesPerSec);
+      if (this.limit !== undefined) this.chargeRate(nowMs, this.limit, rateGroup, transmit);
       return transmit;
     }
     this.catchUpCredit = 0;
     return undefined;
   }
 
-  private chargeRate(nowMs: TimeMs, rateGroup: RateGroup, { bytes }: Transmit, rate: number): void {
-    this.pacer.handleSent(nowMs, (bytes.length * 1000) / rate);
+  private chargeRate(
+    nowMs: TimeMs,
+    limit: RateLimit,
+    rateGroup: RateGroup,
+    { bytes }: Transmit,
+  ): void {
+    this.pacer?.handleSent(nowMs, limit.timeMsOf(bytes.length));
     if (this.rateGroups.count === 1) return;
     const share = rateGroup === this.rateGroups.main ? catchUpRateShare : catchUpRateShare - 1;
     this.catchUpCredit += share * bytes.length;
@@ -392,7 +403,7 @@ export class Delivery {
   // --- Time
 
   pollTimeout(): TimeMs | undefined {
-    const rateAllowsAtMs = this.pacer.nextSendAtMs;
+    const rateAllowsAtMs = this.pacer?.nextSendAtMs ?? Infinity;
     let atMs = rateAllowsAtMs;
     for (const { rounds, nextSendAtMs } of this.rateGroups) {
       atMs = Math.min(atMs, rounds.earliestDeadlineMs ?? Infinity);
@@ -402,7 +413,7 @@ export class Delivery {
   }
 
   handleTimeout(nowMs: TimeMs): void {
-    this.pacer.handleTimeout(nowMs);
+    this.pacer?.handleTimeout(nowMs);
     for (const rateGroup of this.rateGroups) {
       rateGroup.handleTimeout(nowMs);
       this.handleDeadlines(nowMs, rateGroup);

@@ -1,7 +1,7 @@
 /** A fixed rate is kept over any interval. */
 import * as fc from 'fast-check';
 import t from 'tap';
-import { Pacer as TimePacer } from '../../src/path/pacer.js';
+import { RateLimit, Pacer as TimePacer } from '../../src/path/pacer.js';
 
 /** Keeps to a rate: each datagram takes the time of its size. */
 class Pacer {
@@ -94,5 +94,23 @@ t.test('no interval exceeds the rate plus one burst and one datagram', (t) => {
     );
   });
   fc.assert(property, { seed: 1, numRuns: 300 });
+  t.end();
+});
+
+t.test('sessions that share a limit keep to it together, and each wakes up for itself', (t) => {
+  const limit = new RateLimit(1_000_000);
+  const [one, other] = [limit.createPacer(), limit.createPacer()];
+  t.ok(one.maySend(0));
+  one.handleSent(0, limit.timeMsOf(10_000));
+  t.notOk(other.maySend(1), 'the first has used the time until 10 ms');
+  t.equal(one.nextSendAtMs, Infinity, 'it has not asked');
+  t.equal(other.nextSendAtMs, 10);
+  t.ok(one.maySend(9), 'it has nothing to send');
+  t.equal(other.nextSendAtMs, 10, 'the other one still waits');
+  other.handleTimeout(10);
+  t.ok(other.maySend(10));
+  other.handleSent(10, limit.timeMsOf(5000));
+  t.notOk(one.maySend(11));
+  t.equal(one.nextSendAtMs, 15);
   t.end();
 });

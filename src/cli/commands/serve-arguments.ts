@@ -46,6 +46,13 @@ const trustOptions = {
 } as const;
 
 const limitOptions = {
+  rate: {
+    ...textOption,
+    value: 'BYTES',
+    alias: 'r',
+    describe: 'Maximum rate of all clients together, in bytes per second, such as 50MB',
+    defaultDescription: 'no limit',
+  },
   'max-clients': {
     ...textOption,
     value: 'COUNT',

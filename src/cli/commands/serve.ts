@@ -13,7 +13,7 @@ import type { Serving } from '../../node/serve/serving.js';
 import { serve as startServing } from '../../node/serve.js';
 import { serverStatus } from '../../node/service/server-health.js';
 import type { StatusServer } from '../../node/service/status-server.js';
-import { parseCount, parsePort, parseSeconds } from '../arguments.js';
+import { parseCount, parsePort, parseSeconds, parseSize } from '../arguments.js';
 import { authorizedPathOf, loadAuthorizedKeys } from '../authorized-keys-option.js';
 import { onInterrupt, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
@@ -115,6 +115,9 @@ class ServeCommand {
       port: parsePort(single('port', argv.port), 0),
       ...withoutUndefined({ bind }),
       indexFolder: index === undefined ? defaultIndexFolder() : single('index', index),
+      ...(argv.rate === undefined
+        ? {}
+        : { rateBytesPerSec: parseSize('rate', single('rate', argv.rate)) }),
       maxClients: parseCount('max-clients', single('max-clients', argv['max-clients'])),
       maxOpenFiles: parseCount('max-open-files', single('max-open-files', argv['max-open-files'])),
       livenessTimeoutMs: parseSeconds('idle-timeout', single('idle-timeout', argv['idle-timeout'])),

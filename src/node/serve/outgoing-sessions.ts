@@ -6,6 +6,7 @@ import { formatAddress } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { Endpoint } from '../../endpoint/endpoint.js';
+import type { RateLimit } from '../../path/pacer.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import type { AskListener } from '../../session/asks/ask-listener.js';
 import type { AskListenerEvent } from '../../session/asks/listener-events.js';
@@ -31,6 +32,8 @@ export interface OutgoingSessionsOptions {
   readonly endpoint: Pick<Endpoint, 'addSender' | 'removeSender'>;
   readonly host: DriverHost;
   readonly livenessTimeoutMs: number | undefined;
+  /** Of all clients together. */
+  readonly rateLimit: RateLimit | undefined;
   readonly maxClients: number;
   readonly maxOpenFiles: number;
   /** A client has its outcome. */
@@ -139,7 +142,7 @@ export class OutgoingSessions {
       const isSame = session.object === object && sender.geometry.mssBytes === mssBytes;
       if (isSame && !sender.isDone) return session;
     }
-    const { crypto, endpoint, host, livenessTimeoutMs } = this.options;
+    const { crypto, endpoint, host, livenessTimeoutMs, rateLimit } = this.options;
     const { name, index } = object;
     const { source } = index.listed;
     const sender = new SessionSender({
@@ -150,7 +153,7 @@ export class OutgoingSessions {
       digestTree: index.digestTree,
       ...{ crypto, mssBytes, existing: 'quick' as const },
       listedAtMs: source.listedAtMs,
-      ...withoutUndefined({ livenessTimeoutMs }),
+      ...withoutUndefined({ livenessTimeoutMs, rateLimit }),
     });
     const content = object.open((error) => this.handleReadError(object, error));
     const session = { object, sender, driver: new SourceDriver(content, host) };

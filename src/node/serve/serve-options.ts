@@ -4,7 +4,9 @@ import {
   amount,
   type Checks,
   callback,
+  check,
   listOf,
+  number,
   required,
   text,
 } from '../../base/options/check-options.js';
@@ -31,6 +33,8 @@ export interface ServeOptions {
   readonly indexFolder?: string;
   /** Maximum number of clients that fetch at the same time; 256 by default. */
   readonly maxClients?: number;
+  /** Maximum rate of all clients together, at least 1,000 bytes per second. By default, only congestion control limits it. */
+  readonly rateBytesPerSec?: number;
   /** Maximum number of open files; 256 by default, or less if the limit of the process is lower. */
   readonly maxOpenFiles?: number;
   /** A client that is silent for this long fails. */
@@ -138,6 +142,10 @@ export const serveChecks: Checks<ServeOptions> = {
   trustClient: required(callback),
   indexFolder: text,
   maxClients: amount,
+  rateBytesPerSec: check(
+    'at least 1000 bytes per second',
+    (value) => number(value, '') === undefined && Number(value) >= 1000,
+  ),
   maxOpenFiles: amount,
   livenessTimeoutMs: amount,
   progressIntervalMs: amount,

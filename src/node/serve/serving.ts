@@ -3,6 +3,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type Address, formatAddress } from '../../base/address.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { Endpoint, type EndpointEvent } from '../../endpoint/endpoint.js';
+import { RateLimit } from '../../path/pacer.js';
 import { AskListener } from '../../session/asks/ask-listener.js';
 import type { AskListenerEvent } from '../../session/asks/listener-events.js';
 import { compareNames, fillPage } from '../../wire/asks.js';
@@ -98,6 +99,7 @@ export class Serving {
       this.rejectClosed = reject;
     });
     const { trustClient, livenessTimeoutMs, maxClients = defaultMaxClients } = options;
+    const { rateBytesPerSec } = options;
     this.listener = new AskListener({
       crypto,
       refuseAsker: (key) => refusalOf(trustClient(key), untrusted),
@@ -107,6 +109,7 @@ export class Serving {
     this.sessions = new OutgoingSessions({
       ...{ crypto, listener: this.listener, endpoint: this.endpoint },
       ...{ livenessTimeoutMs, maxClients, maxOpenFiles },
+      rateLimit: rateBytesPerSec === undefined ? undefined : new RateLimit(rateBytesPerSec),
       host: {
         get nowMs() {
           return now();

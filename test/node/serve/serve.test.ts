@@ -138,6 +138,23 @@ t.test('no more clients than the limit', async (t) => {
   );
 });
 
+t.test('all clients together keep to the rate', async (t) => {
+  const { home, file, folder } = makeFiles(t);
+  writeFileSync(join(folder, 'c'), randomBytes(20 * block));
+  const rateBytesPerSec = 4_000_000;
+  const { address } = await open(t, [file, folder], { rateBytesPerSec });
+  const clients = [await openClient(t, home, 'a'), await openClient(t, home, 'b')];
+  const startedAtMs = performance.now();
+  const results = await Promise.all(
+    clients.map((client, i) => client.fetch(address, { name: i === 0 ? 'file' : 'folder' })),
+  );
+  const seconds = (performance.now() - startedAtMs) / 1000;
+  for (const result of results) t.match(result, { status: 'complete' });
+  // Bursts of a few milliseconds are sent at once.
+  t.ok(seconds > (0.95 * 40 * block) / rateBytesPerSec, `${seconds} s`);
+  await t.rejects(open(t, [file], { rateBytesPerSec: 999 }), { message: /at least 1000 bytes/ });
+});
+
 t.test('a server that shuts down lets its clients finish', async (t) => {
   const { home, file } = makeFiles(t);
   writeFileSync(file, randomBytes(500 * block));
