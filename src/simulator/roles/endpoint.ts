@@ -8,7 +8,6 @@ import { withoutUndefined } from '../../base/without-undefined.js';
 import type { ReceiverEvent } from '../../classic/receiver-events.js';
 import type { EndpointEvent } from '../../endpoint/endpoint.js';
 import { Endpoint } from '../../endpoint/endpoint.js';
-import type { DigestTree } from '../../object/digest-tree.js';
 import { encodeManifest } from '../../object/manifest.js';
 import { MemorySource } from '../../object/memory-source.js';
 import type { MemoryStores } from '../../object/memory-store.js';
@@ -98,11 +97,21 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
   private receiver: SessionReceiver | undefined;
   private storeDriver: StoreDriver | undefined;
   private readonly sendings = new Map<SessionSender, Sending>();
+  private served: readonly ServedObject[];
 
   constructor(
     private readonly simulation: Simulation,
     private readonly options: EndpointRoleOptions,
-  ) {}
+  ) {
+    this.served = options.serves ?? [];
+  }
+
+  /** Changes what other hosts can ask for, also in later lives. The sessions with other objects end. */
+  serve(objects: readonly ServedObject[]): void {
+    this.served = objects;
+    this.serving?.change(objects);
+    this.host?.drain();
+  }
 
   boot(host: SimulatedHost): Machine<EndpointEvent<ReceiverEvent>> {
     const { simulation } = this;
@@ -137,15 +146,15 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
       senders: [...this.sendings.keys()],
       ...(classic === undefined ? {} : { classic: classic.boot(host) }),
     });
-    this.serving = new Serving(this.options.serves ?? [], {
+    this.serving = new Serving(this.served, {
       ...{ listener, endpoint },
       get nowMs() {
         return simulation.nowMs;
       },
       createSender: (object) => this.createServingSender(object, host),
-      list: ({ name: served, content }) => ({
+      list: ({ name: served, content, manifest = manifestOf(content) }) => ({
         ...{ name: served, contentSizeBytes: content.length, root: undefined },
-        manifestDigest: this.cryptoFor('').hash(manifestOf(content)),
+        manifestDigest: this.cryptoFor('').hash(manifest),
       }),
     });
     for (const ask of this.options.asks ?? []) this.scheduleAsk(host, ask);
@@ -217,12 +226,10 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
     });
   }
 
-  private createServingSender(
-    { name, content, digestTree }: ServedObject,
-    host: DriverHost,
-  ): SessionSender {
+  private createServingSender(object: ServedObject, host: DriverHost): SessionSender {
+    const { name, content, ...known } = object;
     const hasGroup = this.options.hasGroup === true;
-    const sender = this.createSender({ label: name, content }, hasGroup, digestTree);
+    const sender = this.createSender({ label: name, content }, hasGroup, known);
     const source = MemorySource.of(content);
     this.sendings.set(sender, { label: name, driver: new SourceDriver(source, host) });
     return sender;
@@ -231,7 +238,7 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
   private createSender(
     { label, content, to }: Omit<SimulatedObject, 'to'> & Partial<SimulatedObject>,
     hasGroup = false,
-    digestTree?: DigestTree,
+    { manifest = manifestOf(content), ...digests }: Partial<ServedObject> = {},
   ): SessionSender {
     const { mssBytes, blockSizeBytes } = this.options;
     this.senderCount++;
@@ -239,10 +246,10 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
       ...(to === undefined
         ? {}
         : { receivers: to.map((name) => ({ name, address: Simulation.address(name) })) }),
-      ...withoutUndefined({ digestTree }),
+      ...digests,
       ...(hasGroup ? { group: Simulation.address(simulatedGroup) } : {}),
       label,
-      manifest: manifestOf(content),
+      manifest,
       contentSizeBytes: content.length,
       crypto: this.cryptoFor(`${label} ${this.senderCount}`),
       ...(mssBytes === undefined ? {} : { mssBytes }),

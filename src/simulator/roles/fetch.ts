@@ -12,7 +12,14 @@ import { Simulation } from '../simulation.js';
 export interface FetchRoleOptions
   extends Pick<
     FetchMachineOptions,
-    'what' | 'split' | 'graceMs' | 'patienceMs' | 'mssBytes' | 'blockSizeBytes' | 'existing'
+    | 'what'
+    | 'split'
+    | 'graceMs'
+    | 'patienceMs'
+    | 'mssBytes'
+    | 'blockSizeBytes'
+    | 'existing'
+    | 'bufferBytes'
   > {
   /** The host's name, which also determines its key. */
   readonly name: string;

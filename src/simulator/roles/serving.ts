@@ -4,7 +4,8 @@ import type { DigestTree } from '../../object/digest-tree.js';
 import type { AskListener } from '../../session/asks/ask-listener.js';
 import type { AskListenerEvent } from '../../session/asks/listener-events.js';
 import type { SessionSender } from '../../session/sender.js';
-import { compareNames, fillPage, type ListedObject } from '../../wire/asks.js';
+import { type AskedObject, compareNames, fillPage, type ListedObject } from '../../wire/asks.js';
+import { isEqualBytes } from '../../wire/byte-codec.js';
 
 /** An object that a simulated host serves under a name. */
 export interface ServedObject {
@@ -12,6 +13,10 @@ export interface ServedObject {
   readonly content: Uint8Array;
   /** The digests of the content, if they are known before it is sent. */
   readonly digestTree?: DigestTree;
+  /** The manifest; that of one file by default. */
+  readonly manifest?: Uint8Array;
+  /** The digest that is offered; that of the manifest by default. */
+  readonly manifestDigest?: Uint8Array;
 }
 
 /** What serving needs from the host. */
@@ -30,15 +35,26 @@ export class Serving {
   private readonly running = new Map<ServedObject, SessionSender>();
 
   constructor(
-    private readonly objects: readonly ServedObject[],
+    private objects: readonly ServedObject[],
     private readonly host: ServingHost,
   ) {}
+
+  /** Serves these objects from now on. The sessions with others end. */
+  change(objects: readonly ServedObject[]): void {
+    this.objects = objects;
+    for (const [object, sender] of [...this.running]) {
+      if (objects.includes(object)) continue;
+      this.running.delete(object);
+      const reason = `${object.name} has changed at the server; fetch it again`;
+      if (!sender.isDone) sender.abort(this.host.nowMs, reason);
+    }
+  }
 
   handleEvent(event: AskListenerEvent): void {
     const { listener, nowMs } = this.host;
     if (event.type === 'ask') {
       this.asked.push(event);
-      const object = this.objects.find(({ name }) => name === event.what.name);
+      const object = this.objects.find((each) => isAsked(event.what, each));
       if (object === undefined) listener.refuse(nowMs, event.channel, 'no such object');
       else listener.accept(nowMs, event.channel, this.senderOf(object));
     } else if (event.type === 'list-request') {
@@ -60,3 +76,13 @@ export class Serving {
     return sender;
   }
 }
+
+function isAsked(
+  { name, root }: AskedObject,
+  { name: ownName, digestTree }: ServedObject,
+): boolean {
+  const isNamed = name === ownName || (name === '' && root !== undefined);
+  return isNamed && (root === undefined || isEqualBytes(root, digestTree?.root() ?? nothing));
+}
+
+const nothing = new Uint8Array(0);
