@@ -11,12 +11,11 @@ import type { EndpointEvent } from '../../endpoint/endpoint.js';
 import type { DriverHost } from '../../session/drivers/driver-host.js';
 import { MachineCalls } from '../../session/drivers/driver-host.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
-import { isEqualBytes } from '../../wire/byte-codec.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
+import { chooseContent, type Dismissal, judgeOffer } from './content-choice.js';
 import type { FetchReport } from './fetch-events.js';
 import type { ContentGroup, FetchActivity, FetchResult, FetchRoleEvent } from './fetch-result.js';
-import type { FetchedObjectOptions, KnownObject } from './fetched-object.js';
-import { FetchedObject } from './fetched-object.js';
+import type { FetchedObject, FetchedObjectOptions, KnownObject } from './fetched-object.js';
 import { ObjectOpening } from './object-opening.js';
 import type { Source } from './source.js';
 import { SourceSchedule } from './source-schedule.js';
@@ -43,7 +42,6 @@ export class Fetch {
   private readonly events = new Queue<FetchRoleEvent>();
   private readonly calls: MachineCalls;
   private readonly blockSizeBytes: number;
-  private readonly graceMs: number;
   private readonly patienceMs: number;
   private activityNow: FetchActivity = 'asking';
   private chosen: FetchedObject | undefined;
@@ -59,7 +57,6 @@ export class Fetch {
 
   constructor(private readonly options: FetchOptions) {
     this.blockSizeBytes = options.blockSizeBytes ?? standardBlockSizeBytes;
-    this.graceMs = options.graceMs ?? 1000;
     this.patienceMs = options.patienceMs ?? 60_000;
     this.sources = new Sources(options);
     this.calls = new MachineCalls(options.host);
@@ -144,19 +141,15 @@ export class Fetch {
 
   pollTimeout(): TimeMs | undefined {
     if (this.opening?.isDue === true) return 0;
-    if (this.activityNow === 'ended') return undefined;
-    const atMs = this.ownTimeoutMs;
-    return atMs === Infinity ? undefined : atMs;
-  }
-
-  private get ownTimeoutMs(): TimeMs {
     const { activityNow, schedule } = this;
-    return Math.min(
+    if (activityNow === 'ended') return undefined;
+    const atMs = Math.min(
       this.chooseAtMs,
       this.aloneSinceMs + this.patienceMs,
       this.sources.dueAtMs,
       (activityNow === 'fetching' ? schedule?.pollTimeout() : undefined) ?? Infinity,
     );
+    return atMs === Infinity ? undefined : atMs;
   }
 
   pollEvent(): FetchRoleEvent | undefined {
@@ -165,6 +158,7 @@ export class Fetch {
 
   /** Does everything that is due. */
   advance(nowMs: TimeMs): void {
+    this.sources.findHeard();
     do this.takeActions(nowMs);
     while (this.applyOpening(nowMs) || this.applySchedule(nowMs));
   }
@@ -188,8 +182,11 @@ export class Fetch {
         this.takeOffer(nowMs, action.source);
         break;
       case 'silent':
-        // It is asked for more as soon as it delivers again.
         this.unschedule(nowMs, action.source, 'has fallen silent', true);
+        this.opening?.handleLoss(nowMs, action.source);
+        break;
+      case 'heard':
+        if (this.object !== undefined) this.use(nowMs, action.source, this.object);
         break;
       case 'lost':
         this.handleLoss(nowMs, action.source, action.reason, action.isRetried);
@@ -216,44 +213,35 @@ export class Fetch {
       this.use(nowMs, source, this.object);
       return;
     }
+    const { graceMs = 1000 } = this.options;
     this.noteSources(nowMs);
-    this.chooseAtMs = Math.min(this.chooseAtMs, nowMs + this.graceMs);
+    this.chooseAtMs = Math.min(this.chooseAtMs, nowMs + graceMs);
     if (!this.sources.isAnyAwaited) this.choose(nowMs);
   }
 
   private choose(nowMs: TimeMs): void {
     this.chooseAtMs = Infinity;
     if (this.object !== undefined || this.activityNow === 'ended') return;
-    for (const source of this.sources.usable) {
-      const { contentRoot } = source.offer ?? {};
-      const { root = contentRoot } = this.options.what;
-      if (contentRoot === undefined || root === undefined)
-        this.exclude(nowMs, source, 'does not know the digests of its content');
-      else if (!isEqualBytes(contentRoot, root)) this.exclude(nowMs, source, otherContent);
-    }
-    this.groups = this.sources.groups;
-    const [first] = this.sources.usable;
+    const { sources, options, blockSizeBytes } = this;
+    const { existing = 'update', what } = options;
+    const { unfit, groups, object } = chooseContent(
+      { ...options, blockSizeBytes, existing },
+      sources.usable,
+      what.root ?? sources.chosenRoot,
+    );
+    for (const [source, reason] of unfit) this.exclude(nowMs, source, reason);
+    if (this.groups.length === 0) this.groups = groups;
     if (this.groups.length > 1) {
       const reason = 'the sources hold different content under this name; fetch one by its root';
       this.end(nowMs, 'failed', reason);
-    } else if (first !== undefined) {
-      this.beginWith(nowMs, first);
+    } else if (object !== undefined) {
+      this.beginWith(nowMs, object);
     }
   }
 
-  private beginWith(nowMs: TimeMs, first: Source): void {
-    const { existing = 'update' } = this.options;
-    const { blockSizeBytes } = this;
-    const { offer } = first;
-    if (offer === undefined) return;
-    const object = FetchedObject.create({ ...this.options, blockSizeBytes, existing }, offer);
-    if (object === undefined) {
-      this.exclude(nowMs, first, 'offers a root that no content of its size has');
-      this.choose(nowMs);
-      return;
-    }
+  private beginWith(nowMs: TimeMs, object: FetchedObject): void {
     this.chosen = object;
-    this.sources.choose(object.contentRoot);
+    this.sources.chosenRoot = object.contentRoot;
     this.events.push({ type: 'chosen', object: object.info });
     for (const source of this.sources.usable) this.use(nowMs, source, object);
     if (this.options.awaitsDecision !== true) this.open(nowMs, object);
@@ -295,13 +283,25 @@ export class Fetch {
     this.advance(nowMs);
   }
 
+  /** Begins again with what other sources offer. */
+  private chooseAgain(nowMs: TimeMs): void {
+    this.chosen?.end(false);
+    this.chosen = undefined;
+    this.opening = undefined;
+    this.schedule = undefined;
+    this.activityNow = 'asking';
+    this.choose(nowMs);
+  }
+
   /** Uses a source if it offers the chosen content. */
   private use(nowMs: TimeMs, source: Source, object: FetchedObject): void {
-    const { contentRoot = nothing } = source.offer ?? {};
-    if (!isEqualBytes(contentRoot, object.contentRoot)) {
-      this.exclude(nowMs, source, otherContent);
-      return;
-    }
+    const isSizeProven = this.activityNow !== 'asking' && object.holdsLastBlock;
+    const verdict = judgeOffer(source, object, this.sources.usable, isSizeProven);
+    if (verdict === 'choose-again') this.chooseAgain(nowMs);
+    else if (verdict !== 'use') this.dismiss(nowMs, source, verdict);
+    if (verdict !== 'use') return;
+    // After a new offer, it owes nothing any more.
+    if (source.index !== undefined) this.unschedule(nowMs, source, 'has begun a new session', true);
     this.events.push({ type: 'joined', source: source.name });
     this.noteSources(nowMs);
     this.opening?.handleJoin(nowMs, source);
@@ -314,6 +314,7 @@ export class Fetch {
     if (action === undefined) return false;
     if (action.type === 'exclude') this.exclude(nowMs, action.source, action.reason);
     else if (action.type === 'fail') this.end(nowMs, 'failed', action.reason);
+    else if (action.type === 'choose-again') this.chooseAgain(nowMs);
     else this.beginFetching(nowMs);
     return true;
   }
@@ -371,13 +372,9 @@ export class Fetch {
     } else {
       sources.handleWritten(nowMs, session, sizeBytes);
     }
-    if (!isNeeded) return;
-    if (!isGood) {
-      this.exclude(nowMs, source, 'sent a block with wrong content');
-      return;
-    }
-    source.noteDelivery();
-    schedule?.handleBlock(nowMs, source, block);
+    if (isGood) schedule?.handleBlock(nowMs, source, block);
+    else if (isNeeded) this.exclude(nowMs, source, 'sent a block with wrong content');
+    else schedule?.noteDuplicate(sizeBytes);
   }
 
   /** Says to the sources what is wanted of them, and handles what the schedule reports. @returns whether it reported anything */
@@ -396,8 +393,12 @@ export class Fetch {
 
   /** A source is not used any more, because it is of no use or cannot be trusted. */
   private exclude(nowMs: TimeMs, source: Source, reason: string): void {
-    this.unschedule(nowMs, source, reason, false);
-    this.sources.exclude(nowMs, source, reason);
+    this.dismiss(nowMs, source, { reason, isRetried: false });
+  }
+
+  private dismiss(nowMs: TimeMs, source: Source, { reason, isRetried }: Dismissal): void {
+    this.unschedule(nowMs, source, reason, isRetried);
+    this.sources.dismiss(nowMs, source, reason, isRetried);
     this.opening?.handleLoss(nowMs, source);
     this.noteSources(nowMs);
   }
@@ -436,6 +437,3 @@ export class Fetch {
     this.events.push({ type: 'end', result: { status, groups, elapsedMs, note, ...optional } });
   }
 }
-
-const nothing = new Uint8Array(0);
-const otherContent = 'holds other content';

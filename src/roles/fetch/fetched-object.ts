@@ -21,6 +21,7 @@ import type { ObjectLimits } from '../../session/object-limits.js';
 import { isEqualBytes, toHex } from '../../wire/byte-codec.js';
 import type { ExistingFiles, Offer } from '../../wire/messages.js';
 import type { FetchedInfo } from './fetch-result.js';
+import type { Source } from './source.js';
 
 export interface FetchedObjectOptions {
   readonly crypto: SessionCrypto;
@@ -103,6 +104,16 @@ export class FetchedObject {
     return this.manifest.isInline;
   }
 
+  /** Whether this source made the offer by which the object was chosen. */
+  isFrom({ offer }: Pick<Source, 'offer'>): boolean {
+    return offer === this.offer;
+  }
+
+  /** Whether a source has the manifest. Sources of the same content may have different ones. */
+  isManifestOf({ offer }: Pick<Source, 'offer'>): boolean {
+    return offer !== undefined && toHex(offer.manifestDigest) === this.manifestDigest;
+  }
+
   takeManifestPart(offsetBytes: number, bytes: Uint8Array): void {
     this.manifest.take(offsetBytes, bytes);
   }
@@ -161,6 +172,9 @@ export class FetchedObject {
 
   /** Whether these are the bytes of the block. */
   isBlock(block: number, bytes: Uint8Array): boolean {
+    const { contentSizeBytes, options } = this;
+    const leftBytes = contentSizeBytes - block * options.blockSizeBytes;
+    if (bytes.length !== Math.min(leftBytes, options.blockSizeBytes)) return false;
     const leaf = this.leaves.leaf(block);
     return leaf !== undefined && isEqualBytes(leaf, hashLeaf(this.options.crypto.hash, bytes));
   }
@@ -170,6 +184,11 @@ export class FetchedObject {
     const lost = [...this.missing.gaps(startBlock, endBlock)];
     this.missing.add(startBlock, endBlock);
     return lost;
+  }
+
+  /** Whether the last block is there. It shows that the size is right. */
+  get holdsLastBlock(): boolean {
+    return !this.missing.has(this.leaves.blockCount - 1);
   }
 
   write(block: number, bytes: Uint8Array, handleWritten: () => void): void {

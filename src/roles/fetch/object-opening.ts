@@ -19,6 +19,8 @@ export type OpeningAction =
   /** The source cannot be trusted. */
   | { readonly type: 'exclude'; readonly source: Source; readonly reason: string }
   | { readonly type: 'fail'; readonly reason: string }
+  /** No usable source offers this manifest, but others offer another one. */
+  | { readonly type: 'choose-again' }
   /** It is known which blocks are missing, and what their digests are. */
   | { readonly type: 'ready' };
 
@@ -27,7 +29,7 @@ export type OpeningActivity = 'manifest' | 'preparing' | 'digests';
 export class ObjectOpening {
   private activityNow: OpeningActivity = 'manifest';
   private readonly actions = new Queue<OpeningAction>();
-  /** The source that sends the manifest. */
+  /** The source that sends the manifest, or has offered it. */
   private manifestSource: Source | undefined;
   /** Long work in progress. When it is done, it returns what to do next. */
   private work: Steps<(nowMs: TimeMs) => void> | undefined;
@@ -47,7 +49,9 @@ export class ObjectOpening {
   }
 
   start(nowMs: TimeMs): void {
-    if (this.object.hasManifest) this.checkManifest();
+    const { object, sources } = this;
+    this.manifestSource = sources.usable.find((source) => object.isFrom(source));
+    if (object.hasManifest) this.checkManifest();
     else this.wantManifest(nowMs);
   }
 
@@ -55,13 +59,19 @@ export class ObjectOpening {
 
   /** A source can be used from now on. */
   handleJoin(nowMs: TimeMs, source: Source): void {
-    if (this.activityNow === 'digests') this.collectLeaves(nowMs, source);
-    else if (this.activityNow === 'manifest' && !this.manifestSource?.isUsable) this.start(nowMs);
+    const { activityNow, manifestSource } = this;
+    if (activityNow === 'digests') this.collectLeaves(nowMs, source);
+    else if (source === manifestSource || manifestSource?.isDelivering !== true)
+      this.replaceManifestSource(nowMs);
   }
 
-  /** A source cannot be used any more. */
+  /** A source has fallen silent, or cannot be used any more. */
   handleLoss(nowMs: TimeMs, source: Source): void {
-    if (this.activityNow === 'manifest' && source === this.manifestSource) this.wantManifest(nowMs);
+    if (source === this.manifestSource) this.replaceManifestSource(nowMs);
+  }
+
+  private replaceManifestSource(nowMs: TimeMs): void {
+    if (this.activityNow === 'manifest' && !this.object.hasManifest) this.wantManifest(nowMs);
   }
 
   // --- Long work
@@ -92,9 +102,13 @@ export class ObjectOpening {
   // --- The manifest
 
   private wantManifest(nowMs: TimeMs): void {
-    const [source] = this.sources.usable;
+    const { object, sources } = this;
+    const { usable } = sources;
+    const holders = usable.filter((source) => object.isManifestOf(source));
+    const source = holders.find(({ isDelivering }) => isDelivering) ?? holders[0];
     this.manifestSource = source;
-    if (source !== undefined) this.sources.supplierOf(source)?.wantManifest(nowMs);
+    if (source !== undefined) sources.supplierOf(source)?.wantManifest(nowMs);
+    else if (usable.length > 0) this.actions.push({ type: 'choose-again' });
   }
 
   takeManifestPart({
@@ -114,13 +128,21 @@ export class ObjectOpening {
   private takeChecked(checked: Manifest | NoManifest): void {
     if (!('kind' in checked)) {
       this.openStore(checked);
-    } else if (checked.kind === 'bad' || this.manifestSource === undefined) {
-      const reason = checked.kind === 'bad' ? checked.reason : 'the manifest is wrong';
-      this.actions.push({ type: 'fail', reason });
-    } else {
-      const { manifestSource: source } = this;
-      this.actions.push({ type: 'exclude', source, reason: 'sent a wrong manifest' });
+      return;
     }
+    const { object, sources, manifestSource } = this;
+    const { usable } = sources;
+    const isBad = checked.kind === 'bad';
+    const reason = isBad ? checked.reason : 'sent a wrong manifest';
+    const isUnfit = (source: Source) =>
+      isBad ? object.isManifestOf(source) : source === manifestSource;
+    if (isBad && usable.every(isUnfit)) {
+      this.actions.push({ type: 'fail', reason });
+      return;
+    }
+    for (const source of usable.filter(isUnfit))
+      this.actions.push({ type: 'exclude', source, reason });
+    if (object.hasManifest || isBad) this.actions.push({ type: 'choose-again' });
   }
 
   // --- The store

@@ -18,6 +18,7 @@ export class SourceSchedule {
   private readonly scheduler: FetchScheduler;
   /** The sources by their numbers in the schedule. */
   private readonly scheduled: Source[] = [];
+  private duplicateBytes = 0;
 
   constructor(
     private readonly sources: Sources,
@@ -26,14 +27,15 @@ export class SourceSchedule {
     this.scheduler = new FetchScheduler(options);
   }
 
-  /** Begins to ask all usable sources. */
+  /** Begins to ask all usable sources that are not silent. */
   begin(nowMs: TimeMs): void {
-    for (const source of this.sources.usable) this.add(nowMs, source);
+    for (const source of this.sources.usable) if (source.isDelivering) this.add(nowMs, source);
     this.scheduler.begin(nowMs);
   }
 
   report(nowMs: TimeMs): FetchReport {
-    return this.scheduler.report(nowMs);
+    const report = this.scheduler.report(nowMs);
+    return { ...report, duplicateBytes: report.duplicateBytes + this.duplicateBytes };
   }
 
   // --- Sources
@@ -68,10 +70,15 @@ export class SourceSchedule {
 
   /** A verified block has arrived. */
   handleBlock(nowMs: TimeMs, source: Source, block: number): void {
-    // It had been silent.
+    source.noteDelivery();
     if (source.index === undefined) this.add(nowMs, source);
     this.measure(nowMs, source);
     if (source.index !== undefined) this.scheduler.handleBlock(nowMs, source.index, block);
+  }
+
+  /** A block has arrived that is held already. */
+  noteDuplicate(sizeBytes: number): void {
+    this.duplicateBytes += sizeBytes;
   }
 
   /** Blocks turn out to be missing. */

@@ -18,6 +18,8 @@ export class Source {
   index: SourceIndex | undefined;
   /** Collects leaf digests from it; undefined unless they are needed. */
   leaves: LeafReception | undefined;
+  /** Since when it has counted as silent; undefined if it does not. */
+  silentSinceMs: TimeMs | undefined;
   /** When to ask it again. */
   retryAtMs: TimeMs = Infinity;
   private retryMs = firstRetryMs;
@@ -38,6 +40,10 @@ export class Source {
     return this.offer !== undefined;
   }
 
+  get isDelivering(): boolean {
+    return this.isUsable && this.silentSinceMs === undefined;
+  }
+
   /** Why it is not to be asked again; undefined if it may be. */
   get excludedFor(): string | undefined {
     return this.reason;
@@ -54,6 +60,7 @@ export class Source {
     this.session = undefined;
     this.offer = undefined;
     this.leaves = undefined;
+    this.silentSinceMs = undefined;
     this.reason = isRetried ? undefined : reason;
     this.retryAtMs = isRetried ? nowMs + this.retryMs : Infinity;
     this.retryMs = Math.min(2 * this.retryMs, maxRetryMs);

@@ -14,12 +14,11 @@ import type { Supplying } from '../../session/incoming/stages/supplying.js';
 import type { SessionReceiverEvent } from '../../session/receiver-events.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { AskedObject } from '../../wire/asks.js';
-import { toHex } from '../../wire/byte-codec.js';
 import type { FaultEvent } from '../../wire/faults.js';
 import type { ExistingFiles } from '../../wire/messages.js';
 import type { Nodes } from '../../wire/tree-nodes.js';
 import type { FetchPort } from './fetch-port.js';
-import type { ContentGroup, GroupEvent } from './fetch-result.js';
+import type { GroupEvent } from './fetch-result.js';
 import { Source } from './source.js';
 
 export interface SourcesOptions {
@@ -36,6 +35,8 @@ export type SourceAction =
   | { readonly type: 'offer'; readonly source: Source }
   /** It has not been heard of for a while, but may come back. */
   | { readonly type: 'silent'; readonly source: Source }
+  /** It has come back, and its session goes on. */
+  | { readonly type: 'heard'; readonly source: Source }
   /** Nothing can be asked of it any more. It is asked again later if `isRetried`. */
   | {
       readonly type: 'lost';
@@ -74,8 +75,12 @@ export class Sources {
   private readonly actions = new Queue<SourceAction>();
   /** The sessions whose ends are to be confirmed. */
   private readonly unconfirmed: number[] = [];
-  /** The root to ask for; undefined until the content is chosen. */
-  private chosenRoot: Uint8Array | undefined;
+  private hasStarted = false;
+  /**
+   * The root of the content that is asked for; undefined until it is chosen. From then on, sources may hold other content
+   * under the name.
+   */
+  chosenRoot: Uint8Array | undefined;
 
   constructor(private readonly options: SourcesOptions) {
     for (const spec of options.sources) this.all.push(new Source(spec));
@@ -114,20 +119,6 @@ export class Sources {
     return reasons.join('; ');
   }
 
-  /** The usable sources by the content that they offer. */
-  get groups(): ContentGroup[] {
-    const groups = new Map<string, { contentSizeBytes: number; sources: string[] }>();
-    for (const { name, offer } of this.usable) {
-      if (offer?.contentRoot === undefined) continue;
-      const { contentSizeBytes } = offer;
-      const root = toHex(offer.contentRoot);
-      const group = groups.get(root) ?? { contentSizeBytes, sources: [] };
-      group.sources.push(name);
-      groups.set(root, group);
-    }
-    return [...groups].map(([contentRoot, group]) => ({ contentRoot, ...group }));
-  }
-
   /** What can be wanted of a source; undefined if there is no session with it. */
   supplierOf({ session }: Source): Supplying | undefined {
     return session === undefined ? undefined : this.receiver.find(session)?.source;
@@ -163,6 +154,7 @@ export class Sources {
   // --- Asking
 
   start(nowMs: TimeMs): void {
+    this.hasStarted = true;
     for (const source of this.all) this.ask(nowMs, source);
   }
 
@@ -174,12 +166,7 @@ export class Sources {
     if (earlier >= 0) this.all.splice(earlier, 1);
     const source = new Source(spec);
     this.all.push(source);
-    this.ask(nowMs, source);
-  }
-
-  /** From now on, only this content is asked for: a source may hold another version under the name later. */
-  choose(contentRoot: Uint8Array): void {
-    this.chosenRoot = contentRoot;
+    if (this.hasStarted) this.ask(nowMs, source);
   }
 
   private ask(nowMs: TimeMs, source: Source): void {
@@ -218,12 +205,21 @@ export class Sources {
 
   // --- Ends
 
-  /** Uses a source no more. */
-  exclude(nowMs: TimeMs, source: Source, reason: string): void {
-    const { session, ask } = source;
-    source.lose(nowMs, reason, false);
-    if (session !== undefined) this.receiver.find(session)?.conclude(nowMs, false, reason);
-    else if (ask !== undefined) this.asker.cancel(nowMs, ask, reason);
+  /** Uses a source no more, or only after it has been asked again. */
+  dismiss(nowMs: TimeMs, source: Source, reason: string, isRetried: boolean): void {
+    this.conclude(nowMs, source, false, reason);
+    source.lose(nowMs, reason, isRetried);
+  }
+
+  private conclude(
+    nowMs: TimeMs,
+    { session, ask }: Source,
+    isComplete: boolean,
+    reason: string,
+  ): void {
+    if (session !== undefined) this.receiver.find(session)?.conclude(nowMs, isComplete, reason);
+    // Also the handshake for another session, which the asker may have begun.
+    if (ask !== undefined) this.asker.cancel(nowMs, ask, reason);
   }
 
   /**
@@ -237,11 +233,10 @@ export class Sources {
     isAwaited: (source: Source) => boolean,
   ): void {
     for (const source of this.all) {
-      const { session, ask } = source;
+      const { session } = source;
       if (session !== undefined && isAwaited(source)) this.unconfirmed.push(session);
+      this.conclude(nowMs, source, isComplete, reason);
       source.lose(nowMs, reason, false);
-      if (session !== undefined) this.receiver.find(session)?.conclude(nowMs, isComplete, reason);
-      else if (ask !== undefined) this.asker.cancel(nowMs, ask, reason);
     }
   }
 
@@ -255,6 +250,22 @@ export class Sources {
   /** The next action, with which the fetch must deal before its next input. */
   pollAction(): SourceAction | undefined {
     return this.actions.shift();
+  }
+
+  /** Finds out which of the silent sources have been heard of again. */
+  findHeard(): void {
+    for (const source of this.all) {
+      const { session, silentSinceMs } = source;
+      if (session === undefined || silentSinceMs === undefined) continue;
+      const { heardAtMs = 0 } = this.receiver.find(session) ?? {};
+      if (heardAtMs >= silentSinceMs) this.noteHeard(source);
+    }
+  }
+
+  private noteHeard(source: Source): void {
+    if (source.silentSinceMs === undefined) return;
+    source.silentSinceMs = undefined;
+    if (source.isUsable) this.actions.push({ type: 'heard', source });
   }
 
   /** Takes an event of the port. @returns false if it is of none of these sources */
@@ -279,8 +290,10 @@ export class Sources {
       }
       case 'answered':
         source.session = event.session;
+        source.silentSinceMs = undefined;
         break;
       case 'silent':
+        source.silentSinceMs = nowMs;
         this.actions.push({ type: 'silent', source });
         break;
       case 'refused':
@@ -310,6 +323,7 @@ export class Sources {
     const session = sessionOf(event);
     const source = this.all.find((each) => session !== undefined && each.session === session);
     if (source === undefined) return false;
+    this.noteHeard(source);
     switch (event.type) {
       case 'source':
         source.offer = event.offer;

@@ -14,8 +14,11 @@ import type { Offer } from '../../wire/messages.js';
 import type { ObjectLimits } from '../object-limits.js';
 import { findCountExcess, findSizeExcess } from '../object-limits.js';
 
-/** A failed check. `again`: the manifest must be received again. `bad`: the object must be refused. */
-export type NoManifest = { readonly kind: 'again' } | { readonly kind: 'bad'; reason: string };
+/** A failed check. `mismatch`: the bytes are not those of the digest. `bad`: the object must be refused. */
+export interface NoManifest {
+  readonly kind: 'mismatch' | 'bad';
+  readonly reason: string;
+}
 
 /** A manifest up to this size can be checked in a fraction of a millisecond. */
 const smallBytes = 4096;
@@ -32,7 +35,7 @@ export function isManifestSound({ manifest, manifestSizeBytes }: Offer): boolean
 export class ManifestReception {
   /** The manifest, as far as it has arrived. */
   readonly bytes: Uint8Array;
-  private tries = 0;
+  private mismatches = 0;
 
   constructor(private readonly offer: Offer) {
     const { manifest, manifestSizeBytes } = offer;
@@ -49,6 +52,12 @@ export class ManifestReception {
     return this.bytes.length <= smallBytes;
   }
 
+  /** Whether to receive the manifest again after a mismatch. */
+  get isWorthAnotherTry(): boolean {
+    // A receiver with the group key might have forged some of the blocks.
+    return !this.isInline && this.mismatches < maxTries;
+  }
+
   take(offsetBytes: number, bytes: Uint8Array): void {
     this.bytes.set(bytes, offsetBytes);
   }
@@ -62,10 +71,8 @@ export class ManifestReception {
     const { offer, bytes } = this;
     const digest = yield* hashInSteps(crypto, bytes);
     if (!isEqualBytes(digest, offer.manifestDigest)) {
-      // A receiver with the group key might have forged this manifest, so try again; `maxTries` in total.
-      this.tries++;
-      if (this.tries < maxTries && !this.isInline) return { kind: 'again' };
-      return bad('the manifest does not match the offered digest');
+      this.mismatches++;
+      return { kind: 'mismatch', reason: 'the manifest does not match the offered digest' };
     }
     const countExcess = findCountExcess(readEntryCount(bytes), limits);
     if (countExcess !== undefined) return bad(countExcess);

@@ -74,7 +74,8 @@ export class CheckingManifest extends ObjectStage {
   private takeChecked(nowMs: TimeMs, checked: Manifest | NoManifest): Next {
     const { object, manifest } = this;
     if (!('kind' in checked)) return Preparing.begin(object, checked);
-    if (checked.kind === 'bad') return this.refuseObject(checked.reason);
+    if (checked.kind === 'bad' || !manifest.isWorthAnotherTry)
+      return this.refuseObject(checked.reason);
     object.blocks.feedback.want(nowMs);
     return new ReceivingManifest(object, manifest);
   }

@@ -1,0 +1,85 @@
+/** Which sources offer the content that a fetch has chosen, or can choose. */
+import { isEqualBytes, toHex } from '../../wire/byte-codec.js';
+import type { ContentGroup } from './fetch-result.js';
+import type { FetchedObjectOptions } from './fetched-object.js';
+import { FetchedObject } from './fetched-object.js';
+import type { Source } from './source.js';
+
+/** Why a source is not used, and whether it is asked again later. */
+export interface Dismissal {
+  readonly reason: string;
+  readonly isRetried: boolean;
+}
+
+const nothing = new Uint8Array(0);
+const otherContent = 'holds other content';
+
+/** What a fetch can do with the offers that it has. */
+export interface Choice {
+  /** Sources that cannot be used, with the reasons. */
+  readonly unfit: ReadonlyMap<Source, string>;
+  /** The others, by the content that they offer. */
+  readonly groups: readonly ContentGroup[];
+  /** The content, if there is one group. */
+  readonly object: FetchedObject | undefined;
+}
+
+/**
+ * @param usable all sources that have made an offer
+ * @param root the root that is wanted; undefined for any
+ */
+export function chooseContent(
+  options: FetchedObjectOptions,
+  usable: readonly Source[],
+  root: Uint8Array | undefined,
+): Choice {
+  const unfit = new Map<Source, string>();
+  for (const source of usable) {
+    const { contentRoot } = source.offer ?? {};
+    if (contentRoot === undefined) unfit.set(source, 'does not know the digests of its content');
+    else if (!isEqualBytes(contentRoot, root ?? contentRoot)) unfit.set(source, otherContent);
+  }
+  const fit = usable.filter((source) => !unfit.has(source));
+  const groups = groupByContent(fit);
+  for (const source of groups.length === 1 ? fit : []) {
+    const object = source.offer && FetchedObject.create(options, source.offer);
+    if (object !== undefined) return { unfit, groups, object };
+    unfit.set(source, 'offers a root that no content of its size has');
+  }
+  return { unfit, groups, object: undefined };
+}
+
+function groupByContent(sources: readonly Source[]): ContentGroup[] {
+  const groups = new Map<string, { contentSizeBytes: number; sources: string[] }>();
+  for (const { name, offer } of sources) {
+    if (offer?.contentRoot === undefined) continue;
+    const { contentSizeBytes } = offer;
+    const root = toHex(offer.contentRoot);
+    const group = groups.get(root) ?? { contentSizeBytes, sources: [] };
+    group.sources.push(name);
+    groups.set(root, group);
+  }
+  return [...groups].map(([contentRoot, group]) => ({ contentRoot, ...group }));
+}
+
+/**
+ * Decides what becomes of a source that has made an offer after the content was chosen.
+ * @param usable all sources that have made an offer
+ * @param isSizeProven whether it is certain that the content has the chosen size
+ */
+export function judgeOffer(
+  source: Source,
+  object: FetchedObject,
+  usable: readonly Source[],
+  isSizeProven: boolean,
+): 'use' | 'choose-again' | Dismissal {
+  const { contentRoot = nothing } = source.offer ?? {};
+  if (!isEqualBytes(contentRoot, object.contentRoot))
+    return { reason: otherContent, isRetried: false };
+  const isOfSize = ({ offer }: Source) => offer?.contentSizeBytes === object.contentSizeBytes;
+  if (isOfSize(source)) return 'use';
+  if (isSizeProven) return { reason: 'offers a wrong size of the content', isRetried: false };
+  // One of them lies.
+  if (!usable.some(isOfSize)) return 'choose-again';
+  return { reason: 'offers another size of the content', isRetried: true };
+}
