@@ -11,28 +11,27 @@ import type { Machine, TimeMs, Transmit } from './base/machine.js';
 import { Queue } from './base/queue.js';
 import type { Refusal } from './base/refusal.js';
 import { senderDefaults } from './classic/config.js';
-import { describeToSender } from './classic/diagnosis/unexpected-answers.js';
 import { EndConfirmation } from './classic/end-confirmation.js';
 import type { GoBackRules } from './classic/go-back-n.js';
 import { goBack } from './classic/go-back-n.js';
+import type { AckMeaning } from './classic/incoming-acks.js';
+import { IncomingAcks } from './classic/incoming-acks.js';
 import { LivenessTimeout } from './classic/liveness.js';
 import { Outcomes } from './classic/outcomes.js';
 import { OutgoingBlocks } from './classic/outgoing-blocks.js';
 import type { PeerStatus } from './classic/peer.js';
 import { Peer } from './classic/peer.js';
-import { PeerAddresses } from './classic/peer-addresses.js';
 import type { Geometry } from './classic/segment.js';
 import { createGeometry } from './classic/segment.js';
 import type { SenderEvent, SenderResult } from './classic/sender-events.js';
 import type { SenderOptions, SenderTerms } from './classic/sender-options.js';
 import { completeSenderOptions } from './classic/sender-options.js';
 import type { AckPacket } from './packet.js';
-import { abortMark, decode, encodeAbort, identifyMark } from './packet.js';
+import { encodeAbort } from './packet.js';
 import { otherAddressEvent } from './path/candidate-addresses.js';
 import type { BlockWindow } from './transfer/block-window.js';
 import { Block } from './transfer/block-window.js';
 import { Rounds } from './transfer/rounds.js';
-import { FaultLog } from './wire/faults.js';
 
 type Phase =
   | 'data'
@@ -63,7 +62,7 @@ export class Sender implements Machine<SenderEvent> {
   readonly peers: readonly Peer[];
 
   private readonly terms: SenderTerms;
-  private readonly peerByAddress: PeerAddresses;
+  private readonly acks: IncomingAcks;
   private readonly flight: Rounds;
   private readonly window: BlockWindow;
   private readonly goBackRules: GoBackRules = {
@@ -76,7 +75,6 @@ export class Sender implements Machine<SenderEvent> {
   private readonly outcomes: Outcomes;
   private readonly events = new Queue<SenderEvent>();
   private readonly farewells = new Queue<Transmit>();
-  private readonly faults = new FaultLog((event) => this.events.push(event), describeToSender);
 
   private phase: Phase = 'data';
   private rounds = 0;
@@ -92,7 +90,8 @@ export class Sender implements Machine<SenderEvent> {
       ({ name, address, otherAddresses }, index) =>
         new Peer(index, name, address, rttLimits, otherAddresses),
     );
-    this.peerByAddress = new PeerAddresses(this.peers);
+    const { mssBytes } = this.geometry;
+    this.acks = new IncomingAcks(this.peers, mssBytes, (event) => this.events.push(event));
     this.outcomes = new Outcomes(this.peers, this.geometry);
     this.ending = new EndConfirmation(this.peers, this.geometry.segmentCount);
     this.liveness = new LivenessTimeout(livenessTimeoutMs, this.peers);
@@ -192,21 +191,13 @@ export class Sender implements Machine<SenderEvent> {
    * Handles a datagram from any address. Anything but an ACK from a receiver is counted as a fault.
    */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
-    const packet = decode(bytes);
-    if (typeof packet === 'string' || packet.kind !== 'ack') {
-      this.faults.add(typeof packet === 'string' ? packet : 'wrong-direction', from, bytes);
-      this.peerByAddress.find(from)?.unexpectedAnswers.addOther(bytes);
-    } else {
-      const known = this.peerByAddress.find(from);
-      const peer = known ?? this.peerByAddress.adopt(from, packet.sequence);
-      if (known === undefined) {
-        this.faults.add(peer === undefined ? 'stranger' : 'other-address', from, bytes);
-      }
-      if (peer?.addresses.noteAnswer(from)) {
-        this.events.push(otherAddressEvent(peer.name, peer.addresses));
-      }
-      if (peer !== undefined) this.handleAck(nowMs, peer, packet, from, bytes);
+    const packet = this.acks.decode(from, bytes);
+    const peer = packet && this.acks.peerOf(packet, from, bytes);
+    if (packet === undefined || peer === undefined) return;
+    if (peer.addresses.noteAnswer(from)) {
+      this.events.push(otherAddressEvent(peer.name, peer.addresses));
     }
+    this.handleAck(nowMs, peer, packet, this.acks.judge(peer, packet, from, bytes));
   }
 
   handleTimeout(nowMs: TimeMs): void {
@@ -240,7 +231,7 @@ export class Sender implements Machine<SenderEvent> {
   /** Returns the outcomes and counts so far. A receiver that is still active is reported as aborted. */
   result(): SenderResult {
     const { rounds, timeouts } = this;
-    return this.outcomes.result({ rounds, timeouts, faults: this.faults.toCounts() });
+    return this.outcomes.result({ rounds, timeouts, faults: this.acks.faultCounts });
   }
 
   // --- Blocks and rounds
@@ -322,63 +313,48 @@ export class Sender implements Machine<SenderEvent> {
 
   // --- ACKs
 
-  private handleAck(
-    nowMs: TimeMs,
-    peer: Peer,
-    packet: AckPacket,
-    from: Address,
-    bytes: Uint8Array,
-  ): void {
-    if (packet.reserved === identifyMark) {
+  private handleAck(nowMs: TimeMs, peer: Peer, { sequence }: AckPacket, meaning: AckMeaning): void {
+    if (meaning === 'identity') {
       peer.isIdentified = true;
       return;
     }
     peer.acks++;
-    if (packet.reserved === abortMark) {
-      this.settle(nowMs, peer, 'failed', 'the receiver stopped, or could not store the file');
-      this.advance(nowMs);
-      return;
-    }
-    if (packet.reserved !== 0) this.faults.add('ack-reserved-bits', from, bytes);
-    if (packet.trailingBytes !== 0) this.faults.add('ack-trailing-bytes', from, bytes);
-    const throughSegments = packet.sequence + 1;
-    if (throughSegments > peer.sentSegments) {
-      this.handleAckOfUnsent(nowMs, peer, packet, from, bytes);
-    } else if (throughSegments <= peer.ackedSegments) {
-      this.faults.add('stale-ack', from, bytes);
-      peer.hasAnswered = true;
-      if (this.phase === 'ending') this.ending.noteRepeatedAck(peer);
-      peer.handleRepeatedAck(nowMs, packet.sequence);
-    } else if (peer.status === 'active') {
-      peer.hasAnswered = true;
-      this.handleProgress(nowMs, peer, throughSegments);
+    switch (meaning) {
+      case 'abort':
+        this.settle(nowMs, peer, 'failed', 'the receiver stopped, or could not store the file');
+        break;
+      case 'progress':
+        if (peer.status !== 'active') break;
+        peer.hasAnswered = true;
+        this.handleProgress(nowMs, peer, sequence + 1);
+        break;
+      case 'repeated':
+        peer.hasAnswered = true;
+        if (this.phase === 'ending') this.ending.noteRepeatedAck(peer);
+        peer.handleRepeatedAck(nowMs, sequence);
+        break;
+      case 'next-number':
+        this.handleNextNumber(nowMs, peer, sequence);
+        break;
+      case 'unsent':
+        break;
     }
     this.advance(nowMs);
   }
 
-  /** Handles an ACK of data that was not sent yet. Accepting such an ACK would report a false success. */
-  private handleAckOfUnsent(
-    nowMs: TimeMs,
-    peer: Peer,
-    packet: AckPacket,
-    from: Address,
-    bytes: Uint8Array,
-  ): void {
-    const isNextNumber = packet.sequence === peer.sentSegments;
-    this.faults.add(isNextNumber ? 'next-number-ack' : 'ack-of-unsent', from, bytes);
-    peer.unexpectedAnswers.addUnsent(packet.sequence, peer.sentSegments, this.geometry.mssBytes);
-    const isSuspect = isNextNumber && peer.ackedSegments === 0 && this.phase === 'data';
+  /** A receiver that acknowledges the next number would report a false success if that were accepted. */
+  private handleNextNumber(nowMs: TimeMs, peer: Peer, sequence: number): void {
+    const isSuspect = peer.ackedSegments === 0 && this.phase === 'data';
     if (!isSuspect || peer.status !== 'active') return;
     peer.nextNumberAcks++;
-    if (peer.nextNumberAcks >= senderDefaults.nextNumberAcks) {
-      this.settle(
-        nowMs,
-        peer,
-        'failed',
-        `acknowledges the next number (${packet.sequence}) instead of the number received ` +
-          `(${packet.sequence - 1}); its ACKs cannot be trusted`,
-      );
-    }
+    if (peer.nextNumberAcks < senderDefaults.nextNumberAcks) return;
+    this.settle(
+      nowMs,
+      peer,
+      'failed',
+      `acknowledges the next number (${sequence}) instead of the number received ` +
+        `(${sequence - 1}); its ACKs cannot be trusted`,
+    );
   }
 
   private handleProgress(nowMs: TimeMs, peer: Peer, throughSegments: number): void {
