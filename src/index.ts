@@ -50,6 +50,9 @@ export type { FoundReceiver, ServerSpec } from './node/net/resolve-receivers.js'
 export type { CompleteSession, ReceivingTotals } from './node/receive/receiving-totals.js';
 export { Receiving, receive } from './node/receive.js';
 export type { ReceiveEvent, ReceiveOptions } from './node/receive-options.js';
+export type { RelayFilesEvent, RelayFilesOptions } from './node/relay/relay-options.js';
+export type { Relaying } from './node/relay/relaying.js';
+export { relay } from './node/relay.js';
 export { planSend, send } from './node/send.js';
 export type {
   PlanOptions,
@@ -84,4 +87,6 @@ export type {
   FetchRoleEvent,
   GroupEvent,
 } from './roles/fetch/fetch-result.js';
+export type { CachedObject } from './roles/relay/object-cache.js';
+export type { RelayedInfo, RelayReport, RelayTotals } from './roles/relay/relay-events.js';
 export type { AnnouncedRole } from './wire/discovery.js';

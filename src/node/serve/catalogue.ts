@@ -1,14 +1,14 @@
 /** What a host serves: the paths by their names, each indexed in the background and looked at again from time to time. */
 import { stat } from 'node:fs/promises';
-import type { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
-import { type AskedObject, compareNames } from '../../wire/asks.js';
+import { type AskedObject, compareNames, type ListedObject } from '../../wire/asks.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
 import type { IndexFolder } from '../disk/index/index-folder.js';
 import { fileError } from '../system-error.js';
+import type { CatalogueEntry, ObjectCatalogue } from './object-catalogue.js';
 import { nameOfferedPaths } from './offered-names.js';
 import type { ServedObject } from './served-object.js';
-import { type IndexProgress, ServedPath, type ServedPathEvent } from './served-path.js';
+import { ServedPath, type ServedPathEvent } from './served-path.js';
 
 /** Time between two looks at a path. What is read is checked in any case. */
 const lookIntervalMs = 10_000;
@@ -22,18 +22,7 @@ export interface CatalogueOptions {
   readonly nowMs?: () => number;
 }
 
-/** A served path, for lists. */
-export interface CatalogueEntry {
-  readonly name: string;
-  /** The state that can be fetched; undefined if there is none now. */
-  readonly object: ServedObject | undefined;
-  /** How far the index is, while it is being made. */
-  readonly indexing: IndexProgress | undefined;
-  /** Why the path cannot be fetched. */
-  readonly error: P2mpError | undefined;
-}
-
-export class Catalogue {
+export class Catalogue implements ObjectCatalogue {
   private readonly abort = new AbortController();
   private readonly byName = new Map<string, ServedPath>();
   /** Paths are hashed one after another. */
@@ -77,12 +66,20 @@ export class Catalogue {
   }
 
   /** In the order of `compareNames`. */
-  entries(): CatalogueEntry[] {
+  entries(): CatalogueEntry<ServedObject>[] {
     return [...this.byName.values()]
       .toSorted((a, b) => compareNames(a.name, b.name))
       .map(({ name, current: object, progress: indexing, error }) => {
         return { name, object, indexing, error };
       });
+  }
+
+  listed(): ListedObject[] {
+    return this.entries().flatMap(({ name, object }) => {
+      if (object === undefined) return [];
+      const { manifestDigest, contentRoot: root } = object.index;
+      return [{ name, contentSizeBytes: object.terms.contentSizeBytes, manifestDigest, root }];
+    });
   }
 
   /**
@@ -107,8 +104,12 @@ export class Catalogue {
       : `has other content under the name ${name}`;
   }
 
+  handleAnswered(): void {
+    // An object stays open as long as its path is in that state.
+  }
+
   /** A read of this object has failed because its files have changed. */
-  handleChange({ name }: ServedObject): void {
+  handleChange({ name }: Pick<ServedObject, 'name'>): void {
     this.byName.get(name)?.handleChange();
   }
 

@@ -15,8 +15,8 @@ import { SourceDriver } from '../../session/drivers/source-driver.js';
 import { SessionSender } from '../../session/sender.js';
 import type { SessionReceiverOutcome, SessionSenderEvent } from '../../session/sender-events.js';
 import { PathFit } from '../net/path-fit.js';
+import type { OfferedObject } from './object-catalogue.js';
 import type { ClientStatus } from './serve-options.js';
-import type { ServedObject } from './served-object.js';
 
 type Ask = Extract<AskListenerEvent, { type: 'ask' }>;
 
@@ -37,16 +37,16 @@ export interface OutgoingSessionsOptions {
   readonly maxClients: number;
   readonly maxOpenFiles: number;
   /** A client has its outcome. */
-  readonly handleOutcome: (object: ServedObject, outcome: SessionReceiverOutcome) => void;
+  readonly handleOutcome: (object: OfferedObject, outcome: SessionReceiverOutcome) => void;
   /** The files of an object have changed while it was read. */
-  readonly handleChange: (object: ServedObject) => void;
+  readonly handleChange: (object: OfferedObject) => void;
   /** An error that is a bug. */
   readonly crash: (error: unknown) => void;
 }
 
 /** A session that has not ended. */
 interface Running {
-  readonly object: ServedObject;
+  readonly object: OfferedObject;
   readonly sender: SessionSender;
   readonly driver: SourceDriver;
 }
@@ -67,7 +67,7 @@ export class OutgoingSessions {
   }
 
   /** Why no other client can fetch this object now. */
-  refusalOf(object: ServedObject): string | undefined {
+  refusalOf(object: OfferedObject): string | undefined {
     const { maxClients, maxOpenFiles } = this.options;
     if (this.clientCount >= maxClients) return `busy with ${maxClients} clients; ask again later`;
     const objects = new Set([...this.running.values()].map((each) => each.object)).add(object);
@@ -81,7 +81,7 @@ export class OutgoingSessions {
    * The client takes part in a session.
    * @returns false if it is gone
    */
-  accept({ channel, from, mssBytes }: Ask, object: ServedObject): boolean {
+  accept({ channel, from, mssBytes }: Ask, object: OfferedObject): boolean {
     const { listener, host } = this.options;
     const fitBytes = new PathFit({ receivers: [from] }).mssBytes();
     const { sender } = this.find(object, Math.min(mssBytes, fitBytes));
@@ -100,9 +100,8 @@ export class OutgoingSessions {
     else if (event.type === 'done') this.handleDone(session);
   }
 
-  /** Ends the sessions with an object, whose files have changed. */
-  endObject(object: ServedObject): void {
-    const reason = `${object.name} has changed at the server; fetch it again`;
+  /** Ends the sessions with an object. */
+  endObject(object: OfferedObject, reason: string): void {
     for (const { sender, object: own } of [...this.running.values()]) {
       if (own === object) sender.abort(this.options.host.nowMs, reason);
     }
@@ -136,23 +135,16 @@ export class OutgoingSessions {
     );
   }
 
-  private find(object: ServedObject, mssBytes: number): Running {
+  private find(object: OfferedObject, mssBytes: number): Running {
     for (const session of this.running.values()) {
       const { sender } = session;
       const isSame = session.object === object && sender.geometry.mssBytes === mssBytes;
       if (isSame && !sender.isDone) return session;
     }
     const { crypto, endpoint, host, livenessTimeoutMs, rateLimit } = this.options;
-    const { name, index } = object;
-    const { source } = index.listed;
     const sender = new SessionSender({
-      label: name,
-      manifest: index.manifestBytes,
-      manifestDigest: index.manifestDigest,
-      contentSizeBytes: source.manifest.contentSizeBytes,
-      digestTree: index.digestTree,
+      ...object.terms,
       ...{ crypto, mssBytes, existing: 'quick' as const },
-      listedAtMs: source.listedAtMs,
       ...withoutUndefined({ livenessTimeoutMs, rateLimit }),
     });
     const content = object.open((error) => this.handleReadError(object, error));
@@ -162,7 +154,7 @@ export class OutgoingSessions {
     return session;
   }
 
-  private handleReadError(object: ServedObject, error: unknown): void {
+  private handleReadError(object: OfferedObject, error: unknown): void {
     if (error instanceof P2mpError) this.options.handleChange(object);
     else this.options.crash(error);
   }

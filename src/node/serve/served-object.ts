@@ -2,8 +2,9 @@
 import { assert } from '../../base/assert.js';
 import type { IndexedObject } from '../disk/index/object-index.js';
 import { DiskContent } from '../disk/source/disk-content.js';
+import type { OfferedObject } from './object-catalogue.js';
 
-export class ServedObject {
+export class ServedObject implements OfferedObject {
   private users = 0;
   private isRetired = false;
 
@@ -11,6 +12,23 @@ export class ServedObject {
     readonly name: string,
     readonly index: IndexedObject,
   ) {}
+
+  get terms() {
+    const { index } = this;
+    const { source } = index.listed;
+    return {
+      label: this.name,
+      manifest: index.manifestBytes,
+      manifestDigest: index.manifestDigest,
+      contentSizeBytes: source.manifest.contentSizeBytes,
+      digestTree: index.digestTree,
+      listedAtMs: source.listedAtMs,
+    };
+  }
+
+  get fileCount(): number {
+    return this.index.listed.source.files.length;
+  }
 
   /** Whether the path has another state by now. */
   get isOutdated(): boolean {

@@ -2,7 +2,7 @@
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type Address, formatAddress } from '../../base/address.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
-import { Endpoint, type EndpointEvent } from '../../endpoint/endpoint.js';
+import { Endpoint } from '../../endpoint/endpoint.js';
 import { RateLimit } from '../../path/pacer.js';
 import { AskListener } from '../../session/asks/ask-listener.js';
 import type { AskListenerEvent } from '../../session/asks/listener-events.js';
@@ -16,13 +16,18 @@ import { refusalOf } from '../keys/trust-answer.js';
 import { noOffload, type Offload } from '../net/offload/offload-socket.js';
 import { SendErrorLog } from '../net/send-error-log.js';
 import { SocketRunner } from '../net/socket-runner.js';
-import { Catalogue, type CatalogueEntry } from './catalogue.js';
+import { Catalogue } from './catalogue.js';
+import type {
+  AskRefusal,
+  CatalogueEntry,
+  ObjectCatalogue,
+  OfferedObject,
+} from './object-catalogue.js';
 import { OutgoingSessions } from './outgoing-sessions.js';
 import type { ClientStatus, OfferedPathStatus, ServeEvent, ServeOptions } from './serve-options.js';
-import type { ServedObject } from './served-object.js';
 import type { ServedPathEvent } from './served-path.js';
+import { LateHost, type PortEvent, type ServingOptions, type ServingPort } from './serving-port.js';
 
-type PortEvent = EndpointEvent<never>;
 type Ask = Extract<AskListenerEvent, { type: 'ask' }>;
 
 /** Interval at which a draining server checks whether all sessions have ended. */
@@ -72,9 +77,9 @@ export class Serving {
   readonly closed: Promise<void>;
   private readonly listener: AskListener;
   private readonly sessions: OutgoingSessions;
-  private readonly endpoint: Endpoint;
+  private readonly handleRelayEvent: ServingPort['handleRelayEvent'];
   private runner: SocketRunner<PortEvent> | undefined;
-  private catalogue: Catalogue | undefined;
+  private catalogue: ObjectCatalogue | undefined;
   private readonly sendErrors = new SendErrorLog((message) =>
     this.emit({ type: 'send-error', message }),
   );
@@ -90,39 +95,27 @@ export class Serving {
   private rejectClosed: (error: unknown) => void = () => undefined;
 
   private constructor(
-    private readonly options: ServeOptions,
-    crypto: Awaited<ReturnType<typeof createNodeCrypto>>,
+    private readonly options: ServingOptions,
+    { crypto, listener, endpoint, host, handleRelayEvent }: ServingPort,
     maxOpenFiles: number,
   ) {
     this.closed = new Promise((resolve, reject) => {
       this.resolveClosed = resolve;
       this.rejectClosed = reject;
     });
-    const { trustClient, livenessTimeoutMs, maxClients = defaultMaxClients } = options;
-    const { rateBytesPerSec } = options;
-    this.listener = new AskListener({
-      crypto,
-      refuseAsker: (key) => refusalOf(trustClient(key), untrusted),
-    });
-    this.endpoint = new Endpoint({ listener: this.listener });
-    const now = () => this.nowMs;
+    const { livenessTimeoutMs, maxClients = defaultMaxClients, rateBytesPerSec } = options;
+    this.listener = listener;
+    this.handleRelayEvent = handleRelayEvent;
     this.sessions = new OutgoingSessions({
-      ...{ crypto, listener: this.listener, endpoint: this.endpoint },
+      ...{ crypto, listener, endpoint, host },
       ...{ livenessTimeoutMs, maxClients, maxOpenFiles },
       rateLimit: rateBytesPerSec === undefined ? undefined : new RateLimit(rateBytesPerSec),
-      host: {
-        get nowMs() {
-          return now();
-        },
-        drain: () => this.runner?.drain(),
-      },
-      handleOutcome: ({ name, index }, outcome) => {
+      handleOutcome: ({ name, terms: { contentSizeBytes } }, outcome) => {
         const { status } = outcome;
         this.endedClients[status] = (this.endedClients[status] ?? 0) + 1;
         this.ended.receivedBytes += outcome.receivedBytes;
         this.ended.datagramsSent += outcome.datagramsSent;
         this.ended.repairs += outcome.repairs;
-        const { contentSizeBytes } = index.listed.source.manifest;
         this.emit({ type: 'end', name, contentSizeBytes, outcome });
       },
       // Later, because a machine may be in the call that led to the read.
@@ -133,25 +126,45 @@ export class Serving {
 
   /** @throws P2mpError INVALID_ARGUMENT, SOURCE_UNREADABLE, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: ServeOptions): Promise<Serving> {
-    const { paths, port, bind, keyPair, indexFolder } = options;
-    const wantedCount = options.maxOpenFiles ?? defaultMaxOpenFiles;
-    const maxOpenFiles = await affordableFileCount(wantedCount);
-    const serving = new Serving(options, await createNodeCrypto(keyPair), maxOpenFiles);
+    const { paths, keyPair, indexFolder, trustClient } = options;
+    const crypto = await createNodeCrypto(keyPair);
+    const listener = new AskListener({ crypto, refuseAsker: refuserOf(trustClient) });
+    const endpoint = new Endpoint({ listener });
+    const host = new LateHost();
     const folder = indexFolder === undefined ? undefined : await IndexFolder.open(indexFolder);
-    const catalogue = await Catalogue.open({
-      paths,
-      ...withoutUndefined({ folder }),
-      onEvent: (event) => serving.handlePathEvent(event),
-    });
+    const port = { crypto, listener, endpoint, machine: endpoint, host, socketHost: host };
+    return Serving.openPort(options, port, (serving) =>
+      Catalogue.open({
+        paths,
+        ...withoutUndefined({ folder }),
+        onEvent: (event) => serving.handlePathEvent(event),
+      }),
+    );
+  }
+
+  /**
+   * Opens a server over a port that somebody else has prepared.
+   * @throws P2mpError PORT_UNAVAILABLE, or what opening the catalogue throws
+   */
+  static async openPort(
+    options: ServingOptions,
+    prepared: ServingPort,
+    openCatalogue: (serving: Serving) => Promise<ObjectCatalogue>,
+  ): Promise<Serving> {
+    const { port, bind, maxOpenFiles = defaultMaxOpenFiles } = options;
+    const { machine, socketHost } = prepared;
+    const serving = new Serving(options, prepared, await affordableFileCount(maxOpenFiles));
+    const catalogue = await openCatalogue(serving);
     serving.catalogue = catalogue;
     try {
-      serving.runner = await SocketRunner.open<PortEvent>({
-        machine: serving.endpoint,
-        port,
-        ...withoutUndefined({ bind }),
+      const runner = await SocketRunner.open<PortEvent>({
+        ...{ machine, port, ...withoutUndefined({ bind }) },
+        receivesBatches: prepared.handleRelayEvent !== undefined,
         handleEvent: (event) => serving.handleEvent(event),
         handleSendError: (error) => serving.sendErrors.add(error),
       });
+      serving.runner = runner;
+      socketHost.runner = runner;
     } catch (error) {
       catalogue.close();
       throw error;
@@ -174,7 +187,8 @@ export class Serving {
   entries(): OfferedPathStatus[] {
     return this.catalogued().map(({ name, object, indexing, error }) => {
       const reason = error?.message;
-      return { name, ...(object && factsOf(object)), ...withoutUndefined({ indexing, reason }) };
+      const facts = object === undefined ? {} : withoutUndefined(factsOf(object));
+      return { name, ...facts, ...withoutUndefined({ indexing, reason }) };
     });
   }
 
@@ -230,6 +244,14 @@ export class Serving {
     return this.closed;
   }
 
+  /**
+   * Ends the sessions with an object for this reason.
+   * @internal
+   */
+  endObject(object: OfferedObject, reason: string): void {
+    this.sessions.endObject(object, reason);
+  }
+
   private get nowMs(): number {
     return this.runner?.nowMs ?? 0;
   }
@@ -258,6 +280,7 @@ export class Serving {
   private handleEvent(event: PortEvent): void {
     if (event.role === 'sender') this.sessions.handleEvent(event.sender, event.event);
     else if (event.role === 'listener') this.handleListenerEvent(event.event);
+    else if (event.role === 'relay') this.handleRelayEvent?.(event.event);
   }
 
   private handleListenerEvent(event: AskListenerEvent): void {
@@ -279,29 +302,38 @@ export class Serving {
   }
 
   private async answer(ask: Ask): Promise<void> {
-    const { channel, from, askerKey: clientKey, what } = ask;
-    const found = (await this.catalogue?.find(what)) ?? 'is shutting down';
+    const { channel, from, askerKey: clientKey, what, hops } = ask;
+    const found = (await this.catalogue?.find(what, hops)) ?? 'is shutting down';
     if (this.isClosing) return;
     const client = formatAddress(from);
-    const full = typeof found === 'string' ? undefined : this.sessions.refusalOf(found);
-    const reason = typeof found === 'string' ? found : full;
-    if (reason === undefined && typeof found !== 'string') {
-      const { name } = found;
-      if (this.sessions.accept(ask, found)) this.emit({ type: 'connect', client, clientKey, name });
+    const refusal = this.refusalFor(found);
+    if (refusal === undefined) {
+      const object = found as OfferedObject;
+      const { name } = object;
+      const isThere = this.sessions.accept(ask, object);
+      this.catalogue?.handleAnswered(object);
+      if (isThere) this.emit({ type: 'connect', client, clientKey, name });
       return;
     }
-    this.listener.refuse(this.nowMs, channel, reason ?? '', full !== undefined);
+    const { reason, isTemporary } = refusal;
+    this.listener.refuse(this.nowMs, channel, reason, isTemporary);
     this.runner?.drain();
-    this.emit({ type: 'refused', client, clientKey, name: what.name, reason: reason ?? '' });
+    this.emit({ type: 'refused', client, clientKey, name: what.name, reason });
+  }
+
+  /** Why a client does not get what was found for it; undefined if it gets it. */
+  private refusalFor(found: OfferedObject | AskRefusal | string): AskRefusal | undefined {
+    if (typeof found === 'string') return { reason: found, isTemporary: false };
+    if ('reason' in found) return found;
+    const reason = this.sessions.refusalOf(found);
+    if (reason === undefined) return undefined;
+    this.catalogue?.handleAnswered(found);
+    return { reason, isTemporary: true };
   }
 
   private list(channel: number, after: string): void {
-    const objects = this.catalogued().flatMap(({ name, object }) => {
-      if (object === undefined || compareNames(name, after) <= 0) return [];
-      const { manifestDigest, contentRoot: root, listed } = object.index;
-      const { contentSizeBytes } = listed.source.manifest;
-      return [{ name, contentSizeBytes, manifestDigest, root }];
-    });
+    const listed = this.catalogue?.listed() ?? [];
+    const objects = listed.filter(({ name }) => compareNames(name, after) > 0);
     this.listener.answerList(channel, fillPage(after, objects));
   }
 
@@ -318,7 +350,7 @@ export class Serving {
       case 'changed':
         this.ended.changes++;
         this.emit({ type: 'changed', name: event.name });
-        this.sessions.endObject(event.object);
+        this.endObject(event.object, `${event.name} has changed at the server; fetch it again`);
         break;
       default:
         this.emit({ type: event.type, name: event.name, reason: event.error.message });
@@ -326,10 +358,12 @@ export class Serving {
   }
 }
 
-function factsOf({ index: { contentRoot, listed } }: ServedObject) {
-  return {
-    contentRoot: toHex(contentRoot),
-    contentSizeBytes: listed.source.manifest.contentSizeBytes,
-    fileCount: listed.source.files.length,
-  };
+/** @returns a function that decides by its key why a client may not fetch; undefined if it may */
+export function refuserOf(trustClient: ServeOptions['trustClient']) {
+  return (key: Uint8Array) => refusalOf(trustClient(key), untrusted);
+}
+
+function factsOf<Count>({ terms, fileCount }: OfferedObject & { readonly fileCount: Count }) {
+  const { digestTree, contentSizeBytes } = terms;
+  return { contentRoot: toHex(digestTree.root()), contentSizeBytes, fileCount };
 }

@@ -76,9 +76,9 @@ export class OpenObjects {
     const known = this.open.get(info.id);
     if (known !== undefined) return known;
     const { id, name, contentSizeBytes } = info;
+    const { blockSizeBytes, crypto, host } = this.options;
     const object: RelayedObject = new RelayedObject({
-      ...{ id, name, contentSizeBytes },
-      ...this.options,
+      ...{ id, name, contentSizeBytes, blockSizeBytes, crypto, host },
       handleNeed: () => this.actions.push({ type: 'needed', open }),
       handleIdle: () => this.hold(open),
     });

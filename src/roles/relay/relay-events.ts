@@ -2,22 +2,16 @@
 import type { FaultEvent } from '../../wire/faults.js';
 import type { RelayedObject } from './relayed-object.js';
 
-/** An object by its content. */
-interface ObjectInfo {
+/** An object by its content, in events of a relay. */
+export interface RelayedInfo {
   readonly name: string;
   /** In hexadecimal. */
   readonly contentRoot: string;
   readonly contentSizeBytes: number;
 }
 
-export type RelayEvent =
-  /** An upstream server has shown its key. Call `trust`. */
-  | {
-      readonly type: 'identify';
-      readonly ask: number;
-      readonly upstream: string;
-      readonly serverKey: Uint8Array;
-    }
+/** What a relay reports to users, beside what any server reports. */
+export type RelayReport =
   /** An upstream server is used for an object, or is not used for it any more. */
   | { readonly type: 'upstream-joined'; readonly name: string; readonly upstream: string }
   | {
@@ -27,30 +21,41 @@ export type RelayEvent =
       readonly reason: string;
     }
   /** A client gets an object that the cache holds. */
-  | (ObjectInfo & { readonly type: 'hit' })
+  | (RelayedInfo & { readonly type: 'hit' })
   /** A client gets an object that the cache does not hold, or not all of it. */
-  | (ObjectInfo & { readonly type: 'miss' })
+  | (RelayedInfo & { readonly type: 'miss' })
   /** An object is being fetched. */
-  | (ObjectInfo & {
+  | (RelayedInfo & {
       readonly type: 'fill';
       /** Whether the cache keeps it. If not, only what clients wait for is fetched. */
       readonly isCached: boolean;
     })
   /** An object has been fetched. */
-  | (ObjectInfo & {
+  | (RelayedInfo & {
       readonly type: 'filled';
       readonly fetchedBytes: number;
       readonly elapsedMs: number;
     })
   /** An object cannot be fetched now. What has arrived is kept. */
-  | (ObjectInfo & { readonly type: 'fill-failed'; readonly reason: string })
+  | (RelayedInfo & { readonly type: 'fill-failed'; readonly reason: string })
   /** An object was removed from the cache, to make room or because it was damaged. */
   | { readonly type: 'evicted'; readonly name: string; readonly contentSizeBytes: number }
   /** The cache cannot be written or read. */
   | { readonly type: 'cache-error'; readonly name: string; readonly reason: string }
-  /** Clients cannot get the rest of an object: end their sessions. */
-  | { readonly type: 'lost'; readonly object: RelayedObject; readonly reason: string }
   | FaultEvent;
+
+/** What the role reports to its shell. */
+export type RelayEvent =
+  | RelayReport
+  /** An upstream server has shown its key. Call `trust`. */
+  | {
+      readonly type: 'identify';
+      readonly ask: number;
+      readonly upstream: string;
+      readonly serverKey: Uint8Array;
+    }
+  /** Clients cannot get the rest of an object: end their sessions. */
+  | { readonly type: 'lost'; readonly object: RelayedObject; readonly reason: string };
 
 /** What a relay has done so far. */
 export interface RelayTotals {

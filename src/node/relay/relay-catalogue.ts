@@ -1,0 +1,94 @@
+/** The objects of a relay, for the server that offers them to clients. */
+
+import type { ObjectHead } from '../../roles/relay/object-cache.js';
+import type { Relay } from '../../roles/relay/relay.js';
+import type { RelayedObject } from '../../roles/relay/relayed-object.js';
+import { type AskedObject, compareNames, type ListedObject } from '../../wire/asks.js';
+import type {
+  AskRefusal,
+  CatalogueEntry,
+  ObjectCatalogue,
+  OfferedObject,
+} from '../serve/object-catalogue.js';
+
+export class RelayCatalogue implements ObjectCatalogue {
+  /** One for each object, so that clients share sessions. */
+  private readonly offered = new WeakMap<RelayedObject, OfferedRelayedObject>();
+
+  constructor(private readonly relay: Relay) {}
+
+  /** The relay has no paths whose state it knows. */
+  entries(): CatalogueEntry[] {
+    return [];
+  }
+
+  listed(): ListedObject[] {
+    const newest = new Map<string, ListedObject>();
+    for (const { name, contentSizeBytes, contentRoot: root, manifestDigest } of this.relay.list())
+      newest.set(name, { name, contentSizeBytes, manifestDigest, root });
+    return [...newest.values()].toSorted((a, b) => compareNames(a.name, b.name));
+  }
+
+  find(what: AskedObject, hops: readonly Uint8Array[]): Promise<OfferedObject | AskRefusal> {
+    return new Promise((resolve) => {
+      this.relay.find(what, hops, (answer) => {
+        if ('reason' in answer) {
+          resolve(answer);
+          return;
+        }
+        // Until the client is in a session.
+        answer.use();
+        resolve(this.offer(answer));
+      });
+    });
+  }
+
+  handleAnswered(object: OfferedObject): void {
+    object.release();
+  }
+
+  /** Blocks are compared before they are passed on, so this is a bug. */
+  handleChange(): void {
+    throw new Error('p2mp: internal error: a relayed object does not change');
+  }
+
+  close(): void {
+    // The relay closes its objects itself.
+  }
+
+  /** What sessions see of an object. */
+  offer(object: RelayedObject): OfferedObject {
+    const known = this.offered.get(object);
+    if (known !== undefined) return known;
+    const offered = new OfferedRelayedObject(object, object.head as ObjectHead);
+    this.offered.set(object, offered);
+    return offered;
+  }
+}
+
+class OfferedRelayedObject implements OfferedObject {
+  readonly fileCount = undefined;
+
+  constructor(
+    private readonly object: RelayedObject,
+    private readonly head: ObjectHead,
+  ) {}
+
+  get name(): string {
+    return this.object.name;
+  }
+
+  get terms() {
+    const { label, manifest, manifestDigest, contentSizeBytes, digestTree, listedAtMs } = this.head;
+    return { label, manifest, manifestDigest, contentSizeBytes, digestTree, listedAtMs };
+  }
+
+  open(): RelayedObject {
+    this.object.use();
+    return this.object;
+  }
+
+  release(): void {
+    this.object.release();
+  }
+}

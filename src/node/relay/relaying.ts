@@ -1,0 +1,170 @@
+/** A host that relays objects of other servers to clients, over real sockets. */
+import { hostname } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
+import type { Address } from '../../base/address.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import type { CachedObject } from '../../roles/relay/object-cache.js';
+import type { RelayEvent, RelayTotals } from '../../roles/relay/relay-events.js';
+import { RelayMachine } from '../../roles/relay/relay-machine.js';
+import { affordableFileCount } from '../disk/descriptor-limit.js';
+import { FileBudget } from '../disk/store/file-budget.js';
+import { createNodeCrypto } from '../keys/node-crypto.js';
+import { refusalOf } from '../keys/trust-answer.js';
+import type { Offload } from '../net/offload/offload-socket.js';
+import { resolveReceivers } from '../net/resolve-receivers.js';
+import type { ClientStatus } from '../serve/serve-options.js';
+import type { ServingTotals } from '../serve/serving.js';
+import { refuserOf, Serving } from '../serve/serving.js';
+import { LateHost } from '../serve/serving-port.js';
+import { CacheFolder } from './cache-folder.js';
+import { RelayCatalogue } from './relay-catalogue.js';
+import type { RelayFilesEvent, RelayFilesOptions } from './relay-options.js';
+
+/** The most files that the cache has open. */
+const defaultMaxOpenFiles = 256;
+
+/** A running relay. */
+export class Relaying {
+  private serving: Serving | undefined;
+  private readonly catalogue: RelayCatalogue;
+
+  private constructor(
+    private readonly options: RelayFilesOptions,
+    private readonly machine: RelayMachine,
+    private readonly cache: CacheFolder,
+  ) {
+    this.catalogue = new RelayCatalogue(machine.relay);
+  }
+
+  /** @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
+  static async open(options: RelayFilesOptions): Promise<Relaying> {
+    const { keyPair, trustClient, cacheFolder: path, cacheLimitBytes } = options;
+    const { maxOpenFiles = defaultMaxOpenFiles, answerTimeoutMs, patienceMs } = options;
+    const upstreams = await resolveReceivers(options.upstreams);
+    const crypto = await createNodeCrypto(keyPair);
+    const fileBudget = new FileBudget(await affordableFileCount(maxOpenFiles));
+    const report = (event: RelayFilesEvent) => options.onEvent?.(event);
+    const cache = await CacheFolder.open({
+      ...{ path, fileBudget },
+      handleError: ({ message: reason }) => report({ type: 'cache-error', name: '', reason }),
+    });
+    const socketHost = new LateHost();
+    try {
+      const machine = new RelayMachine({
+        ...{ crypto, upstreams, cache, cacheLimitBytes, ownKey: keyPair.publicKey },
+        ...{ name: hostname(), host: socketHost, refuseAsker: refuserOf(trustClient) },
+        ...withoutUndefined({ answerTimeoutMs, patienceMs }),
+      });
+      const relaying = new Relaying(options, machine, cache);
+      const { listener, endpoint, host } = machine;
+      relaying.serving = await Serving.openPort(
+        options,
+        {
+          ...{ crypto, machine, listener, endpoint, host, socketHost },
+          handleRelayEvent: (event) => relaying.handleEvent(event),
+        },
+        async () => relaying.catalogue,
+      );
+      return relaying;
+    } catch (error) {
+      await cache.close();
+      throw error;
+    }
+  }
+
+  /** The addresses that the relay listens on. */
+  get addresses(): Address[] {
+    return this.opened.addresses;
+  }
+
+  /** Whether the system sends and receives batches of datagrams. */
+  get offload(): Offload {
+    return this.opened.offload;
+  }
+
+  /** The status of each client that fetches. */
+  statuses(): ClientStatus[] {
+    return this.opened.statuses();
+  }
+
+  /** Number of clients that fetch. */
+  get activeCount(): number {
+    return this.opened.activeCount;
+  }
+
+  /** What the relay has done since it was opened. */
+  totals(): ServingTotals & RelayTotals {
+    return { ...this.opened.totals(), ...this.machine.relay.totals };
+  }
+
+  /** The objects that the cache holds as a whole, by name. */
+  cached(): CachedObject[] {
+    return this.machine.relay.list();
+  }
+
+  /** What the cache takes on disk at most. */
+  get cacheSizeBytes(): number {
+    return this.machine.relay.cacheSizeBytes;
+  }
+
+  /** Why the relay takes no new clients; undefined if it does. */
+  get refusal(): string | undefined {
+    return this.opened.refusal;
+  }
+
+  /** Resolves when the relay is closed. */
+  get closed(): Promise<void> {
+    return this.opened.closed.then(() => this.cache.close());
+  }
+
+  /**
+   * Takes no new clients, and resolves when all have their outcomes. After the timeout, ends the others.
+   * @returns whether all ended by themselves
+   */
+  async drain(timeoutMs = Infinity): Promise<boolean> {
+    const isWhole = await this.opened.drain(timeoutMs);
+    await this.close('the relay was stopped');
+    return isWhole;
+  }
+
+  /** Ends every session with this reason. What is in the cache stays. */
+  async close(reason: string): Promise<void> {
+    // Later, because this call can come from an event handler.
+    await setImmediate();
+    this.machine.relay.close(this.host.nowMs, reason);
+    await this.opened.close(reason);
+    await this.cache.close();
+  }
+
+  private get opened(): Serving {
+    return this.serving as Serving;
+  }
+
+  private handleEvent(event: RelayEvent): void {
+    if (event.type === 'identify') {
+      void this.decide(event);
+    } else if (event.type === 'lost') {
+      const object = this.catalogue.offer(event.object);
+      const reason = `the relay cannot get the rest of ${object.name}: ${event.reason}`;
+      // Later, because this call comes from the machine.
+      void setImmediate().then(() => this.opened.endObject(object, reason));
+    } else {
+      this.options.onEvent?.(event);
+    }
+  }
+
+  private async decide({
+    ask,
+    upstream,
+    serverKey,
+  }: Extract<RelayEvent, { type: 'identify' }>): Promise<void> {
+    const answer = await this.options.trustUpstream(upstream, serverKey);
+    const { host, machine } = this;
+    machine.trust(host.nowMs, ask, refusalOf(answer, 'its key is not trusted here'));
+    host.drain();
+  }
+
+  private get host() {
+    return this.machine.host;
+  }
+}

@@ -1,0 +1,44 @@
+/** The port of a server, whether it serves its own paths or relays. */
+import type { Machine } from '../../base/machine.js';
+import type { Endpoint, EndpointEvent } from '../../endpoint/endpoint.js';
+import type { RelayEvent } from '../../roles/relay/relay-events.js';
+import type { RelayMachineEvent } from '../../roles/relay/relay-machine.js';
+import type { SessionCrypto } from '../../security/crypto.js';
+import type { AskListener } from '../../session/asks/ask-listener.js';
+import type { DriverHost } from '../../session/drivers/driver-host.js';
+import type { SocketRunner } from '../net/socket-runner.js';
+import type { ServeOptions } from './serve-options.js';
+
+export type PortEvent = EndpointEvent<never> | RelayMachineEvent;
+
+/** What a server needs to know, wherever its objects come from. */
+export type ServingOptions = Omit<
+  ServeOptions,
+  'paths' | 'indexFolder' | 'keyPair' | 'trustClient'
+>;
+
+/** The machines of a server's port. */
+export interface ServingPort {
+  readonly crypto: SessionCrypto;
+  readonly machine: Machine<PortEvent>;
+  readonly listener: AskListener;
+  readonly endpoint: Endpoint;
+  /** For the drivers of the sessions. */
+  readonly host: DriverHost;
+  /** Gets the sockets. */
+  readonly socketHost: LateHost;
+  readonly handleRelayEvent?: (event: RelayEvent) => void;
+}
+
+/** The sockets that run a machine, which are opened after the machine is made. */
+export class LateHost implements DriverHost {
+  runner: Pick<SocketRunner<never>, 'nowMs' | 'drain'> | undefined;
+
+  get nowMs(): number {
+    return this.runner?.nowMs ?? 0;
+  }
+
+  drain(): void {
+    this.runner?.drain();
+  }
+}

@@ -1,0 +1,121 @@
+/** A relay between a server and clients, over real sockets. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { fetch } from '../../../src/node/fetch.js';
+import { generateKeyPair } from '../../../src/node/keys/key-files.js';
+import type { RelayFilesEvent, RelayFilesOptions } from '../../../src/node/relay/relay-options.js';
+import { relay } from '../../../src/node/relay.js';
+import { serve } from '../../../src/node/serve.js';
+import { createContent } from '../../../src/simulator/transfer.js';
+
+const local = { port: 0, bind: ['127.0.0.1'] };
+
+class Place {
+  readonly folder: string;
+  readonly events: RelayFilesEvent[] = [];
+  private count = 0;
+
+  constructor(private readonly t: Test) {
+    this.folder = t.testdir({ sent: {} });
+  }
+
+  write(name: string, sizeBytes: number): Buffer {
+    const content = Buffer.from(createContent(name, sizeBytes));
+    writeFileSync(join(this.folder, 'sent', name), content);
+    return content;
+  }
+
+  async serve(...names: readonly string[]) {
+    const serving = await serve({
+      paths: names.map((name) => join(this.folder, 'sent', name)),
+      ...{ ...local, keyPair: await generateKeyPair(), trustClient: () => true },
+    });
+    this.t.teardown(() => serving.close('the test is over'));
+    return serving;
+  }
+
+  async relay(upstreams: RelayFilesOptions['upstreams'], options: Partial<RelayFilesOptions> = {}) {
+    const relaying = await relay({
+      ...{ upstreams, ...local, keyPair: await generateKeyPair() },
+      ...{ trustClient: () => true, trustUpstream: () => true },
+      ...{ cacheFolder: join(this.folder, 'cache'), cacheLimitBytes: 1e9 },
+      onEvent: (event) => this.events.push(event),
+      ...options,
+    });
+    this.t.teardown(() => relaying.close('the test is over'));
+    return relaying;
+  }
+
+  /** @returns what a new client has fetched; undefined if it failed */
+  async fetch(sources: RelayFilesOptions['upstreams'], name: string): Promise<Buffer | undefined> {
+    const dir = join(this.folder, `client ${this.count++}`);
+    mkdirSync(dir);
+    const result = await fetch({ name, sources, dir, trustSource: () => true, patienceMs: 3000 });
+    return result.status === 'complete' ? readFileSync(join(dir, name)) : undefined;
+  }
+}
+
+t.test('a miss, a hit, and a restart', async (t) => {
+  const place = new Place(t);
+  const content = place.write('a', 3_000_000);
+  const serving = await place.serve('a');
+  const first = await place.relay(serving.addresses);
+  t.same(await place.fetch(first.addresses, 'a'), content);
+  t.same(await place.fetch(first.addresses, 'a'), content);
+  t.match(first.totals(), { clients: { complete: 2 } });
+  t.ok(place.events.some((event) => event.type === 'end' && event.name === 'a'));
+  t.match(first.totals(), { hits: 1, misses: 1, fetchedBytes: content.length });
+  t.match(first.cached(), [{ name: 'a', isWhole: true }]);
+  await first.close('restart');
+  const second = await place.relay(serving.addresses);
+  t.same(await place.fetch(second.addresses, 'a'), content);
+  t.match(second.totals(), { hits: 1, misses: 0, fetchedBytes: 0 });
+  t.match(second.totals(), { receivedBytes: content.length });
+});
+
+t.test('many clients at once, and an object that passes through', async (t) => {
+  const place = new Place(t);
+  const content = place.write('a', 2_000_000);
+  const large = place.write('large', 6_000_000);
+  const empty = place.write('empty', 0);
+  const serving = await place.serve('a', 'large', 'empty');
+  const relaying = await place.relay(serving.addresses, { cacheLimitBytes: 3_000_000 });
+  const { addresses } = relaying;
+  const fetched = await Promise.all([1, 2, 3].map(() => place.fetch(addresses, 'a')));
+  for (const each of fetched) t.same(each, content);
+  t.match(relaying.totals(), { misses: 3, fetchedBytes: content.length });
+  t.same(await place.fetch(addresses, 'large'), large);
+  t.same(await place.fetch(addresses, 'empty'), empty);
+  t.match(
+    relaying.cached().map(({ name }) => name),
+    ['a', 'empty'],
+  );
+  t.ok(relaying.cacheSizeBytes <= 3_000_000);
+  t.equal(await place.fetch(addresses, 'nothing'), undefined);
+});
+
+t.test('a changed file is another object', async (t) => {
+  const place = new Place(t);
+  place.write('a', 500_000);
+  const serving = await place.serve('a');
+  const relaying = await place.relay(serving.addresses);
+  await place.fetch(relaying.addresses, 'a');
+  const content = Buffer.from(createContent('changed', 600_000));
+  writeFileSync(join(place.folder, 'sent', 'a'), content);
+  t.same(await place.fetch(relaying.addresses, 'a'), content);
+  t.match(relaying.totals(), { hits: 0, misses: 2 });
+});
+
+t.test('two relays do not share a cache, and a chain of them works', async (t) => {
+  const place = new Place(t);
+  const content = place.write('a', 1_000_000);
+  const serving = await place.serve('a');
+  const near = await place.relay(serving.addresses);
+  await t.rejects(place.relay(serving.addresses), { code: 'TARGET_UNWRITABLE' });
+  const cacheFolder = join(place.folder, 'other');
+  const far = await place.relay(near.addresses, { cacheFolder });
+  t.same(await place.fetch(far.addresses, 'a'), content);
+  t.match(near.totals(), { fetchedBytes: content.length });
+  t.match(far.totals(), { fetchedBytes: content.length });
+});
