@@ -50,9 +50,9 @@ export type { FoundReceiver, ServerSpec } from './node/net/resolve-receivers.js'
 export type { CompleteSession, ReceivingTotals } from './node/receive/receiving-totals.js';
 export { Receiving, receive } from './node/receive.js';
 export type { ReceiveEvent, ReceiveOptions } from './node/receive-options.js';
+export { relay } from './node/relay/relay.js';
 export type { RelayFilesEvent, RelayFilesOptions } from './node/relay/relay-options.js';
 export type { Relaying } from './node/relay/relaying.js';
-export { relay } from './node/relay.js';
 export { planSend, send } from './node/send.js';
 export type {
   PlanOptions,
@@ -61,6 +61,7 @@ export type {
   SendResult,
   TrustReceiver,
 } from './node/send-options.js';
+export type { IndexProgress } from './node/serve/object-catalogue.js';
 export type {
   ClientStatus,
   OfferedPathStatus,
@@ -68,7 +69,6 @@ export type {
   ServeEvent,
   ServeOptions,
 } from './node/serve/serve-options.js';
-export type { IndexProgress } from './node/serve/served-path.js';
 export type { Serving, ServingTotals } from './node/serve/serving.js';
 export { serve } from './node/serve.js';
 export type {

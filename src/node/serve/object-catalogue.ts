@@ -3,7 +3,6 @@ import type { P2mpError } from '../../base/errors.js';
 import type { ContentSource } from '../../object/content-source.js';
 import type { SessionSenderOptions } from '../../session/sender-options.js';
 import type { AskedObject, ListedObject } from '../../wire/asks.js';
-import type { IndexProgress } from './served-path.js';
 
 /** An object that sessions can send. */
 export interface OfferedObject {
@@ -21,6 +20,12 @@ export interface OfferedObject {
    */
   open(handleFailure: (error: unknown) => void): ContentSource;
   release(): void;
+}
+
+/** How far the index of a path is. */
+export interface IndexProgress {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
 }
 
 /** An object by its name, for lists. */

@@ -15,7 +15,7 @@ import type { FaultEvent } from '../../wire/faults.js';
 import type { KeyPair } from '../keys/key-files.js';
 import type { TrustAnswer } from '../keys/trust-answer.js';
 import { hosts, keyPair, ownPort, signal } from '../option-checks.js';
-import type { IndexProgress } from './served-path.js';
+import type { IndexProgress } from './object-catalogue.js';
 
 /** Options of `serve`. */
 export interface ServeOptions {

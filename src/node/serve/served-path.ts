@@ -2,6 +2,7 @@
 import { P2mpError } from '../../base/errors.js';
 import { type IndexOptions, ObjectIndex } from '../disk/index/object-index.js';
 import type { SkippedEntry } from '../disk/source/walk-entries.js';
+import type { IndexProgress } from './object-catalogue.js';
 import type { OfferedPath } from './offered-names.js';
 import { ServedObject } from './served-object.js';
 
@@ -28,12 +29,6 @@ export interface ServedPathOptions extends Pick<IndexOptions, 'folder' | 'schedu
   readonly onEvent: (event: ServedPathEvent) => void;
   /** A monotonic clock. */
   readonly nowMs: () => number;
-}
-
-/** How far the index of a path is. */
-export interface IndexProgress {
-  readonly doneBytes: number;
-  readonly totalBytes: number;
 }
 
 export class ServedPath {

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { fetch } from '../../../src/node/fetch.js';
 import { generateKeyPair } from '../../../src/node/keys/key-files.js';
+import { relay } from '../../../src/node/relay/relay.js';
 import type { RelayFilesEvent, RelayFilesOptions } from '../../../src/node/relay/relay-options.js';
-import { relay } from '../../../src/node/relay.js';
 import { serve } from '../../../src/node/serve.js';
 import { createContent } from '../../../src/simulator/transfer.js';
 

@@ -1,7 +1,7 @@
 /** Relays files and folders of other servers to clients that fetch them, and keeps them in a cache. */
-import { checkOptions } from '../base/options/check-options.js';
-import { type RelayFilesOptions, relayChecks } from './relay/relay-options.js';
-import { Relaying } from './relay/relaying.js';
+import { checkOptions } from '../../base/options/check-options.js';
+import { type RelayFilesOptions, relayChecks } from './relay-options.js';
+import { Relaying } from './relaying.js';
 
 /**
  * Offers what other servers offer, until the signal aborts or `close` is called. What clients fetch is kept in a cache,
