@@ -63,7 +63,7 @@ export class RelayRole implements Role<RelayMachineEvent> {
   }
 
   boot(host: SimulatedHost): Machine<RelayMachineEvent> {
-    const { simulation, options, cache } = this;
+    const { options, cache } = this;
     const { name, from } = options;
     this.lives++;
     this.machine = new RelayMachine({
@@ -72,12 +72,7 @@ export class RelayRole implements Role<RelayMachineEvent> {
       ownKey: new TextEncoder().encode(name),
       upstreams: from.map((each) => ({ name: each, address: Simulation.address(each) })),
       refuseAsker: () => undefined,
-      host: {
-        get nowMs() {
-          return simulation.nowMs;
-        },
-        drain: () => host.drain(),
-      },
+      host,
     });
     return this.machine;
   }
