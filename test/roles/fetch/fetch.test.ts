@@ -1,7 +1,5 @@
 /** Fetches from several sources, in virtual time. */
 import t from 'tap';
-import { DigestTree } from '../../../src/object/digest-tree.js';
-import { hashLeaf } from '../../../src/object/hash-tree.js';
 import { MemoryStores } from '../../../src/object/memory-store.js';
 import type { SimulatedHost } from '../../../src/simulator/host.js';
 import { FetchRole, type FetchRoleOptions } from '../../../src/simulator/roles/fetch.js';
@@ -10,42 +8,13 @@ import { createSimulatedCrypto } from '../../../src/simulator/session-crypto.js'
 import type { Simulation } from '../../../src/simulator/simulation.js';
 import { createContent } from '../../../src/simulator/transfer.js';
 import { type AskingRun, type HostPlan, runAsking } from '../../support/asking-hosts.js';
+import { withDigests, withWrongBlocks } from '../../support/served-objects.js';
 
 const blockSizeBytes = 4000;
 const { hash } = createSimulatedCrypto('', '');
 
-function withDigests(name: string, content: Uint8Array): ServedObject & { digestTree: DigestTree } {
-  const blockCount = Math.ceil(content.length / blockSizeBytes);
-  const digestTree = new DigestTree(hash, blockCount);
-  for (let i = 0; i < blockCount; i++) {
-    const block = content.subarray(i * blockSizeBytes, (i + 1) * blockSizeBytes);
-    digestTree.set(i, hashLeaf(hash, block));
-  }
-  return { name, content, digestTree };
-}
-
-/** The object of a server that sends wrong bytes of some blocks, although it knows the right digests. */
-function lying(
-  object: ServedObject & { digestTree: DigestTree },
-  blocks: readonly number[],
-): ServedObject {
-  const content = object.content.slice();
-  for (const block of blocks) {
-    const place = block * blockSizeBytes;
-    content[place] = (content[place] as number) ^ 1;
-  }
-  const digestTree = new Proxy(object.digestTree, {
-    get: (tree, property) => {
-      if (property === 'has') return () => false;
-      if (property === 'set') return () => undefined;
-      const value = Reflect.get(tree, property, tree) as unknown;
-      return typeof value === 'function' ? value.bind(tree) : value;
-    },
-  });
-  return { name: object.name, content, digestTree };
-}
-
-const object = withDigests('object', createContent('object', 200 * blockSizeBytes - 100));
+const content = createContent('object', 200 * blockSizeBytes - 100);
+const object = withDigests('object', content, blockSizeBytes);
 
 interface FetchPlan {
   readonly seed?: string;
@@ -175,7 +144,10 @@ t.test('the end does not wait for the confirmation of a dead source', async (t) 
 
 t.test('a source that lies is dropped at its first wrong block', async (t) => {
   const run = runFetch({
-    servers: { s1: serving, s2: { serves: [lying(object, [0, 7, 60, 130])] } },
+    servers: {
+      s1: serving,
+      s2: { serves: [withWrongBlocks(object, [0, 7, 60, 130], blockSizeBytes)] },
+    },
   });
   t.ok(isFetched(run));
   const left = run.role.events.filter(({ type }) => type === 'left');
@@ -183,7 +155,11 @@ t.test('a source that lies is dropped at its first wrong block', async (t) => {
 });
 
 t.test('sources that hold other content are told apart', async (t) => {
-  const other = withDigests('object', createContent('other', object.content.length));
+  const other = withDigests(
+    'object',
+    createContent('other', object.content.length),
+    blockSizeBytes,
+  );
   const run = runFetch({ servers: { s1: serving, s2: { serves: [other] }, s3: serving } });
   t.match(run.role.results, [{ status: 'failed', reason: /different content/ }]);
   t.same(
@@ -229,7 +205,7 @@ t.test('no source has the object', async (t) => {
 });
 
 t.test('an empty object', async (t) => {
-  const empty = withDigests('object', new Uint8Array(0));
+  const empty = withDigests('object', new Uint8Array(0), blockSizeBytes);
   const run = runFetch({ servers: { s1: { serves: [empty] } } });
   t.match(run.role.results, [{ status: 'complete' }]);
 });

@@ -1,0 +1,98 @@
+/** Deliberately broken fetches over sessions: the checkers of the sweep must detect each of them. */
+import t from 'tap';
+import type { TimeMs } from '../../src/base/machine.js';
+import { Fetch } from '../../src/roles/fetch/fetch.js';
+import { FetchSource } from '../../src/roles/fetch/fetch-source.js';
+import { FetchedObject } from '../../src/roles/fetch/fetched-object.js';
+import { ObjectOpening } from '../../src/roles/fetch/object-opening.js';
+import { FetchScheduler } from '../../src/roles/fetch/scheduler.js';
+import { Source } from '../../src/roles/fetch/source.js';
+import { Sources } from '../../src/roles/fetch/sources.js';
+import { LeafReception } from '../../src/session/incoming/leaf-reception.js';
+import { replace } from '../support/planted-fault.js';
+import { complaintsAboutSources } from '../support/sources-check.js';
+import { runSources } from '../support/sources-run.js';
+import { drawSourcesScenario } from '../support/sources-scenario.js';
+
+/** Each fault must show within this many scenarios; the sweep has many times as many. */
+const mostScenarios = 60;
+
+notices('blocks that nobody verifies', /not what its root says|not excluded/, () =>
+  replace(FetchedObject.prototype, 'isBlock', () => true),
+);
+
+notices('a client that keeps a liar', /sent a wrong block and is not excluded/, () =>
+  replace(Fetch.prototype, 'exclude', () => undefined),
+);
+
+notices('a client that accuses an honest source', /is accused though it is honest/, () => {
+  const { take } = LeafReception.prototype;
+  return replace(
+    LeafReception.prototype,
+    'take',
+    function (this: LeafReception, nodes: Parameters<typeof take>[0]) {
+      return nodes.firstNode === 0 && take.call(this, nodes);
+    },
+  );
+});
+
+notices('a client that forgets the blocks of a lost source', /not complete: no end/, () =>
+  replace(FetchScheduler.prototype, 'replace', (_: TimeMs, lost: FetchSource, count: number) =>
+    lost.replace(count, 'left'),
+  ),
+);
+
+notices('a client that asks two sources for everything', /asked twice before/, () => {
+  const scheduler = FetchScheduler.prototype as unknown as { ask: (...args: unknown[]) => void };
+  const { ask } = scheduler;
+  return replace(
+    scheduler,
+    'ask',
+    function (this: FetchScheduler, nowMs: TimeMs, one: FetchSource, start: number, end: number) {
+      const other = this['live'].find((found) => found !== one);
+      ask.call(this, nowMs, one, start, end);
+      if (other !== undefined && other.asked.count < 100) ask.call(this, nowMs, other, start, end);
+      this['shared'].add(start, end);
+    },
+  );
+});
+
+notices('a client that asks for everything at once', /blocks asked of one source/, () =>
+  replace(FetchSource.prototype, 'windowBlocks', () => 8192),
+);
+
+notices('a client that never asks a lost source again', /not complete/, () => {
+  const { lose } = Source.prototype;
+  return replace(Source.prototype, 'lose', function (this: Source, nowMs: TimeMs, reason: string) {
+    lose.call(this, nowMs, reason, false);
+  });
+});
+
+notices('a client that waits for the manifest of a silent source', /the end at/, () =>
+  replace(ObjectOpening.prototype, 'handleLoss', () => undefined),
+);
+
+notices('a client that does not end its sessions', /still waits for something|not at rest/, () =>
+  replace(Sources.prototype, 'end', () => undefined),
+);
+
+function notices(what: string, expected: RegExp, plant: () => () => void): void {
+  t.test(`the checkers notice ${what}`, (t) => {
+    const restore = plant();
+    const seen = new Set<string>();
+    try {
+      let isNoticed = false;
+      for (let number = 1; number <= mostScenarios && !isNoticed; number++) {
+        const scenario = drawSourcesScenario(number);
+        const complaints = complaintsAboutSources(scenario, runSources(scenario));
+        for (const complaint of complaints) seen.add(complaint);
+        isNoticed = complaints.some((complaint) => expected.test(complaint));
+        if (isNoticed) t.comment(`by scenario ${number}`);
+      }
+      t.ok(isNoticed, [...seen].join('; ') || `no complaints in ${mostScenarios} scenarios`);
+    } finally {
+      restore();
+    }
+    t.end();
+  });
+}
