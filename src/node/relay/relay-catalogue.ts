@@ -48,7 +48,7 @@ export class RelayCatalogue implements ObjectCatalogue {
   }
 
   /** Blocks are compared before they are passed on, so this is a bug. */
-  handleChange(): void {
+  handleReadFailure(): void {
     throw new Error('p2mp: internal error: a relayed object does not change');
   }
 

@@ -5,7 +5,12 @@ import { type AskedObject, compareNames, type ListedObject } from '../../wire/as
 import { isEqualBytes } from '../../wire/byte-codec.js';
 import type { IndexFolder } from '../disk/index/index-folder.js';
 import { fileError } from '../system-error.js';
-import type { CatalogueEntry, ObjectCatalogue } from './object-catalogue.js';
+import type {
+  CatalogueEntry,
+  ObjectCatalogue,
+  OfferedObject,
+  ReadFailure,
+} from './object-catalogue.js';
 import { nameOfferedPaths } from './offered-names.js';
 import type { ServedObject } from './served-object.js';
 import { ServedPath, type ServedPathEvent } from './served-path.js';
@@ -108,9 +113,9 @@ export class Catalogue implements ObjectCatalogue {
     // An object stays open as long as its path is in that state.
   }
 
-  /** A read of this object has failed because its files have changed. */
-  handleChange({ name }: Pick<ServedObject, 'name'>): void {
-    this.byName.get(name)?.handleChange();
+  /** A read of this object has failed; see `ServedPath.handleReadFailure`. */
+  handleReadFailure(object: OfferedObject, cause: ReadFailure): void {
+    this.byName.get(object.name)?.handleReadFailure(object, cause);
   }
 
   close(): void {

@@ -22,6 +22,9 @@ export interface OfferedObject {
   release(): void;
 }
 
+/** Why a read failed; `wrong-content` if a block differs from its digest although its file looks as before. */
+export type ReadFailure = P2mpError | 'wrong-content';
+
 /** How far the index of a path is. */
 export interface IndexProgress {
   readonly doneBytes: number;
@@ -62,7 +65,7 @@ export interface ObjectCatalogue {
   ): Promise<OfferedObject | AskRefusal | string>;
   /** The answer to the client is given: a session has the object open, or the client is gone. */
   handleAnswered(object: OfferedObject): void;
-  /** A read of this object has failed because it is not what it was. */
-  handleChange(object: OfferedObject): void;
+  /** A read of this object has failed. */
+  handleReadFailure(object: OfferedObject, cause: ReadFailure): void;
   close(): void;
 }

@@ -15,7 +15,7 @@ import { SourceDriver } from '../../session/drivers/source-driver.js';
 import { SessionSender } from '../../session/sender.js';
 import type { SessionReceiverOutcome, SessionSenderEvent } from '../../session/sender-events.js';
 import { PathFit } from '../net/path-fit.js';
-import type { OfferedObject } from './object-catalogue.js';
+import type { OfferedObject, ReadFailure } from './object-catalogue.js';
 import type { ClientStatus } from './serve-options.js';
 
 type Ask = Extract<AskListenerEvent, { type: 'ask' }>;
@@ -38,8 +38,7 @@ export interface OutgoingSessionsOptions {
   readonly maxOpenFiles: number;
   /** A client has its outcome. */
   readonly handleOutcome: (object: OfferedObject, outcome: SessionReceiverOutcome) => void;
-  /** The files of an object have changed while it was read. */
-  readonly handleChange: (object: OfferedObject) => void;
+  readonly handleReadFailure: (object: OfferedObject, cause: ReadFailure) => void;
   /** An error that is a bug. */
   readonly crash: (error: unknown) => void;
 }
@@ -96,7 +95,8 @@ export class OutgoingSessions {
     const { driver, object } = session;
     driver.handleEvent(sender, event);
     if (event.type === 'receiver') this.options.handleOutcome(object, event.outcome);
-    else if (event.type === 'source-changed') this.options.handleChange(object);
+    else if (event.type === 'source-changed')
+      this.options.handleReadFailure(object, 'wrong-content');
     else if (event.type === 'done') this.handleDone(session);
   }
 
@@ -155,7 +155,7 @@ export class OutgoingSessions {
   }
 
   private handleReadError(object: OfferedObject, error: unknown): void {
-    if (error instanceof P2mpError) this.options.handleChange(object);
+    if (error instanceof P2mpError) this.options.handleReadFailure(object, error);
     else this.options.crash(error);
   }
 

@@ -2,7 +2,7 @@
 import { P2mpError } from '../../base/errors.js';
 import { type IndexOptions, ObjectIndex } from '../disk/index/object-index.js';
 import type { SkippedEntry } from '../disk/source/walk-entries.js';
-import type { IndexProgress } from './object-catalogue.js';
+import type { IndexProgress, OfferedObject, ReadFailure } from './object-catalogue.js';
 import type { OfferedPath } from './offered-names.js';
 import { ServedObject } from './served-object.js';
 
@@ -18,12 +18,19 @@ export type ServedPathEvent =
       /** Entries that are not offered. */
       readonly skipped: readonly SkippedEntry[];
     }
-  /** The files have changed. Sessions with this object must end. */
-  | { readonly type: 'changed'; readonly name: string; readonly object: ServedObject }
+  /** The files have changed, or cannot be read. Sessions with this object must end. */
+  | {
+      readonly type: 'changed' | 'unreadable';
+      readonly name: string;
+      readonly object: ServedObject;
+    }
   /** The path cannot be served now. Reported once for each reason. */
   | { readonly type: 'unservable'; readonly name: string; readonly error: P2mpError }
   /** The index works, but the next run has to make it again. */
   | { readonly type: 'unsaved'; readonly name: string; readonly error: P2mpError };
+
+/** How long a path rests after a disk error. */
+const restMs = 10_000;
 
 export interface ServedPathOptions extends Pick<IndexOptions, 'folder' | 'schedule' | 'signal'> {
   readonly onEvent: (event: ServedPathEvent) => void;
@@ -93,11 +100,24 @@ export class ServedPath {
     return this.running;
   }
 
-  /** A read has found that the files are not those of the current state. */
-  handleChange(): void {
+  /** A read of this object has failed. */
+  handleReadFailure(object: OfferedObject, cause: ReadFailure): void {
+    // One failure can be that of several reads.
+    if (object !== this.object) return;
+    const { onEvent, nowMs } = this.options;
+    this.index.forget(cause === 'wrong-content');
+    if (cause === 'wrong-content' || cause.code === 'SOURCE_CHANGED') {
+      this.endObject();
+      this.checkTookMs = 0;
+      void this.check();
+      return;
+    }
+    // The disk gets some rest before the next attempt.
+    this.failure = cause;
     this.endObject();
-    this.checkTookMs = 0;
-    void this.check();
+    this.checkedAtMs = nowMs();
+    this.checkTookMs = restMs;
+    onEvent({ type: 'unservable', name: this.name, error: cause });
   }
 
   close(): void {
@@ -124,10 +144,10 @@ export class ServedPath {
     } catch (error) {
       if (signal?.aborted === true) return;
       if (!(error instanceof P2mpError)) throw error;
-      this.endObject();
       this.checkTookMs = 0;
       const isNew = this.failure?.message !== error.message;
       this.failure = error;
+      this.endObject();
       if (isNew) onEvent({ type: 'unservable', name: this.name, error });
     } finally {
       this.indexing = undefined;
@@ -140,6 +160,7 @@ export class ServedPath {
     if (object === undefined) return;
     this.object = undefined;
     object.retire();
-    this.options.onEvent({ type: 'changed', name, object });
+    const isUnreadable = this.failure !== undefined;
+    this.options.onEvent({ type: isUnreadable ? 'unreadable' : 'changed', name, object });
   }
 }

@@ -119,7 +119,8 @@ export class Serving {
         this.emit({ type: 'end', name, contentSizeBytes, outcome });
       },
       // Later, because a machine may be in the call that led to the read.
-      handleChange: (object) => setImmediate().then(() => this.catalogue?.handleChange(object)),
+      handleReadFailure: (...failure) =>
+        setImmediate().then(() => this.catalogue?.handleReadFailure(...failure)),
       crash: (error) => this.rejectClosed(error),
     });
   }
@@ -351,6 +352,9 @@ export class Serving {
         this.ended.changes++;
         this.emit({ type: 'changed', name: event.name });
         this.endObject(event.object, `${event.name} has changed at the server; fetch it again`);
+        break;
+      case 'unreadable':
+        this.endObject(event.object, `the server cannot read ${event.name} any more`);
         break;
       default:
         this.emit({ type: event.type, name: event.name, reason: event.error.message });

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { P2mpError } from '../../../src/base/errors.js';
+import { P2mpError } from '../../../src/base/errors.js';
 import { IndexFolder } from '../../../src/node/disk/index/index-folder.js';
 import { Catalogue } from '../../../src/node/serve/catalogue.js';
 import { nameOfferedPaths } from '../../../src/node/serve/offered-names.js';
@@ -140,8 +140,9 @@ t.test('a read that finds a change leads to a new index', async (t) => {
   const { catalogue, events, find } = await open(t, [path]);
   const first = await find('file');
   writeFileSync(path, randomBytes(300 * block));
-  t.match(await read(first, 250 * block), { code: 'SOURCE_CHANGED' });
-  catalogue.handleChange(first);
+  const error = await read(first, 250 * block);
+  t.match(error, { code: 'SOURCE_CHANGED' });
+  catalogue.handleReadFailure(first, error as P2mpError);
   t.strictSame(
     events.map(({ type }) => type),
     ['indexed', 'changed'],
@@ -168,6 +169,42 @@ t.test('looks that find nothing take at most half of the time', async (t) => {
   t.not(await find('file'), first);
 });
 
+t.test('after a disk error, the path rests, and is read from a new listing', async (t) => {
+  const home = t.testdir();
+  const path = join(home, 'file');
+  writeFileSync(path, randomBytes(5 * block));
+  let now = 0;
+  const { catalogue, events, find } = await open(t, [path], { nowMs: () => now });
+  const first = await find('file');
+  const error = new P2mpError('SOURCE_UNREADABLE', 'file: input/output error');
+  for (let i = 0; i < 3; i++) catalogue.handleReadFailure(first, error);
+  t.equal(await catalogue.find(byName('file')), 'cannot read file now; ask again later');
+  t.equal(catalogue.entries()[0]?.error, error);
+  now += 10_000;
+  const second = await find('file');
+  t.not(second, first);
+  t.same(second.index.contentRoot, first.index.contentRoot);
+  t.equal(second.index.hashedBytes, 0, 'the digests are those of the same files');
+  t.match(await read(second, 0), Buffer);
+  t.strictSame(
+    events.map(({ type }) => type),
+    ['indexed', 'unreadable', 'unservable', 'indexed'],
+  );
+});
+
+t.test('content that differs from its digest is hashed again', async (t) => {
+  const home = t.testdir();
+  const path = join(home, 'file');
+  writeFileSync(path, randomBytes(5 * block));
+  const { catalogue, find } = await open(t, [path]);
+  const first = await find('file');
+  catalogue.handleReadFailure(first, 'wrong-content');
+  const second = await find('file');
+  t.not(second, first);
+  t.equal(second.index.hashedBytes, 5 * block);
+  t.match(await read(second, 0), Buffer);
+});
+
 t.test('a path that disappears and comes back', async (t) => {
   const home = t.testdir();
   const path = join(home, 'file');
@@ -176,17 +213,15 @@ t.test('a path that disappears and comes back', async (t) => {
   const first = await find('file');
   renameSync(path, `${path}.away`);
   for (let i = 0; i < 3; i++) {
-    catalogue.handleChange(first);
     t.equal(await catalogue.find(byName('file')), 'cannot read file now; ask again later');
   }
   t.match(catalogue.entries()[0]?.error, { code: 'SOURCE_UNREADABLE' });
   renameSync(`${path}.away`, path);
-  catalogue.handleChange(first);
   const again = await find('file');
   t.strictSame(again.index.contentRoot, first.index.contentRoot);
   t.strictSame(
     events.map(({ type }) => type),
-    ['indexed', 'changed', 'unservable', 'indexed'],
+    ['indexed', 'unreadable', 'unservable', 'indexed'],
     'each is reported once',
   );
 });

@@ -46,6 +46,9 @@ export class ObjectIndex {
   /** Absolute. */
   readonly path: string;
   private indexed: IndexedObject | undefined;
+  /** Digests of an earlier state, some of which may still be right. */
+  private earlier: LeafIndex | undefined;
+  private usesSaved = true;
 
   constructor(
     path: string,
@@ -60,6 +63,16 @@ export class ObjectIndex {
   }
 
   /**
+   * The next `refresh` lists the files again, even if they look as before. Its object is another one.
+   * @param isWrong whether content differs from its digest although its file looks as before; then all is hashed again
+   */
+  forget(isWrong: boolean): void {
+    this.earlier = isWrong ? undefined : (this.indexed ?? this.earlier);
+    this.usesSaved = !isWrong;
+    this.indexed = undefined;
+  }
+
+  /**
    * Indexes the path, unless its files are as they were. Only one call at a time.
    * @returns the same object as before if nothing has changed; the caller closes the `listed` of objects that it no
    *   longer uses
@@ -67,13 +80,16 @@ export class ObjectIndex {
    */
   async refresh(): Promise<IndexedObject> {
     /** What may have digests that are still right; the newest first. */
-    const earlier: LeafIndex[] = this.indexed === undefined ? [] : [this.indexed];
+    const newest = this.indexed ?? this.earlier;
+    const earlier: LeafIndex[] = newest === undefined ? [] : [newest];
     for (let attempt = 1; ; attempt++) {
       try {
         const listed = await ListedPath.open(this.path, this.options.signal);
-        if (this.indexed?.listed.isSameAs(listed) === true) {
+        const { indexed } = this;
+        if (indexed?.listed.isSameAs(listed) === true) {
           await listed.close();
-          return this.indexed;
+          if (this.indexed === indexed) return indexed;
+          continue;
         }
         const { schedule = (work) => work(), onProgress } = this.options;
         onProgress?.(0, listed.source.manifest.contentSizeBytes);
@@ -101,7 +117,7 @@ export class ObjectIndex {
     let doneCount = 0;
     try {
       if (earlier.length === 0) {
-        const saved = await this.options.folder?.load(this.path);
+        const saved = this.usesSaved ? await this.options.folder?.load(this.path) : undefined;
         if (saved !== undefined) earlier.push(saved);
       }
       const known: KnownBlocks[] = [];
@@ -125,6 +141,7 @@ export class ObjectIndex {
       const manifestDigest = await digestInTurns(manifestBytes);
       const digestTree = await treeOf(leaves, signal);
       const contentRoot = digestTree.root();
+      this.usesSaved = true;
       return { listed, ...whole, manifestDigest, digestTree, contentRoot, hashedBytes };
     } catch (error) {
       // Files that changed meanwhile have other identities the next time.
