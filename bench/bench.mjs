@@ -1,16 +1,18 @@
 // npm run bench runs everything; npm run bench -- peers | stop-and-wait | render runs one part.
 import { parseArgs } from 'node:util';
 import { contenders } from './contenders.mjs';
+import { benchCrowd } from './crowd.mjs';
 import { benchPeers, WrongArguments } from './peers.mjs';
 import { render } from './render.mjs';
 import { benchSources } from './sources.mjs';
 import { benchStopAndWait } from './stop-and-wait.mjs';
 
-const help = `npm run bench -- [peers | sources | stop-and-wait | render] [options]
+const help = `npm run bench -- [peers | sources | crowd | stop-and-wait | render] [options]
 
   peers           sessions against UFTP, udpcast, TCP and bare GSO, in network namespaces
   sources         p2mp fetch against aria2c, from three servers at 100, 60 and 40 Mbit/s: steady, with a server that
                   dies, slows down or lies, and with a client that is killed
+  crowd           what 8 clients that fetch the same cost the link of one server, with and without multicast
   stop-and-wait   P2MP-FTP over loopback against bare dgram
   render          tables and picture of peers anew, from results.json
 
@@ -70,6 +72,13 @@ const parts = {
       runs,
       sizeMb: values['size-mb'] && Number(values['size-mb']),
       only: values.only?.split(','),
+    }),
+  crowd: () =>
+    benchCrowd({
+      runs,
+      sizeMb: values['size-mb'] && Number(values['size-mb']),
+      clientCounts: numbers(values.receivers),
+      losses: numbers(values.loss),
     }),
   render: () => render(values.out),
 };

@@ -44,7 +44,7 @@ export {
   trustKnownReceivers,
 } from './node/keys/trust.js';
 export type { TrustAnswer } from './node/keys/trust-answer.js';
-export type { MulticastChoice } from './node/net/group-address.js';
+export type { MulticastChoice } from './node/net/groups/group-address.js';
 export type { Offload } from './node/net/offload/offload-socket.js';
 export type { FoundReceiver, ServerSpec } from './node/net/resolve-receivers.js';
 export type { CompleteSession, ReceivingTotals } from './node/receive/receiving-totals.js';

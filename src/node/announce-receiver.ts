@@ -13,7 +13,7 @@ import { discoveryPlace } from '../wire/discovery.js';
 import { openGroupSocket } from './net/discovery/group-socket.js';
 import { LinkRunner } from './net/discovery/link-runner.js';
 import { createNearCheck, findLinks, isLinkLocal, type Link } from './net/discovery/links.js';
-import { joinGroup } from './net/group-memberships.js';
+import { joinGroup } from './net/groups/group-memberships.js';
 import { addresses, publicKey } from './option-checks.js';
 
 /** Options of `announceReceiver`. */

@@ -14,7 +14,7 @@ import { runInTurns } from './in-turns.js';
 import { parseInvitation } from './keys/invitation-code.js';
 import { generateKeyPair } from './keys/key-files.js';
 import { createNodeCrypto } from './keys/node-crypto.js';
-import { chooseGroup, groupSource } from './net/group-address.js';
+import { chooseGroup, groupSource } from './net/groups/group-address.js';
 import { PathFit } from './net/path-fit.js';
 import type { FoundReceiver } from './net/resolve-receivers.js';
 import { resolveReceivers } from './net/resolve-receivers.js';

@@ -25,7 +25,7 @@ import type { ExclusionOptions } from './disk/source/exclusions.js';
 import type { ObjectSource } from './disk/source/object-source.js';
 import type { KeyPair } from './keys/key-files.js';
 import type { TrustAnswer } from './keys/trust-answer.js';
-import type { MulticastChoice } from './net/group-address.js';
+import type { MulticastChoice } from './net/groups/group-address.js';
 import type { Offload } from './net/offload/offload-socket.js';
 import type { ServerSpec } from './net/resolve-receivers.js';
 import { keyPair, serverSpecs, signal } from './option-checks.js';

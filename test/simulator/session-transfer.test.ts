@@ -26,7 +26,7 @@ import {
   send,
   trustKnownReceivers,
 } from '../../src/index.js';
-import { chooseGroup } from '../../src/node/net/group-address.js';
+import { chooseGroup } from '../../src/node/net/groups/group-address.js';
 import { hasIPv6, isSameContent, openSilentPort, writeRandomFile } from '../support/loopback.js';
 import type { Cleaner } from '../support/processes.js';
 import { SessionHost, sendTo, treeOf } from '../support/session-host.js';

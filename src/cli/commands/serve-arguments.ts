@@ -45,6 +45,22 @@ const trustOptions = {
   },
 } as const;
 
+const pathOptions = {
+  multicast: {
+    ...textOption,
+    value: 'auto|never|GROUP',
+    default: 'auto',
+    describe:
+      'auto, never, or a group address, for clients that fetch the same at about the same time',
+  },
+  'multicast-ttl': {
+    ...textOption,
+    value: 'HOPS',
+    default: '1',
+    describe: 'TTL (hop limit) of multicast datagrams, 1 to 255; 1 keeps them on the local network',
+  },
+} as const;
+
 const limitOptions = {
   rate: {
     ...textOption,
@@ -80,6 +96,7 @@ export function createServeParser() {
     groups: {
       'Address and index': placeOptions,
       Trust: trustOptions,
+      Network: pathOptions,
       Limits: limitOptions,
       Service: statusOptions,
       Output: logOptions,

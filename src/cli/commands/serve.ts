@@ -121,6 +121,12 @@ class ServeCommand {
       maxClients: parseCount('max-clients', single('max-clients', argv['max-clients'])),
       maxOpenFiles: parseCount('max-open-files', single('max-open-files', argv['max-open-files'])),
       livenessTimeoutMs: parseSeconds('idle-timeout', single('idle-timeout', argv['idle-timeout'])),
+      multicast: single('multicast', argv.multicast),
+      multicastTtl: parseCount(
+        'multicast-ttl',
+        single('multicast-ttl', argv['multicast-ttl']),
+        255,
+      ),
       ...withoutUndefined({ progressIntervalMs: progressIntervalMsOf(output) }),
       keyPair: await loadOrCreateKey(keyPath, 'server', output),
       trustClient: await this.createTrust(),

@@ -15,10 +15,10 @@ import type { KeyPair } from '../keys/key-files.js';
 import { generateKeyPair } from '../keys/key-files.js';
 import { createNodeCrypto } from '../keys/node-crypto.js';
 import { refusalOf } from '../keys/trust-answer.js';
+import { SessionGroups } from '../net/groups/session-groups.js';
 import type { FoundReceiver, ServerSpec } from '../net/resolve-receivers.js';
 import { resolveReceivers } from '../net/resolve-receivers.js';
 import { SendErrorLog } from '../net/send-error-log.js';
-import { SessionGroups } from '../net/session-groups.js';
 import { SocketRunner } from '../net/socket-runner.js';
 import type { FetchFilesOptions } from './fetch-options.js';
 

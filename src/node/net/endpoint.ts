@@ -8,7 +8,7 @@ import { P2mpError } from '../../base/errors.js';
 import type { Transmit } from '../../base/machine.js';
 import type { Refusal } from '../../base/refusal.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
-import { GroupMemberships, multicastInterfaces } from './group-memberships.js';
+import { GroupMemberships, multicastInterfaces } from './groups/group-memberships.js';
 import { openSocket } from './offload/offload-open.js';
 import type { SendingSocket } from './offload/offload-sender.js';
 import { OffloadSender } from './offload/offload-sender.js';
@@ -75,6 +75,10 @@ const bytesPerLook = 16 * 1024;
 
 export class Endpoint {
   private readonly ports: Port[] = [];
+  /** Sockets that only send to groups, by the local address of their interface. */
+  private readonly groupPorts = new Map<string, Port>();
+  /** The socket for each group that has one of these. */
+  private readonly portOfGroup = new Map<string, Port>();
   private readonly watches = new Set<RefusalWatch>();
   private readonly system: SystemCalls | undefined;
   /** Why `system` is undefined. */
@@ -156,7 +160,8 @@ export class Endpoint {
   send(transmit: Transmit): void {
     if (this.isClosed) return;
     const { to, from, bytes } = transmit;
-    const chosen = 'by' in to ? (to as PortAddress).by : this.portFor(to);
+    const chosen =
+      this.portOfGroup.get(to.host) ?? ('by' in to ? (to as PortAddress).by : this.portFor(to));
     const port = (from === undefined ? undefined : this.portAt(from)) ?? chosen;
     this.sentBytes += bytes.length;
     port?.sendBuffer.handleSent(bytes.length, now);
@@ -196,6 +201,39 @@ export class Endpoint {
   }
 
   /**
+   * Opens a socket that sends to groups with this TTL by the interface that has this address.
+   * @throws NodeJS.ErrnoException if that is impossible
+   */
+  async openGroupPort(address: string, ttl: number): Promise<void> {
+    if (this.groupPorts.has(address)) return;
+    const opened = await this.openSocket(isIPv6(address) ? '::' : '0.0.0.0', 0);
+    // Meanwhile, the endpoint may have been closed, or another call may have opened a socket.
+    if (this.isClosed || this.groupPorts.has(address)) {
+      opened.socket.close();
+      return;
+    }
+    const found = multicastInterfaces(address, (info) => info.address === address)[0];
+    if (found !== undefined) opened.socket.setMulticastInterface(found);
+    opened.socket.setMulticastTTL(ttl);
+    this.groupPorts.set(address, this.createPort(opened));
+  }
+
+  /**
+   * Makes datagrams to this group leave through the socket that `openGroupPort` has opened for this address.
+   * @returns false if there is none
+   */
+  sendGroupBy(group: string, address: string): boolean {
+    const port = this.groupPorts.get(address);
+    if (port !== undefined) this.portOfGroup.set(group, port);
+    return port !== undefined;
+  }
+
+  /** No more datagrams go to this group. */
+  endGroup(group: string): void {
+    this.portOfGroup.delete(group);
+  }
+
+  /**
    * Watches whether a remote port refuses datagrams. Datagrams from that port are still passed to
    * `handleDatagram`. A datagram that arrives at the moment when the watch stops can be lost.
    * @returns a function that stops the watch; undefined if the port cannot be watched
@@ -228,8 +266,7 @@ export class Endpoint {
   async flush(): Promise<void> {
     const endsAtMs = performance.now() + 1000;
     // Also wait for pending results, because the datagrams of a refused batch are sent again.
-    const awaitsResult = () => this.ports.some(({ sender }) => sender.awaitsResult);
-    const isUnsent = () => this.unsentBytes > 0 || awaitsResult();
+    const isUnsent = () => this.unsentBytes > 0 || this.awaitsResult;
     while (!this.isClosed && isUnsent() && performance.now() < endsAtMs) {
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -242,7 +279,7 @@ export class Endpoint {
     for (const watch of this.watches) watch.close();
     this.watches.clear();
     await Promise.all(
-      this.ports.map(({ socket, sender, groups }) => {
+      [...this.ports, ...this.groupPorts.values()].map(({ socket, sender, groups }) => {
         sender.close();
         groups.close();
         return new Promise<void>((resolve) => socket.close(() => resolve()));
@@ -253,7 +290,13 @@ export class Endpoint {
   private get unsentBytes(): number {
     let total = 0;
     for (const { sender } of this.ports) total += sender.unsentBytes;
+    for (const { sender } of this.groupPorts.values()) total += sender.unsentBytes;
     return total;
+  }
+
+  private get awaitsResult(): boolean {
+    const awaits = ({ sender }: Port) => sender.awaitsResult;
+    return this.ports.some(awaits) || [...this.groupPorts.values()].some(awaits);
   }
 
   private readonly handleSent = (error: Error | null): void => {
@@ -277,7 +320,7 @@ export class Endpoint {
    * the event loop.
    */
   private awaitRoom(): void {
-    if (this.isPolling || this.ports.some(({ sender }) => sender.awaitsResult)) return;
+    if (this.isPolling || this.awaitsResult) return;
     this.isPolling = true;
     setImmediate(() => {
       this.isPolling = false;
@@ -307,17 +350,21 @@ export class Endpoint {
   private async bind(host: string, port: number): Promise<dgram.Socket> {
     const address = { host, port };
     try {
-      const { system, noOffload } = this;
-      const { receivesBatches = false } = this.options;
-      const opened = await openSocket(address, { system, noOffload, receivesBatches });
-      this.listen(opened);
+      const opened = this.createPort(await this.openSocket(host, port));
+      this.ports.push(opened);
       return opened.socket;
     } catch (error) {
       throw bindError(error as NodeJS.ErrnoException, address);
     }
   }
 
-  private listen(opened: SendingSocket): void {
+  private openSocket(host: string, port: number): Promise<SendingSocket> {
+    const { system, noOffload } = this;
+    const { receivesBatches = false } = this.options;
+    return openSocket({ host, port }, { system, noOffload, receivesBatches });
+  }
+
+  private createPort(opened: SendingSocket): Port {
     const { socket } = opened;
     const { family } = socket.address();
     const sender = new OffloadSender(opened, this.handleSent);
@@ -335,11 +382,11 @@ export class Endpoint {
     const groups = new GroupMemberships(groupOptions);
     const port: Port = { socket, family, sender, sendBuffer, groups, setPortSharing };
     const take = this.takeFrom(port);
-    this.ports.push(port);
     const grantedBytes = receiveBufferBytes(socket);
     this.leastReceiveBufferBytes = Math.min(this.leastReceiveBufferBytes, grantedBytes);
     socket.on('error', (error: NodeJS.ErrnoException) => this.options.handleSendError(error));
     socket.on('message', take);
+    return port;
   }
 
   private takeFrom(port: Port): (bytes: Uint8Array, info: dgram.RemoteInfo) => void {

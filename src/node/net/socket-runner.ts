@@ -17,6 +17,12 @@ import { PortWatch } from './port-watch.js';
  */
 export type DeadlinePolicy = 'exact' | 'adaptive' | 'coarse';
 
+/** The multicast functions of the sockets. */
+export type MulticastSockets = Pick<
+  Endpoint,
+  'joinGroup' | 'leaveGroup' | 'sendGroupsBy' | 'openGroupPort' | 'sendGroupBy' | 'endGroup'
+>;
+
 export interface SocketRunnerOptions<Event> {
   readonly machine: Machine<Event>;
   readonly bind?: readonly string[];
@@ -83,7 +89,7 @@ export class SocketRunner<Event> {
   }
 
   /** Gives access to the multicast functions of the sockets. The runner closes the sockets. */
-  get sockets(): Pick<Endpoint, 'joinGroup' | 'leaveGroup' | 'sendGroupsBy'> | undefined {
+  get sockets(): MulticastSockets | undefined {
     return this.endpoint;
   }
 

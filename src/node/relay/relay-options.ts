@@ -1,5 +1,12 @@
 /** The options and events of `relay`. */
-import { amount, type Checks, callback, required, text } from '../../base/options/check-options.js';
+import {
+  amount,
+  type Checks,
+  callback,
+  required,
+  text,
+  wholeNumber,
+} from '../../base/options/check-options.js';
 import type { RelayReport } from '../../roles/relay/relay-events.js';
 import type { TrustAnswer } from '../keys/trust-answer.js';
 import type { ServerSpec } from '../net/resolve-receivers.js';
@@ -45,6 +52,8 @@ export const relayChecks: Checks<RelayFilesOptions> = {
   maxClients: amount,
   rateBytesPerSec: amount,
   maxOpenFiles: amount,
+  multicast: text,
+  multicastTtl: wholeNumber(1, 255),
   livenessTimeoutMs: amount,
   progressIntervalMs: amount,
   answerTimeoutMs: amount,

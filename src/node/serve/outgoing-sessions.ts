@@ -2,6 +2,7 @@
  * The sessions of a host that serves: one for all clients that fetch the same state of an object with segments of the
  * same size.
  */
+import type { Address } from '../../base/address.js';
 import { formatAddress } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
@@ -13,8 +14,13 @@ import type { AskListenerEvent } from '../../session/asks/listener-events.js';
 import type { DriverHost } from '../../session/drivers/driver-host.js';
 import { SourceDriver } from '../../session/drivers/source-driver.js';
 import { SessionSender } from '../../session/sender.js';
-import type { SessionReceiverOutcome, SessionSenderEvent } from '../../session/sender-events.js';
+import type {
+  SessionReceiverOutcome,
+  SessionSenderEvent,
+  SessionSenderResult,
+} from '../../session/sender-events.js';
 import { PathFit } from '../net/path-fit.js';
+import type { CrowdGroups } from './crowd-groups.js';
 import type { OfferedObject, ReadFailure } from './object-catalogue.js';
 import type { ClientStatus } from './serve-options.js';
 
@@ -36,9 +42,12 @@ export interface OutgoingSessionsOptions {
   readonly rateLimit: RateLimit | undefined;
   readonly maxClients: number;
   readonly maxOpenFiles: number;
+  readonly groups: CrowdGroups;
   /** A client has its outcome. */
   readonly handleOutcome: (object: OfferedObject, outcome: SessionReceiverOutcome) => void;
   readonly handleReadFailure: (object: OfferedObject, cause: ReadFailure) => void;
+  /** A session has ended. */
+  readonly handleDone: (result: SessionSenderResult) => void;
   /** An error that is a bug. */
   readonly crash: (error: unknown) => void;
 }
@@ -48,6 +57,8 @@ interface Running {
   readonly object: OfferedObject;
   readonly sender: SessionSender;
   readonly driver: SourceDriver;
+  /** The multicast group, if there is one. */
+  readonly group: Address | undefined;
 }
 
 export class OutgoingSessions {
@@ -78,12 +89,14 @@ export class OutgoingSessions {
 
   /**
    * The client takes part in a session.
+   * @param groupFrom the local address from which a group can be reached, if there is one
    * @returns false if it is gone
    */
-  accept({ channel, from, mssBytes }: Ask, object: OfferedObject): boolean {
+  accept(ask: Ask, object: OfferedObject, groupFrom: string | undefined): boolean {
     const { listener, host } = this.options;
-    const fitBytes = new PathFit({ receivers: [from] }).mssBytes();
-    const { sender } = this.find(object, Math.min(mssBytes, fitBytes));
+    const { channel, from } = ask;
+    const mssBytes = Math.min(ask.mssBytes, new PathFit({ receivers: [from] }).mssBytes());
+    const { sender } = this.find(object, mssBytes) ?? this.begin(object, mssBytes, from, groupFrom);
     const index = listener.accept(host.nowMs, channel, sender, formatAddress(from));
     host.drain();
     return index !== undefined;
@@ -97,7 +110,7 @@ export class OutgoingSessions {
     if (event.type === 'receiver') this.options.handleOutcome(object, event.outcome);
     else if (event.type === 'source-changed')
       this.options.handleReadFailure(object, 'wrong-content');
-    else if (event.type === 'done') this.handleDone(session);
+    else if (event.type === 'done') this.handleDone(session, event.result);
   }
 
   /** Ends the sessions with an object. */
@@ -135,20 +148,31 @@ export class OutgoingSessions {
     );
   }
 
-  private find(object: OfferedObject, mssBytes: number): Running {
+  private find(object: OfferedObject, mssBytes: number): Running | undefined {
     for (const session of this.running.values()) {
       const { sender } = session;
       const isSame = session.object === object && sender.geometry.mssBytes === mssBytes;
       if (isSame && !sender.isDone) return session;
     }
+    return undefined;
+  }
+
+  private begin(
+    object: OfferedObject,
+    mssBytes: number,
+    first: Address,
+    groupFrom: string | undefined,
+  ): Running {
+    const { groups } = this.options;
+    const group = groupFrom === undefined ? undefined : groups.begin(first, groupFrom);
     const { crypto, endpoint, host, livenessTimeoutMs, rateLimit } = this.options;
     const sender = new SessionSender({
       ...object.terms,
       ...{ crypto, mssBytes, existing: 'quick' as const },
-      ...withoutUndefined({ livenessTimeoutMs, rateLimit }),
+      ...withoutUndefined({ group, livenessTimeoutMs, rateLimit }),
     });
     const content = object.open((error) => this.handleReadError(object, error));
-    const session = { object, sender, driver: new SourceDriver(content, host) };
+    const session = { object, sender, driver: new SourceDriver(content, host), group };
     this.running.set(sender, session);
     endpoint.addSender(sender);
     return session;
@@ -159,8 +183,13 @@ export class OutgoingSessions {
     else this.options.crash(error);
   }
 
-  private handleDone({ sender, driver, object }: Running): void {
+  private handleDone(
+    { sender, driver, object, group }: Running,
+    result: SessionSenderResult,
+  ): void {
+    this.options.handleDone(result);
     driver.stop();
+    if (group !== undefined) this.options.groups.end(group);
     this.running.delete(sender);
     object.release();
     const timer = setTimeout(() => {

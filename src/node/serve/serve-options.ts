@@ -9,11 +9,13 @@ import {
   number,
   required,
   text,
+  wholeNumber,
 } from '../../base/options/check-options.js';
 import type { SessionReceiverOutcome, SessionReceiverStatus } from '../../session/sender-events.js';
 import type { FaultEvent } from '../../wire/faults.js';
 import type { KeyPair } from '../keys/key-files.js';
 import type { TrustAnswer } from '../keys/trust-answer.js';
+import type { MulticastChoice } from '../net/groups/group-address.js';
 import { hosts, keyPair, ownPort, signal } from '../option-checks.js';
 import type { IndexProgress } from './object-catalogue.js';
 
@@ -37,6 +39,13 @@ export interface ServeOptions {
   readonly rateBytesPerSec?: number;
   /** Maximum number of open files; 256 by default, or less if the limit of the process is lower. */
   readonly maxOpenFiles?: number;
+  /**
+   * `auto`: each session has a random multicast group, used for clients of the same object that it reaches. `never`:
+   * unicast only. Or the address of a group for all sessions. `auto` by default.
+   */
+  readonly multicast?: MulticastChoice;
+  /** TTL (hop limit) of multicast datagrams. The default 1 keeps them on the local network. */
+  readonly multicastTtl?: number;
   /** A client that is silent for this long fails. */
   readonly livenessTimeoutMs?: number;
   /** Interval of `progress` events; 1000 ms by default. */
@@ -147,6 +156,8 @@ export const serveChecks: Checks<ServeOptions> = {
     (value) => number(value, '') === undefined && Number(value) >= 1000,
   ),
   maxOpenFiles: amount,
+  multicast: text,
+  multicastTtl: wholeNumber(1, 255),
   livenessTimeoutMs: amount,
   progressIntervalMs: amount,
   signal,

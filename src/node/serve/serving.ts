@@ -17,6 +17,7 @@ import { noOffload, type Offload } from '../net/offload/offload-socket.js';
 import { SendErrorLog } from '../net/send-error-log.js';
 import { SocketRunner } from '../net/socket-runner.js';
 import { Catalogue } from './catalogue.js';
+import { CrowdGroups } from './crowd-groups.js';
 import type {
   AskRefusal,
   CatalogueEntry,
@@ -44,7 +45,9 @@ export interface ServingTotals {
   readonly clients: Readonly<Record<string, number>>;
   /** Content bytes that clients received. */
   readonly receivedBytes: number;
+  /** Of sessions that have ended. A multicast datagram counts once. */
   readonly datagramsSent: number;
+  readonly groupDatagramsSent: number;
   readonly repairs: number;
   readonly changes: number;
   /** Content bytes that were read for indexes. */
@@ -77,6 +80,7 @@ export class Serving {
   readonly closed: Promise<void>;
   private readonly listener: AskListener;
   private readonly sessions: OutgoingSessions;
+  private readonly groups: CrowdGroups;
   private readonly handleRelayEvent: ServingPort['handleRelayEvent'];
   private runner: SocketRunner<PortEvent> | undefined;
   private catalogue: ObjectCatalogue | undefined;
@@ -84,7 +88,7 @@ export class Serving {
     this.emit({ type: 'send-error', message }),
   );
   private readonly ended = {
-    ...{ receivedBytes: 0, datagramsSent: 0, repairs: 0 },
+    ...{ receivedBytes: 0, datagramsSent: 0, groupDatagramsSent: 0, repairs: 0 },
     ...{ changes: 0, hashedBytes: 0 },
   };
   private readonly endedClients: Record<string, number> = {};
@@ -104,19 +108,27 @@ export class Serving {
       this.rejectClosed = reject;
     });
     const { livenessTimeoutMs, maxClients = defaultMaxClients, rateBytesPerSec } = options;
+    this.groups = new CrowdGroups({
+      choice: options.multicast ?? 'auto',
+      ttl: options.multicastTtl ?? 1,
+      sockets: () => this.runner?.sockets,
+    });
     this.listener = listener;
     this.handleRelayEvent = handleRelayEvent;
     this.sessions = new OutgoingSessions({
       ...{ crypto, listener, endpoint, host },
-      ...{ livenessTimeoutMs, maxClients, maxOpenFiles },
+      ...{ livenessTimeoutMs, maxClients, maxOpenFiles, groups: this.groups },
       rateLimit: rateBytesPerSec === undefined ? undefined : new RateLimit(rateBytesPerSec),
       handleOutcome: ({ name, terms: { contentSizeBytes } }, outcome) => {
         const { status } = outcome;
         this.endedClients[status] = (this.endedClients[status] ?? 0) + 1;
         this.ended.receivedBytes += outcome.receivedBytes;
-        this.ended.datagramsSent += outcome.datagramsSent;
-        this.ended.repairs += outcome.repairs;
         this.emit({ type: 'end', name, contentSizeBytes, outcome });
+      },
+      handleDone: (result) => {
+        this.ended.datagramsSent += result.datagramsSent;
+        this.ended.groupDatagramsSent += result.groupDatagramsSent;
+        this.ended.repairs += result.repairs;
       },
       // Later, because a machine may be in the call that led to the read.
       handleReadFailure: (...failure) =>
@@ -304,6 +316,7 @@ export class Serving {
 
   private async answer(ask: Ask): Promise<void> {
     const { channel, from, askerKey: clientKey, what, hops } = ask;
+    const groupFrom = await this.groups.open(from);
     const found = (await this.catalogue?.find(what, hops)) ?? 'is shutting down';
     if (this.isClosing) return;
     const client = formatAddress(from);
@@ -311,7 +324,7 @@ export class Serving {
     if (refusal === undefined) {
       const object = found as OfferedObject;
       const { name } = object;
-      const isThere = this.sessions.accept(ask, object);
+      const isThere = this.sessions.accept(ask, object, groupFrom);
       this.catalogue?.handleAnswered(object);
       if (isThere) this.emit({ type: 'connect', client, clientKey, name });
       return;

@@ -38,6 +38,7 @@ export class ServerMetrics {
     const sums = [
       ['p2mp_served_bytes_total', 'Content bytes that clients received', 'receivedBytes'],
       ['p2mp_sent_datagrams_total', 'Data datagrams sent to clients', 'datagramsSent'],
+      ['p2mp_multicast_datagrams_total', 'Those of them sent by multicast', 'groupDatagramsSent'],
       ['p2mp_repair_datagrams_total', 'Data datagrams sent again', 'repairs'],
       ['p2mp_changes_total', 'Changes of served files', 'changes'],
       ['p2mp_hashed_bytes_total', 'Content bytes read for indexes', 'hashedBytes'],

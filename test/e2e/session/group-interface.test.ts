@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { Endpoint } from '../../../src/node/net/endpoint.js';
-import { groupSource } from '../../../src/node/net/group-address.js';
-import { JoinedGroups } from '../../../src/node/net/joined-groups.js';
+import { groupSource } from '../../../src/node/net/groups/group-address.js';
+import { JoinedGroups } from '../../../src/node/net/groups/joined-groups.js';
 import { noSecondLoopback } from '../../support/loopback.js';
 
 const at = (host: string, port = 7735) => ({ host, port });

@@ -52,7 +52,7 @@ t.test(
     t.ok(run.roles.every((_, i) => run.holds(i, object)));
     t.ok(run.elapsedMs(0) < 2300, `${run.elapsedMs(0)} ms`);
     for (const late of [3, 4]) t.ok(run.elapsedMs(late) < 2400, `${run.elapsedMs(late)} ms`);
-    t.ok(sentTimes(run) < 1.75, `${sentTimes(run)} times`);
+    t.ok(sentTimes(run) < 1.8, `${sentTimes(run)} times`);
   },
 );
 

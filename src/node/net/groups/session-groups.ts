@@ -1,5 +1,5 @@
 /** Joins and leaves the groups of sessions, and reports each reason why that fails once. */
-import type { Address } from '../../base/address.js';
+import type { Address } from '../../../base/address.js';
 import type { GroupSockets } from './joined-groups.js';
 import { JoinedGroups } from './joined-groups.js';
 

@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
 import { isIPv4, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import type { Address } from '../../base/address.js';
-import { P2mpError } from '../../base/errors.js';
-import { mapLimited } from '../limited-concurrency.js';
+import type { Address } from '../../../base/address.js';
+import { P2mpError } from '../../../base/errors.js';
+import { mapLimited } from '../../limited-concurrency.js';
 
 /** `auto` chooses a random group if all receivers have the same IP version and at least two share a port. */
 export type MulticastChoice = 'auto' | 'never' | (string & {});
@@ -18,16 +18,11 @@ export function chooseGroup(
   choice: MulticastChoice,
   receivers: readonly Address[],
 ): Address | undefined {
+  checkMulticastChoice(choice);
   if (choice === 'never') return undefined;
   const port = mostCommonPort(receivers);
   const version6 = receivers.filter(({ host }) => isIPv6(host)).length;
   if (choice !== 'auto') {
-    if (!isGroup(choice)) {
-      throw new P2mpError(
-        'INVALID_ARGUMENT',
-        `--multicast ${choice}: must be auto, never or the address of a group, such as 239.1.2.3 or ff15::1`,
-      );
-    }
     if (version6 !== (isIPv6(choice) ? receivers.length : 0)) {
       const version = isIPv6(choice) ? 'IPv6' : 'IPv4';
       throw new P2mpError(
@@ -40,10 +35,33 @@ export function chooseGroup(
   // All receivers of a group share a port. With only one receiver, multicast saves nothing.
   if (receivers.filter((receiver) => receiver.port === port).length < 2) return undefined;
   if (version6 > 0 && version6 < receivers.length) return undefined;
+  return { host: randomGroup(version6 > 0), port };
+}
+
+/** The port of the groups of sessions with clients, which have no common port. */
+const crowdPort = 7737;
+
+/** @returns the group for a client and others that may join it; undefined if all are served by unicast */
+export function chooseCrowdGroup(choice: MulticastChoice, client: Address): Address | undefined {
+  if (choice === 'never') return undefined;
+  const isVersion6 = isIPv6(client.host);
+  if (choice !== 'auto' && isIPv6(choice) !== isVersion6) return undefined;
+  return { host: choice === 'auto' ? randomGroup(isVersion6) : choice, port: crowdPort };
+}
+
+/** @throws P2mpError INVALID_ARGUMENT */
+export function checkMulticastChoice(choice: MulticastChoice): void {
+  if (choice === 'auto' || choice === 'never' || isGroup(choice)) return;
+  throw new P2mpError(
+    'INVALID_ARGUMENT',
+    `--multicast ${choice}: must be auto, never or the address of a group, such as 239.1.2.3 or ff15::1`,
+  );
+}
+
+function randomGroup(isVersion6: boolean): string {
   const [a = 0, b = 0, c = 0, d = 0] = randomBytes(4);
   // Ranges of administratively scoped addresses (RFC 2365; RFC 4291, 2.7). Routers do not forward them.
-  if (version6 === 0) return { host: `239.${128 + (a % 64)}.${b}.${c}`, port };
-  return { host: `ff15::${hex(a, b)}:${hex(c, d)}`, port };
+  return isVersion6 ? `ff15::${hex(a, b)}:${hex(c, d)}` : `239.${128 + (a % 64)}.${b}.${c}`;
 }
 
 function hex(high: number, low: number): string {
@@ -100,7 +118,7 @@ function interfaceOf(address: string): string | undefined {
 }
 
 /** @returns the source address for datagrams to a host; undefined if there is no route */
-async function localAddressTowards(to: Address): Promise<string | undefined> {
+export async function localAddressTowards(to: Address): Promise<string | undefined> {
   const socket = dgram.createSocket(isIPv6(to.host) ? 'udp6' : 'udp4');
   try {
     return await new Promise((resolve) => {

@@ -3,8 +3,8 @@
  * session.
  */
 
-import type { Address } from '../../base/address.js';
-import { formatAddress } from '../../base/address.js';
+import type { Address } from '../../../base/address.js';
+import { formatAddress } from '../../../base/address.js';
 
 export interface GroupSockets {
   /** @returns the reason why no interface could join; undefined if at least one interface joined */
