@@ -137,6 +137,36 @@ t.test(
   },
 );
 
+t.test('answers go only to the address that the handshake has proven', (t) => {
+  const { listener, events } = createListener();
+  const caller = new AskCaller(listener, cryptoOf('a'), 0, 1);
+  for (const message of [ask('photos'), { kind: 'list-request', after: '' } as const])
+    t.same(caller.deliver(caller.seal(message), stranger), []);
+  t.same(events(), []);
+  t.match(listener.faultCounts, { stranger: 2 });
+  caller.say(ask('photos'));
+  t.match(events(), [{ type: 'ask', from: caller.address }]);
+  t.end();
+});
+
+t.test('a key that loses its right gets no more answers on a channel that is open', (t) => {
+  for (const message of [ask('photos'), { kind: 'list-request', after: 'b' } as const]) {
+    let refusal: string | undefined;
+    const { listener, events } = createListener({ refuseAsker: () => refusal });
+    const caller = new AskCaller(listener, cryptoOf('a'), 0, 1);
+    caller.say({ kind: 'list-request', after: '' });
+    listener.answerList(1, fillPage('', []));
+    t.equal(caller.drain().length, 1);
+    events();
+    refusal = 'not any more';
+    t.match(caller.say(message), [{ kind: 'refuse', reason: 'not any more' }]);
+    refusal = undefined;
+    t.match(caller.say(message), [{ kind: 'refuse' }], 'the channel remains refused');
+    t.same(events(), []);
+  }
+  t.end();
+});
+
 t.test('replayed and forged datagrams of a channel do nothing, from any address', (t) => {
   const { listener, events } = createListener();
   const caller = new AskCaller(listener, cryptoOf('a'), 0, 1);

@@ -3,7 +3,7 @@
  * and hands the channel of each accepted receiver to a session's sender.
  */
 import type { Address } from '../../base/address.js';
-import { formatAddress } from '../../base/address.js';
+import { formatAddress, sameAddress } from '../../base/address.js';
 import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import type { SessionCrypto } from '../../security/crypto.js';
@@ -262,8 +262,12 @@ export class AskListener implements Machine<AskListenerEvent> {
       this.faults.add(opened, from, bytes);
       return;
     }
+    // Answers are longer than requests, and only the address of the handshake is proven.
+    if (!sameAddress(from, asked.from)) {
+      this.faults.add('stranger', from, bytes);
+      return;
+    }
     asked.heardAtMs = nowMs;
-    asked.from = from;
     const message = decodeMessage(opened);
     if (message === undefined || !this.handleMessage(packet.session, asked, message))
       this.faults.add('bad-message', from, bytes);
@@ -274,6 +278,12 @@ export class AskListener implements Machine<AskListenerEvent> {
     if (message.kind !== 'ask' && message.kind !== 'list-request') return false;
     if (asked.refusal !== undefined) {
       this.send(asked, asked.refusal);
+      return true;
+    }
+    // Its key can have lost the right since the handshake.
+    const reason = this.options.refuseAsker(asked.proven.peerKey);
+    if (reason !== undefined) {
+      this.send(asked, asked.refuse({ kind: 'refuse', reason, isTemporary: false }));
       return true;
     }
     const { host, port } = asked.from;
