@@ -43,6 +43,9 @@ const namesByErrno = new Map(
   Object.entries(constants.errno).map(([name, number]) => [number, name] as const),
 );
 
+/** What the system reports if a file or its folder has been removed, moved, or exchanged for something else. */
+export const goneCodes: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ESTALE']);
+
 /** Wraps an error of a file operation. The message starts with the path. */
 export function fileError(code: ErrorCode, path: string, error: unknown): P2mpError {
   if (error instanceof P2mpError) return error;

@@ -8,7 +8,7 @@ import type { Stats } from 'node:fs';
 import { chmod, lstat, mkdir, open, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { P2mpError } from '../../../base/errors.js';
-import { fileError, systemCode } from '../../system-error.js';
+import { fileError, goneCodes, systemCode } from '../../system-error.js';
 import { syncFolder } from '../fsync.js';
 import type { TargetFolder } from '../store/target-folder.js';
 import { refuseUnlessFolder } from '../store/target-folder.js';
@@ -127,8 +127,6 @@ export function removedPart(target: TargetFolder, cause?: unknown): P2mpError {
     cause,
   });
 }
-
-const goneCodes = new Set(['ENOENT', 'ENOTDIR', 'ESTALE']);
 
 /** Removes the folder of all parts if it is empty. */
 export async function removeIfEmpty(path: string): Promise<void> {

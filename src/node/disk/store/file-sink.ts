@@ -7,7 +7,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { access, constants, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { P2mpError } from '../../../base/errors.js';
-import { fileError } from '../../system-error.js';
+import { fileError, goneCodes, systemCode } from '../../system-error.js';
 import { permissionsOf, syncFolder, writeAll } from '../fsync.js';
 import { canHaveHoles, findHoles, writeAroundHoles } from '../holes.js';
 
@@ -123,7 +123,7 @@ export class FileSink {
       await syncFolder(dirname(this.target.path));
     } catch (error) {
       await this.discard();
-      throw fileError('TARGET_FAILED', this.target.name, error);
+      throw this.failure(error);
     }
     return this.hash.digest('hex');
   }
@@ -136,7 +136,9 @@ export class FileSink {
     const { handle } = this;
     this.handle = undefined;
     await handle?.close().catch(() => undefined);
-    await rm(this.temporaryPath, { force: true });
+    await rm(this.temporaryPath, { force: true }).catch((error: unknown) => {
+      if (!goneCodes.has(systemCode(error))) throw error;
+    });
   }
 
   private async open(): Promise<void> {
@@ -193,6 +195,15 @@ export class FileSink {
   private fail(error: unknown): void {
     if (this.isDiscarded) return;
     this.isDiscarded = true;
-    this.handlers.handleError(fileError('TARGET_FAILED', this.target.name, error));
+    this.handlers.handleError(this.failure(error));
+  }
+
+  /** The folder existed at the start, and nobody else knows the temporary name. */
+  private failure(error: unknown): P2mpError {
+    const { name } = this.target;
+    if (!goneCodes.has(systemCode(error))) return fileError('TARGET_FAILED', name, error);
+    const what = 'somebody removed its folder, or what had arrived in it';
+    const remedy = 'make sure that the folder exists, and send again';
+    return new P2mpError('TARGET_FAILED', `${name}: ${what}; ${remedy}`, { cause: error });
   }
 }
