@@ -54,8 +54,8 @@ function read(object: ServedObject, offsetBytes: number): Promise<Buffer | P2mpE
 }
 
 t.test('each path is offered under its last part', (t) => {
-  const names = nameOfferedPaths(['/a/b', 'c/', './d/../e', '.']).map(({ name }) => name);
-  t.strictSame(names.slice(0, 3), ['b', 'c', 'e']);
+  const names = nameOfferedPaths(['/a/b', 'c/', './d/../other', '.']).map(({ name }) => name);
+  t.strictSame(names.slice(0, 3), ['b', 'c', 'other']);
   t.equal(names[3], process.cwd().split('/').at(-1));
   const refused: [string[], RegExp][] = [
     [[], /nothing to serve/],
