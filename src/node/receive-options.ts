@@ -118,7 +118,9 @@ export type ReceiveEvent =
       SessionReceiverEvent,
       { type: 'offer' | 'invited' | 'turned-away' | 'fault' | 'internal-error' }
     >
-  /** A stored block was corrupt. The receiver requests the block again. */
+  /**
+   * A stored block is not the sender's: it was damaged, or is of an older version. The receiver requests the block.
+   */
   | {
       readonly type: 'bad-block';
       readonly info: IncomingInfo;

@@ -304,7 +304,7 @@ t.test('of a large file with one changed block, little is sent', async (t) => {
   t.same(
     bad.map(({ block, names }) => ({ block, names })),
     [40, 0, 100].map((block) => ({ block, names: ['sent'] })),
-    'each bad block is named',
+    'each block that differs is named',
   );
 });
 

@@ -228,7 +228,7 @@ export class ReceiveOutput {
     if (!this.options.isVerbose || output.isJson) return;
     const where = escapeControls(names.join(', '));
     output.detail(
-      `${label} from ${from}: block ${block} of ${where} is corrupt; requesting it again`,
+      `${label} from ${from}: block ${block} of ${where} differs from the sender's; requesting it`,
     );
   }
 

@@ -13,7 +13,7 @@ export interface SessionPartOptions {
   /** @returns undefined if the signal aborts first */
   readonly openPart: (signal: AbortSignal) => Promise<PartStore | undefined>;
   readonly handleFailure: (error: unknown) => void;
-  /** A stored block was wrong. */
+  /** A stored block is not the sender's: it was damaged, or is of an older version. */
   readonly handleBadBlock: (block: number, names: readonly string[]) => void;
   readonly handleEnd: (isComplete: boolean) => void;
 }

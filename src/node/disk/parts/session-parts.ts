@@ -37,7 +37,7 @@ export interface SessionPartsOptions {
   readonly comparesAll: boolean;
   /** Files and folders that no sender may delete. */
   readonly protectedPaths: readonly string[];
-  /** Called when a block of a session's part is wrong, with the names of the files that it overlaps. */
+  /** Called when a stored block is not the sender's, with the names of the files that it overlaps. */
   readonly handleBadBlock: (session: number, block: number, names: readonly string[]) => void;
 }
 
