@@ -24,7 +24,7 @@ export default {
   mutator: { excludedMutations: ['StringLiteral'] },
   disableTypeChecks: false,
   coverageAnalysis: 'perTest',
-  ignorePatterns: ['dist', '.tap', 'experiments', 'bench', 'docs', 'deploy'],
+  ignorePatterns: ['dist', '.tap', 'test.bundled', 'experiments', 'bench', 'docs', 'deploy'],
   tempDirName: '.mutation/work',
   incrementalFile: '.mutation/incremental.json',
   reporters: ['clear-text', 'json', 'progress-append-only'],

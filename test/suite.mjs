@@ -1,0 +1,46 @@
+// All tests of `npm test`, each file in a process of its own. To run some of them: npx tap FILES. tap itself would
+// start each file with hooks that record what it loads, and compile it there; that took longer than most tests.
+import { readdirSync, rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import t from 'tap';
+import { bundleOptions } from './support/bundle.mjs';
+
+const folder = fileURLToPath(new URL('.', import.meta.url));
+const bundleFolder = fileURLToPath(new URL('../test.bundled/', import.meta.url));
+/** They need root, or other versions of Node. */
+const others = /^(?:root|nodes)\//;
+/** The longest come first, so that no processor is idle at the end. */
+const longest = [/^sweep\//, /^e2e\//, /^session\//, /^fuzz\//];
+
+const names = readdirSync(folder, { recursive: true })
+  .map((name) => name.replaceAll('\\', '/').replace(/\.ts$/, ''))
+  .filter((name) => name.endsWith('.test') && !others.test(name))
+  .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+
+function rank(name) {
+  const found = longest.findIndex((pattern) => pattern.test(name));
+  return found === -1 ? longest.length : found;
+}
+
+// Each file has a time limit of its own.
+t.setTimeout(0);
+t.jobs = Number(process.env.TAP_JOBS);
+rmSync(bundleFolder, { recursive: true, force: true });
+await build({
+  ...bundleOptions,
+  entryPoints: names.map((name) => ({ in: `${folder}${name}.ts`, out: name })),
+  outdir: bundleFolder,
+  outExtension: { '.js': '.mjs' },
+});
+
+for (const name of names) {
+  const hooks = ['--enable-source-maps', '--import', './test/support/teardown-order.mjs'];
+  const node = [process.execPath, ...hooks, `${bundleFolder}${name}.mjs`];
+  // The options that tap gives to all processes of Node are the hooks.
+  t.spawn('env', ['-u', 'NODE_OPTIONS', ...node], {
+    buffered: true,
+    timeout: Number(process.env.TAP_TIMEOUT) * 1000,
+    name: `test/${name}.ts`,
+  });
+}
