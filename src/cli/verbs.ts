@@ -22,6 +22,10 @@ export const verbs: Readonly<Record<string, { what: string; load: () => Promise<
     what: 'Fetch a file or folder from one or many hosts that serve it',
     load: async () => (await import('./commands/fetch.js')).fetch,
   },
+  relay: {
+    what: 'Offer what other hosts serve, through a cache',
+    load: async () => (await import('./commands/relay.js')).relay,
+  },
   list: {
     what: 'Show what a host offers with p2mp serve',
     load: async () => (await import('./commands/list.js')).list,

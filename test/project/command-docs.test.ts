@@ -13,7 +13,7 @@ const scripts = join(distFolder, 'completions');
 const bashScript = join(scripts, 'p2mp.bash');
 
 const verbs = [
-  ...['send', 'receive', 'serve', 'fetch', 'list', 'peers'],
+  ...['send', 'receive', 'serve', 'fetch', 'relay', 'list', 'peers'],
   ...['digest', 'keygen', 'experiment', 'completion'],
 ];
 const commands = ['p2mp', ...verbs.map((verb) => `p2mp ${verb}`), 'p2mpclient', 'p2mpserver'];
@@ -109,7 +109,7 @@ const plans = readdirSync(join(projectFolder, 'experiments/plans')).map((name) =
  * project folder.
  */
 const cases: readonly (readonly [string, readonly string[]])[] = [
-  ['p2mp re', ['receive']],
+  ['p2mp re', ['receive', 'relay']],
   ['p2mp ', [...verbs, 'help']],
   ['p2mp help ', verbs],
   ['p2mp receive --log', ['--log', '--log-level']],

@@ -57,7 +57,7 @@ function withoutDir(words: readonly string[]): string[] {
 
 // --- systemd
 
-const services = ['receive', 'serve'] as const;
+const services = ['receive', 'serve', 'relay'] as const;
 
 const unitOf = (service: string) => join(deploy, `systemd/p2mp-${service}.service`);
 
@@ -151,6 +151,23 @@ t.test('the unit runs a valid p2mp serve', { buffered, skip: noSignals }, async 
   const words = commandOf(t, 'serve').map((word) => own[word] ?? word);
   t.equal(words.at(-1), place.sent, 'the paths come last');
   const { program } = await place.serve(words);
+  program.kill('SIGTERM');
+  const { code, stderr } = await program.exited;
+  t.equal(code, 0, stderr);
+});
+
+t.test('the unit runs a valid p2mp relay', { buffered, skip: noSignals }, async (t) => {
+  const place = new SessionPlace(t);
+  const list = join(place.folder, 'authorized');
+  writeFileSync(list, `fetch ${await place.keygen(place.senderHome)}`);
+  const own: Record<string, string> = {
+    '/etc/p2mp/authorized_keys': list,
+    '/etc/p2mp/known_receivers': join(place.folder, 'known'),
+    '127.0.0.1:9737': '127.0.0.1:0',
+    '%C/p2mp-relay': join(place.folder, 'cache'),
+  };
+  const words = commandOf(t, 'relay').map((word) => own[word] ?? word);
+  const { program } = await place.relay(words);
   program.kill('SIGTERM');
   const { code, stderr } = await program.exited;
   t.equal(code, 0, stderr);

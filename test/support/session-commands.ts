@@ -70,6 +70,16 @@ export class SessionPlace {
     return { program, address: { host: '127.0.0.1', port: Number(bound) } };
   }
 
+  /** Starts `p2mp relay`, on any free port unless the options name one. */
+  async relay(args: readonly string[]): Promise<ServerProgram> {
+    const port = args.includes('--port') ? [] : ['--port', '0'];
+    const cache = args.includes('--cache') ? [] : ['--cache', join(this.folder, 'cache')];
+    const all = ['relay', ...args, '--bind', '127.0.0.1', ...port, ...cache];
+    const program = this.start(this.receiverHome, all);
+    const [, bound] = await program.waitFor(/listening.*?127\.0\.0\.1:(\d+)/i);
+    return { program, address: { host: '127.0.0.1', port: Number(bound) } };
+  }
+
   send(args: readonly string[], options: { readonly cwd?: string } = {}): Program {
     return this.start(this.senderHome, ['send', ...args], options);
   }

@@ -10,6 +10,7 @@ import { createKeygenParser } from './keygen.js';
 import { createListParser } from './list.js';
 import { createPeersParser } from './peers.js';
 import { createReceiveParser } from './receive-arguments.js';
+import { createRelayParser } from './relay-arguments.js';
 import { createSendParser } from './send-arguments.js';
 import { createServeParser } from './serve-arguments.js';
 import { createServerParser } from './server-arguments.js';
@@ -21,6 +22,7 @@ export function everyCommand(): CommandHelp[] {
     createReceiveParser(),
     createServeParser(),
     createFetchParser(),
+    createRelayParser(),
     createListParser(),
     createPeersParser(),
     createDigestParser(),

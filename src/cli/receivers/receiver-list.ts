@@ -8,7 +8,7 @@ import { readListFile } from '../list-file.js';
 export async function parseReceivers(
   texts: readonly string[],
   commonPort: number,
-  option: '--to' | '--from' = '--to',
+  option: '--to' | '--from' | '--upstream' = '--to',
 ): Promise<ServerSpec[]> {
   const receivers: ServerSpec[] = [];
   for (const text of texts.flatMap((each) => each.split(','))) {
@@ -26,11 +26,15 @@ export async function parseReceivers(
   );
 }
 
-function nounOf(option: '--to' | '--from'): string {
+function nounOf(option: '--to' | '--from' | '--upstream'): string {
   return option === '--to' ? 'receiver' : 'source';
 }
 
-function parseReceiver(item: string, commonPort: number, option: '--to' | '--from'): ServerSpec {
+function parseReceiver(
+  item: string,
+  commonPort: number,
+  option: '--to' | '--from' | '--upstream',
+): ServerSpec {
   const words = item.split(/[\s;]+/).filter((word) => word !== '');
   if (words.length > 1) {
     throw new P2mpError(

@@ -16,7 +16,7 @@ import { PartLock } from '../disk/parts/part-lock.js';
 import { PartStore } from '../disk/parts/part-store.js';
 import { SessionPart } from '../disk/parts/session-part.js';
 import { removePart } from '../disk/parts/stale-parts.js';
-import type { FileBudget } from '../disk/store/file-budget.js';
+import { FileBudget } from '../disk/store/file-budget.js';
 import { fileError } from '../system-error.js';
 import { readFacts, readHead, writeHead } from './head-file.js';
 
@@ -159,13 +159,37 @@ export class CacheFolder implements ObjectCache {
 }
 
 /**
+ * Lists the objects of a cache that no relay uses; the one that was used the longest time ago comes first.
+ * @throws P2mpError TARGET_UNWRITABLE
+ */
+export async function listCache(path: string): Promise<readonly CachedObject[]> {
+  const folder = await openAlone(path);
+  await folder.close();
+  return folder.objects;
+}
+
+/**
  * Removes all objects from a cache that no relay uses.
  * @returns what was there
  * @throws P2mpError TARGET_UNWRITABLE
  */
-export async function clearCache(folder: CacheFolder, path: string): Promise<CachedObject[]> {
-  for (const { id } of folder.objects) await removeObject(path, id);
-  return [...folder.objects];
+export async function clearCache(path: string): Promise<readonly CachedObject[]> {
+  const folder = await openAlone(path);
+  const removals = folder.objects.map(
+    ({ id }) => new Promise<void>((resolve) => folder.remove(id, resolve)),
+  );
+  await Promise.all(removals);
+  await folder.close();
+  return folder.objects;
+}
+
+function openAlone(path: string): Promise<CacheFolder> {
+  return CacheFolder.open({
+    ...{ path, fileBudget: new FileBudget(1) },
+    handleError: (error) => {
+      throw error;
+    },
+  });
 }
 
 async function removeObject(path: string, id: string): Promise<void> {

@@ -74,27 +74,27 @@ export class Relaying {
 
   /** The addresses that the relay listens on. */
   get addresses(): Address[] {
-    return this.opened.addresses;
+    return this.server.addresses;
   }
 
   /** Whether the system sends and receives batches of datagrams. */
   get offload(): Offload {
-    return this.opened.offload;
+    return this.server.offload;
   }
 
   /** The status of each client that fetches. */
   statuses(): ClientStatus[] {
-    return this.opened.statuses();
+    return this.server.statuses();
   }
 
   /** Number of clients that fetch. */
   get activeCount(): number {
-    return this.opened.activeCount;
+    return this.server.activeCount;
   }
 
   /** What the relay has done since it was opened. */
   totals(): ServingTotals & RelayTotals {
-    return { ...this.opened.totals(), ...this.machine.relay.totals };
+    return { ...this.server.totals(), ...this.machine.relay.totals };
   }
 
   /** The objects that the cache holds as a whole, by name. */
@@ -109,12 +109,12 @@ export class Relaying {
 
   /** Why the relay takes no new clients; undefined if it does. */
   get refusal(): string | undefined {
-    return this.opened.refusal;
+    return this.server.refusal;
   }
 
   /** Resolves when the relay is closed. */
   get closed(): Promise<void> {
-    return this.opened.closed.then(() => this.cache.close());
+    return this.server.closed.then(() => this.cache.close());
   }
 
   /**
@@ -122,7 +122,7 @@ export class Relaying {
    * @returns whether all ended by themselves
    */
   async drain(timeoutMs = Infinity): Promise<boolean> {
-    const isWhole = await this.opened.drain(timeoutMs);
+    const isWhole = await this.server.drain(timeoutMs);
     await this.close('the relay was stopped');
     return isWhole;
   }
@@ -132,11 +132,15 @@ export class Relaying {
     // Later, because this call can come from an event handler.
     await setImmediate();
     this.machine.relay.close(this.host.nowMs, reason);
-    await this.opened.close(reason);
+    await this.server.close(reason);
     await this.cache.close();
   }
 
-  private get opened(): Serving {
+  /**
+   * The server for its clients.
+   * @internal
+   */
+  get server(): Serving {
     return this.serving as Serving;
   }
 
@@ -147,7 +151,7 @@ export class Relaying {
       const object = this.catalogue.offer(event.object);
       const reason = `the relay cannot get the rest of ${object.name}: ${event.reason}`;
       // Later, because this call comes from the machine.
-      void setImmediate().then(() => this.opened.endObject(object, reason));
+      void setImmediate().then(() => this.server.endObject(object, reason));
     } else {
       this.options.onEvent?.(event);
     }

@@ -1,4 +1,5 @@
 /** Liveness and readiness of a server, for process supervisors. */
+import type { Relaying } from '../relay/relaying.js';
 import type { Serving } from '../serve/serving.js';
 import { checkSockets } from './health.js';
 import type { Complaints, StatusSource } from './status-source.js';
@@ -14,6 +15,22 @@ export function serverStatus(serving: Serving): StatusSource {
     loadMetrics: async () => {
       const { ServerMetrics } = await import('./server-metrics.js');
       return new ServerMetrics(serving);
+    },
+  };
+}
+
+/** The state of a relay, for HTTP. It is ready if it takes clients. */
+export function relayStatus(relaying: Relaying): StatusSource {
+  return {
+    ...serverStatus(relaying.server),
+    get activeCount() {
+      return relaying.activeCount;
+    },
+    loadMetrics: async () => {
+      const { ServerMetrics } = await import('./server-metrics.js');
+      const metrics = new ServerMetrics(relaying.server);
+      metrics.addRelay(relaying);
+      return metrics;
     },
   };
 }

@@ -1,5 +1,6 @@
 /** Prometheus metrics of a server; their names are a stable interface (docs/COMMANDS.md). */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Relaying } from '../relay/relaying.js';
 import type { Serving } from '../serve/serving.js';
 
 const statuses = ['complete', 'failed', 'refused', 'aborted'];
@@ -11,6 +12,43 @@ export class ServerMetrics {
     collectDefaultMetrics({ register: this.registry });
     this.addCounters(serving);
     this.addGauges(serving);
+  }
+
+  /** Adds what a relay has beside what any server has. */
+  addRelay(relaying: Relaying): void {
+    const registers = [this.registry];
+    const counters = [
+      ['p2mp_cache_hits_total', 'Fetches of objects that the cache held', 'hits'],
+      ['p2mp_cache_misses_total', 'Fetches of objects that the cache did not hold', 'misses'],
+      ['p2mp_upstream_bytes_total', 'Content bytes fetched from upstream hosts', 'fetchedBytes'],
+      ['p2mp_cache_evictions_total', 'Objects removed from the cache', 'evictions'],
+    ] as const;
+    for (const [name, help, key] of counters) {
+      new Counter({
+        ...{ name, help, registers },
+        collect() {
+          this.reset();
+          this.inc(relaying.totals()[key]);
+        },
+      });
+    }
+    new Gauge({
+      name: 'p2mp_saved_bytes',
+      help: 'Content bytes that clients received, less those fetched from upstream hosts',
+      registers,
+      collect() {
+        const { receivedBytes, fetchedBytes } = relaying.totals();
+        this.set(receivedBytes - fetchedBytes);
+      },
+    });
+    new Gauge({
+      name: 'p2mp_cache_bytes',
+      help: 'What the cache takes on disk at most',
+      registers,
+      collect() {
+        this.set(relaying.cacheSizeBytes);
+      },
+    });
   }
 
   get contentType(): string {

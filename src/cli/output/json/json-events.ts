@@ -20,7 +20,7 @@ import {
   texts,
   undeletedCauses,
 } from './json-fields.js';
-import { listEvents, serveEvents } from './json-serve-events.js';
+import { listEvents, relayEvents, serveEvents } from './json-serve-events.js';
 
 const seeds = { seed: text };
 
@@ -394,6 +394,7 @@ const eventsOfCommands = {
   'p2mp-send': sendEvents,
   'p2mp-receive': receiveEvents,
   'p2mp-serve': serveEvents,
+  'p2mp-relay': relayEvents,
   'p2mp-list': listEvents,
   'p2mp-fetch': fetchEvents,
   'p2mp-peers': peersEvents,

@@ -69,6 +69,34 @@ export const serveEvents = [
   }),
 ] as const;
 
+const root = contentRoot;
+const bytes = count.describe('Size of the content.');
+const upstream = text.describe('As given on the command line.');
+
+/** Of `p2mp relay`, beside those of a server. */
+export const relayEvents = [
+  ...serveEvents,
+  event('cache', { objects: count, bytes: count.describe('What the cache takes at most.') }),
+  event('upstream-joined', { name, upstream }),
+  event('upstream-left', { name, upstream, reason: text }),
+  event('hit', { name, contentRoot: root, bytes }),
+  event('miss', { name, contentRoot: root, bytes }),
+  event('fill', {
+    ...{ name, contentRoot: root, bytes },
+    isCached: z.boolean().describe('Whether the cache keeps the object.'),
+  }),
+  event('filled', { name, contentRoot: root, bytes, fetchedBytes: count, seconds }),
+  event('fill-failed', { name, contentRoot: root, bytes, reason: text }),
+  event('evicted', { name, bytes }),
+  event('cache-error', { name: text.describe('Empty for the cache as a whole.'), reason: text }),
+  event('cache-result', { hits: count, misses: count, fetchedBytes: count }),
+  event('cached', {
+    ...{ name, contentRoot: root, bytes },
+    isWhole: z.boolean().describe('Whether all of the content is there.'),
+  }),
+  event('result', { status: z.enum(['listed', 'cleared']), objects: count }),
+] as const;
+
 const listedObjects = z.array(
   z.strictObject({ name, bytes: count, manifestDigest, contentRoot: contentRoot.optional() }),
 );

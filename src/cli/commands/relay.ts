@@ -1,0 +1,154 @@
+/** `p2mp relay`: offers what other hosts offer, and keeps it in a cache, until it is stopped. */
+import { join } from 'node:path';
+import { formatAddress } from '../../base/address.js';
+import { P2mpError } from '../../base/errors.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import { formatAddresses } from '../../node/file-receiver.js';
+import { defaultKeyFolder } from '../../node/keys/key-files.js';
+import { KnownReceivers } from '../../node/keys/known-receivers.js';
+import { trustAuthorizedClients } from '../../node/keys/trust.js';
+import { clearCache, listCache } from '../../node/relay/cache-folder.js';
+import { relay as startRelay } from '../../node/relay/relay.js';
+import type { RelayFilesOptions } from '../../node/relay/relay-options.js';
+import type { Relaying } from '../../node/relay/relaying.js';
+import { relayStatus } from '../../node/service/server-health.js';
+import type { StatusServer } from '../../node/service/status-server.js';
+import { parseCount, parsePort, parseSeconds, parseSize } from '../arguments.js';
+import { authorizedPathOf, loadAuthorizedKeys } from '../authorized-keys-option.js';
+import { onInterrupt, single } from '../command.js';
+import type { ExitCode } from '../exit-code.js';
+import { exitCode } from '../exit-code.js';
+import type { Interrupt } from '../interrupts.js';
+import type { Output } from '../output/output.js';
+import { progressIntervalMsOf } from '../output/receive-output.js';
+import { printCache, RelayOutput } from '../output/relay-output.js';
+import { loadOrCreateKey } from '../own-key.js';
+import { knownPathOf } from '../receivers/known-receivers-option.js';
+import { parseReceivers } from '../receivers/receiver-list.js';
+import { createServerTrust } from '../receivers/server-trust.js';
+import { chooseLevel, createOutput, drainTimeoutMsOf } from '../service-arguments.js';
+import { serveStatus } from '../status-service.js';
+import { tuneEngine } from '../tune-engine.js';
+import { parseRelayArguments, type RelayArguments } from './relay-arguments.js';
+
+export async function relay(args: readonly string[]): Promise<ExitCode> {
+  tuneEngine();
+  const argv = await parseRelayArguments(args);
+  if (typeof argv === 'number') return argv;
+  if (argv.cache === undefined) throw refuse('no cache: name its folder with --cache');
+  const path = single('cache', argv.cache);
+  if (argv['cache-list'] && argv['cache-clear'])
+    throw refuse('--cache-list and --cache-clear: give only one of them');
+  if (!argv['cache-list'] && !argv['cache-clear']) return new RelayCommand(argv, path).run();
+  const output = createOutput(argv, chooseLevel(argv));
+  const isCleared = argv['cache-clear'];
+  printCache(output, isCleared ? await clearCache(path) : await listCache(path), isCleared);
+  output.flush();
+  return exitCode.ok;
+}
+
+/** One run of the command, until it is stopped. */
+class RelayCommand {
+  private readonly output: Output;
+  private readonly report: RelayOutput;
+  private readonly interruption = new AbortController();
+  private exit: ExitCode = exitCode.ok;
+  /** Resolves when draining ends: true if all clients finished. */
+  private drained: Promise<boolean> | undefined;
+
+  constructor(
+    private readonly argv: RelayArguments,
+    private readonly cacheFolder: string,
+  ) {
+    const level = chooseLevel(argv);
+    this.output = createOutput(argv, level);
+    this.report = new RelayOutput(this.output, {
+      isVerbose: level === 'debug',
+      ...(argv.open ? {} : { authorizedPath: authorizedPathOf(argv) }),
+    });
+  }
+
+  async run(): Promise<ExitCode> {
+    const { output, argv, report } = this;
+    const relaying = await startRelay(await this.createOptions());
+    let server: StatusServer | undefined;
+    try {
+      server = await serveStatus(argv, relayStatus(relaying), output);
+    } catch (error) {
+      await relaying.close('this relay failed to start');
+      throw error;
+    }
+    onInterrupt((signal) => this.handleSignal(relaying, signal));
+    const { addresses, offload } = relaying;
+    output.json({ event: 'listening', addresses: addresses.map(formatAddress), offload });
+    output.line(`Listening on ${formatAddresses(addresses)}`);
+    report.showCache(relaying);
+    await relaying.closed;
+    if ((await this.drained) === false) this.exit = exitCode.interrupted;
+    report.end(relaying.totals());
+    await server?.close();
+    output.flush();
+    return this.exit;
+  }
+
+  private handleSignal(relaying: Relaying, signal: Interrupt): void {
+    const { output } = this;
+    const { activeCount } = relaying;
+    this.interruption.abort();
+    if (signal === 'SIGTERM' && activeCount > 0) {
+      output.warn('p2mp relay: takes no new clients; exiting when the others have finished');
+      output.json({ event: 'draining', clients: activeCount });
+      this.drained = relaying.drain(drainTimeoutMsOf(this.argv));
+      return;
+    }
+    if (activeCount > 0) this.exit = exitCode.interrupted;
+    void relaying.close('the relay was stopped; the fetch resumes once it is back');
+  }
+
+  private async createOptions(): Promise<RelayFilesOptions> {
+    const { argv, output, report, cacheFolder } = this;
+    const { bind, upstream } = argv;
+    if (upstream === undefined)
+      throw refuse('no upstream host: name at least one with --upstream host[:port],...');
+    if (argv['cache-size'] === undefined)
+      throw refuse('no limit: say what the cache may take, such as --cache-size 50GB');
+    const port = parsePort(single('port', argv.port), 0);
+    const items = upstream.flatMap((each) => each.split(',')).map((each) => each.trim());
+    const specs = await parseReceivers(items, port, '--upstream');
+    let known: Promise<KnownReceivers> | undefined;
+    const loadKnown = () => {
+      known ??= KnownReceivers.load(knownPathOf(argv));
+      return known;
+    };
+    const keyPath =
+      argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
+    const chosen = { specs, fingerprints: new Map<string, string>() };
+    return {
+      ...{ port, upstreams: specs, cacheFolder, ...withoutUndefined({ bind }) },
+      cacheLimitBytes: parseSize('cache-size', single('cache-size', argv['cache-size'])),
+      maxClients: parseCount('max-clients', single('max-clients', argv['max-clients'])),
+      maxOpenFiles: parseCount('max-open-files', single('max-open-files', argv['max-open-files'])),
+      livenessTimeoutMs: parseSeconds('idle-timeout', single('idle-timeout', argv['idle-timeout'])),
+      ...withoutUndefined({ progressIntervalMs: progressIntervalMsOf(output) }),
+      keyPair: await loadOrCreateKey(keyPath, 'server', output),
+      trustClient: await this.createTrust(),
+      trustUpstream: await createServerTrust(argv, chosen, loadKnown, this.interruption.signal),
+      onEvent: (event) => report.handleEvent(event),
+    };
+  }
+
+  private async createTrust(): Promise<RelayFilesOptions['trustClient']> {
+    const { argv, output } = this;
+    if (argv.open) {
+      output.warn(
+        '--open: neither clients nor upstream hosts are authenticated; any host that reaches this port can fetch',
+      );
+      return () => true;
+    }
+    return trustAuthorizedClients(await loadAuthorizedKeys(argv, output, 'p2mp relay'));
+  }
+}
+
+function refuse(message: string): P2mpError {
+  return new P2mpError('INVALID_ARGUMENT', message);
+}

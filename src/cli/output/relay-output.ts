@@ -1,0 +1,128 @@
+/** Output of `p2mp relay`: what `p2mp serve` prints of its clients, and what happens to the cache. */
+import { escapeControls } from '../../base/control-characters.js';
+import { formatBytes, formatPlural, formatSeconds } from '../../base/format.js';
+import type { RelayFilesEvent } from '../../node/relay/relay-options.js';
+import type { Relaying } from '../../node/relay/relaying.js';
+import type { CachedObject } from '../../roles/relay/object-cache.js';
+import type { RelayReport, RelayTotals } from '../../roles/relay/relay-events.js';
+import { toHex } from '../../wire/byte-codec.js';
+import type { Output } from './output.js';
+import { ServeOutput, type ServeOutputOptions } from './serve-output.js';
+
+type EventOf<Type extends RelayReport['type']> = Extract<RelayReport, { type: Type }>;
+
+export class RelayOutput {
+  private readonly clients: ServeOutput;
+
+  constructor(
+    private readonly output: Output,
+    private readonly options: ServeOutputOptions,
+  ) {
+    this.clients = new ServeOutput(output, options);
+  }
+
+  handleEvent(event: RelayFilesEvent): void {
+    const { output } = this;
+    switch (event.type) {
+      case 'upstream-joined':
+        output.json({ event: event.type, name: event.name, upstream: event.upstream });
+        break;
+      case 'upstream-left': {
+        const { name, upstream, reason } = event;
+        output.json({ event: event.type, name, upstream, reason });
+        this.detail(`${name}: ${upstream} ${reason}`);
+        break;
+      }
+      case 'hit':
+      case 'miss': {
+        const { name, contentRoot, contentSizeBytes: bytes } = event;
+        output.json({ event: event.type, name, contentRoot, bytes });
+        if (event.type === 'hit') this.detail(`${name} is in the cache`);
+        break;
+      }
+      case 'fill':
+      case 'filled':
+      case 'fill-failed':
+        this.handleFill(event);
+        break;
+      case 'evicted': {
+        const { name, contentSizeBytes: bytes } = event;
+        output.json({ event: 'evicted', name, bytes });
+        this.line(`${name} left the cache, ${formatBytes(bytes)}`);
+        break;
+      }
+      case 'cache-error': {
+        const { name, reason } = event;
+        output.json({ event: 'cache-error', name, reason });
+        if (!output.isJson) output.warn(escapeControls(`cache: ${reason}`));
+        break;
+      }
+      default:
+        this.clients.handleEvent(event);
+    }
+  }
+
+  /** Says what the cache holds at the start. */
+  showCache(relaying: Pick<Relaying, 'cached' | 'cacheSizeBytes'>): void {
+    const objects = relaying.cached();
+    const { cacheSizeBytes: bytes } = relaying;
+    this.output.json({ event: 'cache', objects: objects.length, bytes });
+    const count = formatPlural(objects.length, 'object');
+    this.line(`The cache holds ${count}, ${formatBytes(bytes)}`);
+  }
+
+  end({ hits, misses, fetchedBytes }: RelayTotals): void {
+    this.output.json({ event: 'cache-result', hits, misses, fetchedBytes });
+    this.clients.end();
+  }
+
+  private handleFill(event: EventOf<'fill' | 'filled' | 'fill-failed'>): void {
+    const { output } = this;
+    const { type, name, contentRoot, contentSizeBytes: bytes } = event;
+    const object = { name, contentRoot, bytes };
+    if (type === 'fill') {
+      const { isCached } = event;
+      output.json({ event: 'fill', ...object, isCached });
+      const passes = isCached ? '' : '; it is not kept, because there is no room';
+      this.line(`Fetching ${name}, ${formatBytes(bytes)}, content root ${contentRoot}${passes}`);
+    } else if (type === 'filled') {
+      const { fetchedBytes, elapsedMs } = event;
+      output.json({ event: 'filled', ...object, fetchedBytes, seconds: elapsedMs / 1000 });
+      const facts = `${formatBytes(fetchedBytes)} in ${formatSeconds(elapsedMs / 1000)}`;
+      this.line(`Fetched ${name}, ${facts}`);
+    } else {
+      const { reason } = event;
+      output.json({ event: 'fill-failed', ...object, reason });
+      if (!output.isJson) output.warn(escapeControls(`${name}: cannot be fetched now: ${reason}`));
+    }
+  }
+
+  private line(text: string): void {
+    this.output.line(escapeControls(text));
+  }
+
+  private detail(text: string): void {
+    if (this.options.isVerbose && !this.output.isJson) this.output.detail(escapeControls(text));
+  }
+}
+
+/** Prints what a cache holds, or what was removed from it. */
+export function printCache(
+  output: Output,
+  objects: readonly CachedObject[],
+  isCleared: boolean,
+): void {
+  for (const { name, contentRoot, contentSizeBytes: bytes, isWhole } of objects) {
+    const root = toHex(contentRoot);
+    output.json({ event: 'cached', name, contentRoot: root, bytes, isWhole });
+    const part = isWhole ? '' : '  in part';
+    output.line(escapeControls(`${root}  ${formatBytes(bytes)}  ${name}${part}`));
+  }
+  const count = formatPlural(objects.length, 'object');
+  output.json({
+    event: 'result',
+    status: isCleared ? 'cleared' : 'listed',
+    objects: objects.length,
+  });
+  output.line(isCleared ? `Removed ${count}` : count);
+}
