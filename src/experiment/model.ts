@@ -1,5 +1,6 @@
 /** Predicts results by the formulas of docs/THEORY.md, for the points that the formulas cover. */
 import { headerSizeBytes } from '../packet.js';
+import { fetchMs } from './fetch-model.js';
 import type { Point } from './parameters.js';
 import { isSession } from './parameters.js';
 import { deviationOfDelayMs, meanDelayMs, meanRounds } from './theory.js';
@@ -12,7 +13,7 @@ export interface Model {
   readonly meanDelayMs: number;
   /** Standard deviation of one run. */
   readonly deviationMs: number;
-  /** Total rounds, S * E[R]; undefined for uploads, which have no rounds. */
+  /** Total rounds, S * E[R]; undefined for uploads and fetches, which have no rounds. */
   readonly rounds: number | undefined;
 }
 
@@ -45,6 +46,8 @@ function createUploadModel(point: Point): Model | undefined {
 export function createModel(point: Point, tripMs = roundTripMs(point)): Model | undefined {
   const { receivers, loss, lossModel, window, timeoutMs, sendTimeMs } = point;
   if (point.senders !== undefined) return createUploadModel(point);
+  if (point.sources !== undefined)
+    return { meanDelayMs: fetchMs(point), deviationMs: 0, rounds: undefined };
   if (isSession(point)) return undefined;
   if (window !== 1 || timeoutMs === 'auto' || tripMs >= timeoutMs) return undefined;
   if (lossModel === 'gilbert-elliott' || (lossModel !== 'bernoulli' && loss > 0)) return undefined;

@@ -18,6 +18,16 @@ export const orders = ['sequence', 'parallel'] as const;
 /** Order of the senders of a run. */
 export type Order = (typeof orders)[number];
 
+/** How a fetch shares its object among the sources: by their speeds, or in equal parts. */
+export const splits = ['speed', 'equal'] as const;
+/** Split of a run. */
+export type Split = (typeof splits)[number];
+
+/** The rates of the sources of a fetch: all the same, or 1, 1/2, 1/3, ... of the first one. */
+export const rateKinds = ['equal', 'unequal'] as const;
+/** Rates of the sources of a run. */
+export type RateKind = (typeof rateKinds)[number];
+
 /** One value for each parameter that can vary in a plan. The mode is not part of a point. */
 export interface Point {
   readonly receivers: number;
@@ -50,6 +60,14 @@ export interface Point {
   readonly order: Order | undefined;
   /** Maximum rate of each sender; undefined if unlimited. */
   readonly senderRateBytesPerSec: number | undefined;
+  /** Number of sources from which the object is fetched; undefined if the plan has no `fetches`. */
+  readonly sources: number | undefined;
+  readonly split: Split | undefined;
+  readonly rates: RateKind | undefined;
+  /** Number of sources that die when half of the content could have arrived. */
+  readonly deaths: number | undefined;
+  /** Rate of the fastest source. */
+  readonly sourceRateBytesPerSec: number | undefined;
 }
 
 /** Name of a parameter in a plan. */
@@ -82,6 +100,27 @@ export const parameters: Readonly<Record<ParameterName, Parameter>> = {
     title: 'Order of the senders',
     label: (value) => (value === 'parallel' ? 'all at once' : 'one after another'),
   },
+  sourceRateBytesPerSec: {
+    column: 'source_rate_bytes_per_s',
+    title: 'Rate of the fastest source, bytes/s',
+    label: (value) => `up to ${value} bytes/s`,
+  },
+  deaths: {
+    column: 'deaths',
+    title: 'Sources that die at half',
+    label: (value) => (value === 0 ? 'no deaths' : `${value} die${value === 1 ? 's' : ''} at half`),
+  },
+  rates: {
+    column: 'rates',
+    title: 'Rates of the sources',
+    label: (value) => `${value} rates`,
+  },
+  split: {
+    column: 'split',
+    title: 'Split among the sources',
+    label: (value) => (value === 'equal' ? 'equal parts' : 'pull by speed'),
+  },
+  sources: { column: 'sources', title: 'Number of sources', label: (value) => `${value} sources` },
   senders: { column: 'senders', title: 'Number of senders', label: (value) => `${value} senders` },
   lossInBad: {
     column: 'loss_in_bad',
@@ -166,6 +205,11 @@ const extraNames: readonly ParameterName[] = [
   'senderRateBytesPerSec',
   'order',
   'senders',
+  'sourceRateBytesPerSec',
+  'deaths',
+  'rates',
+  'split',
+  'sources',
   'lossInBad',
   'lossInGood',
   'leaveBad',

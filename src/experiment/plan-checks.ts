@@ -32,6 +32,7 @@ export function checkSize({ link, mode, repetitions, ...file }: PlanFile): Probl
     file.protocol ?? [undefined],
     ...Object.values(file.gilbertElliott ?? {}),
     ...Object.values(file.uploads ?? {}).filter((list) => list !== undefined),
+    ...Object.values(file.fetches ?? {}),
   ];
   const runs = lists.reduce((product, list) => product * list.length, repetitions);
   if (runs <= planLimits.runs) return [];
@@ -62,7 +63,12 @@ export function checkTogether(file: PlanFile, points: readonly Point[]): Problem
     const message = `a log axis can show only numbers above 0, but ${x} has other values`;
     problems.push({ path: ['plot', 'xScale'], message });
   }
-  problems.push(...checkLoss(file), ...checkSessions(file), ...checkUploads(file));
+  problems.push(
+    ...checkLoss(file),
+    ...checkSessions(file),
+    ...checkUploads(file),
+    ...checkFetches(file),
+  );
   if (mode.includes('real')) problems.push(...checkReal(file, network));
   if (problems.length > 0) return problems;
   for (const point of points) {
@@ -130,6 +136,36 @@ function checkUploads(file: PlanFile): Problem[] {
       'timeoutMs',
       file.timeoutMs.join() !== '100',
       'uploads are sessions, which choose it themselves; remove this key',
+    ],
+  ];
+  return wrong
+    .filter(([, isWrong]) => isWrong)
+    .map(([key, , message]) => ({ path: [key], message }));
+}
+
+/** Finds settings that are not possible beside `fetches`. */
+function checkFetches(file: PlanFile): Problem[] {
+  const { fetches, mode, receivers, protocol, uploads, link } = file;
+  if (fetches === undefined) return [];
+  const wrong: readonly (readonly [string, boolean, string])[] = [
+    ['mode', mode.join() !== 'simulated', 'fetches are simulated; set "mode": "simulated"'],
+    ['receivers', receivers.join() !== '1', 'fetches have one receiver; set "receivers": 1'],
+    ['protocol', protocol !== undefined, 'fetches are sessions by unicast; remove this key'],
+    ['uploads', uploads !== undefined, 'uploads and fetches are different plans; remove one'],
+    [
+      'link',
+      link.rateBytesPerSec !== undefined,
+      'the paths of fetches have the rates of the sources; remove rateBytesPerSec',
+    ],
+    [
+      'window',
+      file.window.join() !== '1',
+      'fetches are sessions, which choose it themselves; remove this key',
+    ],
+    [
+      'timeoutMs',
+      file.timeoutMs.join() !== '100',
+      'fetches are sessions, which choose it themselves; remove this key',
     ],
   ];
   return wrong

@@ -4,7 +4,15 @@
  */
 import { z } from 'zod';
 import { maxMssBytes, maxWindowBlocks } from '../classic/config.js';
-import { isLossModelName, modes, orders, parameterNames, protocols } from './parameters.js';
+import {
+  isLossModelName,
+  modes,
+  orders,
+  parameterNames,
+  protocols,
+  rateKinds,
+  splits,
+} from './parameters.js';
 import { describeIssue } from './plan-problems.js';
 
 /** Limits of a plan, so that a run fits in memory and ends in reasonable time. */
@@ -12,6 +20,8 @@ export const planLimits = {
   receivers: 100_000,
   /** The experiment runs the sessions of all senders in one process. */
   senders: 256,
+  /** Of one fetch. */
+  sources: 64,
   repetitions: 10_000,
   /** Simulated files are held in memory. */
   fileSizeBytes: 1_000_000_000,
@@ -113,6 +123,10 @@ const protocol = z.enum(protocols, { error: 'must be "p2mp-ftp", "unicast" or "m
 
 const order = z.enum(orders, { error: 'must be "sequence" or "parallel"' });
 
+const split = z.enum(splits, { error: 'must be "speed" or "equal"' });
+
+const rates = z.enum(rateKinds, { error: 'must be "equal" or "unequal"' });
+
 const mode = z.enum(modes, { error: 'must be "simulated" or "real"' });
 
 /** Validates a plan file and fills in its defaults. */
@@ -168,6 +182,30 @@ export const planSchema = z
       })
       .optional()
       .meta({ description: 'Many senders upload to one receiver, in sessions over real sockets' }),
+    fetches: z
+      .strictObject({
+        sources: swept(wholeNumber(1, planLimits.sources), true).meta({
+          description: 'Number of sources; each has the whole file',
+        }),
+        split: swept(split, false)
+          .default([...splits])
+          .meta({
+            description: '"speed" (each source gives what it can), "equal" (equal parts), or both',
+          }),
+        rates: swept(rates, false).default(['equal']).meta({
+          description:
+            '"equal" (the default), "unequal" (1, 1/2, 1/3, ... of the rate of the first source), or both',
+        }),
+        deaths: swept(wholeNumber(0, planLimits.sources), true).default([0]).meta({
+          description:
+            'Number of sources, the fastest first, that die when half of the file could have arrived; one stays',
+        }),
+        rateBytesPerSec: swept(z.number().min(1000), true).meta({
+          description: "Rate of the fastest source's path",
+        }),
+      })
+      .optional()
+      .meta({ description: 'One receiver fetches the file from several sources, in sessions' }),
     mssBytes: swept(wholeNumber(1, maxMssBytes), true)
       .default([500])
       .meta({ description: 'Payload of a segment; 500 if left out' }),

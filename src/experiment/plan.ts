@@ -97,6 +97,20 @@ const noUploads = {
   senderRateBytesPerSec: [undefined],
 };
 
+const noFetches = {
+  sources: [undefined],
+  split: [undefined],
+  rates: [undefined],
+  deaths: [undefined],
+  sourceRateBytesPerSec: [undefined],
+};
+
+/** Fetches are sessions, one for each source. */
+function fetchValues(fetches: NonNullable<PlanFile['fetches']>) {
+  const { rateBytesPerSec: sourceRateBytesPerSec, ...values } = fetches;
+  return { ...values, sourceRateBytesPerSec, protocol: ['unicast' as const] };
+}
+
 /** Uploads are sessions, each with one receiver. */
 function uploadValues(uploads: NonNullable<PlanFile['uploads']>) {
   const { senders, order, rateBytesPerSec } = uploads;
@@ -119,6 +133,7 @@ function toPlan(file: PlanFile): Plan {
     protocol,
     gilbertElliott,
     uploads,
+    fetches,
     ...rest
   } = file;
   const points = combine({
@@ -127,6 +142,7 @@ function toPlan(file: PlanFile): Plan {
     ...(gilbertElliott === undefined ? {} : { lossModel: ['gilbert-elliott'] }),
     protocol: protocol ?? [undefined],
     ...(uploads === undefined ? noUploads : uploadValues(uploads)),
+    ...(fetches === undefined ? noFetches : fetchValues(fetches)),
     rttMs: link.rttMs,
     rateBytesPerSec: link.rateBytesPerSec ?? [undefined],
     queueBytes: link.queueBytes ?? [undefined],

@@ -9,6 +9,7 @@ import { linkOverheadBytes } from './model.js';
 import type { Point } from './parameters.js';
 import { createLossSpec, isSession } from './parameters.js';
 import type { RunResult } from './run-result.js';
+import { simulateFetch } from './simulated-fetch.js';
 
 /**
  * Simulates one run and verifies its content.
@@ -16,6 +17,7 @@ import type { RunResult } from './run-result.js';
  * @throws P2mpError INVALID_ARGUMENT for a point that a valid plan cannot contain
  */
 export function simulateRun(point: Point, seed: string, rttMs = point.rttMs): RunResult {
+  if (point.sources !== undefined) return simulateFetch(point, seed, rttMs);
   return isSession(point) ? runSession(point, seed, rttMs) : runTransfer(point, seed, rttMs);
 }
 

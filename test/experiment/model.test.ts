@@ -13,6 +13,11 @@ function point(change: Partial<Point> = {}): Point {
     senders: undefined,
     order: undefined,
     senderRateBytesPerSec: undefined,
+    sources: undefined,
+    split: undefined,
+    rates: undefined,
+    deaths: undefined,
+    sourceRateBytesPerSec: undefined,
     enterBad: undefined,
     leaveBad: undefined,
     lossInGood: undefined,
@@ -293,5 +298,39 @@ t.test('a window too large for the queue loses packets and still completes', (t)
   t.equal(completeReceivers, 3);
   const roomy = simulateRun({ ...setting, queueBytes: 8 * 536 }, 'q');
   t.equal(roomy.retransmissions, 0);
+  t.end();
+});
+
+t.test('fetches from several sources take what their rates allow, or hardly more', (t) => {
+  const base = {
+    ...({ protocol: 'unicast', loss: 0, mssBytes: 1400, fileSizeBytes: 2_000_000 } as const),
+    sourceRateBytesPerSec: 250_000,
+  };
+  // Of each datagram of 1,444 bytes, 1,400 are content.
+  const allMs = (2_000_000 / 250_000) * (1444 / 1400) * 1000;
+  const cases: readonly (readonly [Partial<Point>, number])[] = [
+    [{ sources: 1, split: 'speed', rates: 'equal', deaths: 0 }, allMs],
+    [{ sources: 4, split: 'speed', rates: 'equal', deaths: 0 }, allMs / 4],
+    [{ sources: 4, split: 'equal', rates: 'equal', deaths: 0 }, allMs / 4],
+    [{ sources: 2, split: 'speed', rates: 'unequal', deaths: 0 }, allMs / 1.5],
+    // The slower one sends half of it.
+    [{ sources: 2, split: 'equal', rates: 'unequal', deaths: 0 }, allMs],
+    // One source stays.
+    [{ sources: 1, split: 'speed', rates: 'equal', deaths: 1 }, allMs],
+    [{ sources: 2, split: 'speed', rates: 'equal', deaths: 1 }, allMs / 4 + allMs / 2],
+    [{ sources: 2, split: 'equal', rates: 'equal', deaths: 1 }, allMs / 2 + allMs / 4],
+  ];
+  for (const [change, expectedMs] of cases) {
+    const setting = point({ ...base, ...change });
+    const modelMs = createModel(setting)?.meanDelayMs ?? 0;
+    t.ok(Math.abs(modelMs - expectedMs) < 0.01, `${modelMs} ms, not ${expectedMs}`);
+    const { delayMs, completeReceivers } = simulateRun(setting, 'seed');
+    t.equal(completeReceivers, 1);
+    // A dead source with an equal part is found after some seconds.
+    const foundMs = change.deaths === 1 && change.split === 'equal' ? 8000 : 0;
+    // What a dead source had sent still arrives.
+    t.ok(delayMs > 0.97 * modelMs, `${delayMs} ms, the model says ${modelMs}`);
+    t.ok(delayMs < 1.1 * modelMs + 500 + foundMs, `${delayMs} ms, the model says ${modelMs}`);
+  }
   t.end();
 });

@@ -189,6 +189,11 @@ t.test('omitted members have the documented defaults', (t) => {
       senders: undefined,
       order: undefined,
       senderRateBytesPerSec: undefined,
+      sources: undefined,
+      split: undefined,
+      rates: undefined,
+      deaths: undefined,
+      sourceRateBytesPerSec: undefined,
       lossInBad: undefined,
       lossInGood: undefined,
       leaveBad: undefined,
@@ -239,6 +244,11 @@ t.test('values that a plan gives are in every point', (t) => {
       senders: undefined,
       order: undefined,
       senderRateBytesPerSec: undefined,
+      sources: undefined,
+      split: undefined,
+      rates: undefined,
+      deaths: undefined,
+      sourceRateBytesPerSec: undefined,
       lossInBad: undefined,
       lossInGood: undefined,
       leaveBad: undefined,
@@ -413,6 +423,27 @@ t.test('a plan refuses what sessions choose themselves', (t) => {
     t,
     '"protocol": "unicast",\n  "mssBytes": ▲20',
     'mssBytes: 20 bytes: must be from 481 to 65000 in sessions',
+  );
+  t.end();
+});
+
+t.test('fetches: one client and many sources, only simulated', (t) => {
+  const fetches = { sources: { from: 1, to: 3 }, deaths: [0, 1], rateBytesPerSec: 1000 };
+  const { points } = parse({ fetches, receivers: 1, loss: 0 });
+  t.equal(points.length, 3 * 2 * 2);
+  const { sources, split, rates, deaths, sourceRateBytesPerSec, protocol } = points[0] ?? {};
+  t.same([sources, split, rates, deaths], [1, 'speed', 'equal', 0]);
+  t.same([sourceRateBytesPerSec, protocol], [1000, 'unicast']);
+  const some = '"loss": 0, "fetches": {"sources": 2, "rateBytesPerSec": 1000}';
+  isRefused(
+    t,
+    `${some}, "receivers": ▲3`,
+    'receivers: fetches have one receiver; set "receivers": 1',
+  );
+  isRefused(
+    t,
+    `"receivers": 1, ${some},\n  "mode": ▲"real"`,
+    'mode: fetches are simulated; set "mode": "simulated"',
   );
   t.end();
 });

@@ -64,6 +64,7 @@ ${list(effort)}
 }
 
 function describeColumns({ points: [first] }: Plan): string {
+  if (first?.sources !== undefined) return describeFetchColumns();
   const delay =
     first?.senders === undefined
       ? `Delay: from the first datagram to the last acknowledgement of data. Model: stop-and-wait with a fixed timeout and
@@ -71,6 +72,12 @@ independent losses, E[T] = S·[t·N/(1−p) + (E[R]−1)·RTO + RTT]; deviation 
       : `Delay: from the start of the first sender to the end of the last. Every file is compared with what was sent.
 Model: the rate of the senders alone, size / rate at once and senders · size / rate one after another.`;
   return `${delay} Interval: of the mean, by Student's t. More columns are in summary.csv, each run is in runs.csv.`;
+}
+
+function describeFetchColumns(): string {
+  return `Delay: from the start of the client until its copy is durable. Every copy is compared with the file. Model: the
+rates of the sources alone; by speed, size / sum of the rates; with equal parts, part / rate of the slowest source. A
+source dies when half of the file could have arrived. More columns are in summary.csv, each run is in runs.csv.`;
 }
 
 function facts(
