@@ -8,7 +8,6 @@ import { FetchRole, type FetchRoleOptions } from '../../src/simulator/roles/fetc
 import type { ServedObject } from '../../src/simulator/roles/serving.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
 import { createContent } from '../../src/simulator/transfer.js';
-import { decodeSession } from '../../src/wire/header.js';
 import { type AskingRun, type HostPlan, runAsking } from './asking-hosts.js';
 
 const blockSizeBytes = 4000;
@@ -46,8 +45,8 @@ export interface CrowdPlan {
 export interface CrowdRun {
   readonly servers: AskingRun;
   readonly roles: readonly FetchRole[];
-  /** Bytes of data datagrams that each server sent; what goes to the group counts once. */
-  readonly dataBytes: ReadonlyMap<string, number>;
+  /** Payload that a server sent; what goes to the group counts once. */
+  sentBytes(server: string): number;
   /** Whether this client durably holds the content, and says so. */
   holds(client: number, object: ServedObject): boolean;
   /** From its start to its end. */
@@ -56,17 +55,10 @@ export interface CrowdRun {
 
 export function runCrowd(plan: CrowdPlan): CrowdRun {
   const { seed = '1', servers: hosts, clients, lossProbability = 0, untilMs = 300_000 } = plan;
-  const dataBytes = new Map<string, number>();
   const roles: FetchRole[] = [];
   const stores: MemoryStores[] = [];
   const servers = runAsking({
     ...{ seed, hosts, lossProbability, untilMs },
-    intercept: ({ from, bytes }) => {
-      const packet = decodeSession(bytes);
-      const isData = typeof packet !== 'string' && packet.kind === 'data';
-      if (isData) dataBytes.set(from, (dataBytes.get(from) ?? 0) + bytes.length);
-      return [bytes];
-    },
     prepare: ({ simulation }) => {
       for (const [i, { atMs = 0, rate = 500_000, options, ...faults }] of clients.entries()) {
         const name = `client ${i}`;
@@ -102,7 +94,9 @@ export function runCrowd(plan: CrowdPlan): CrowdRun {
     },
   });
   return {
-    ...{ servers, roles, dataBytes },
+    ...{ servers, roles },
+    sentBytes: (server) =>
+      servers.host(server).role.sent.reduce((sum, { result }) => sum + result.bytesSent, 0),
     holds: (client, { content }) => {
       const result = roles[client]?.results.at(-1);
       if (result?.status !== 'complete' || result.object === undefined) return false;
