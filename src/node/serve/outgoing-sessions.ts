@@ -7,6 +7,7 @@ import { formatAddress } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { Endpoint } from '../../endpoint/endpoint.js';
+import { sessionMssLimits } from '../../object/geometry.js';
 import type { RateLimit } from '../../path/pacer.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import type { AskListener } from '../../session/asks/ask-listener.js';
@@ -52,6 +53,9 @@ export interface OutgoingSessionsOptions {
   readonly crash: (error: unknown) => void;
 }
 
+/** The most hosts of which a smaller MSS is remembered. */
+const maxMssLimits = 1024;
+
 /** A session that has not ended. */
 interface Running {
   readonly object: OfferedObject;
@@ -64,6 +68,8 @@ interface Running {
 export class OutgoingSessions {
   private readonly running = new Map<SessionSender, Running>();
   private readonly timers = new Set<NodeJS.Timeout>();
+  /** The largest MSS to use for hosts to which the system could not send larger datagrams; the oldest first. */
+  private readonly mssLimits = new Map<string, number>();
 
   constructor(private readonly options: OutgoingSessionsOptions) {}
 
@@ -95,7 +101,9 @@ export class OutgoingSessions {
   accept(ask: Ask, object: OfferedObject, groupFrom: string | undefined): boolean {
     const { listener, host } = this.options;
     const { channel, from } = ask;
-    const mssBytes = Math.min(ask.mssBytes, new PathFit({ receivers: [from] }).mssBytes());
+    const limitBytes = this.mssLimits.get(from.host) ?? Infinity;
+    const fitBytes = new PathFit({ receivers: [from] }).mssBytes();
+    const mssBytes = Math.min(ask.mssBytes, fitBytes, limitBytes);
     const { sender } = this.find(object, mssBytes) ?? this.begin(object, mssBytes, from, groupFrom);
     const index = listener.accept(host.nowMs, channel, sender, formatAddress(from));
     host.drain();
@@ -111,6 +119,36 @@ export class OutgoingSessions {
     else if (event.type === 'source-changed')
       this.options.handleReadFailure(object, 'wrong-content');
     else if (event.type === 'done') this.handleDone(session, event.result);
+  }
+
+  /**
+   * The system could not send to a client, because the datagram is too large for the path. Its fetch ends; when the
+   * client asks again, it gets smaller segments.
+   * @returns false if this is no client
+   */
+  handleTooLarge({ host, port }: Address): boolean {
+    const { nowMs } = this.options.host;
+    let isFound = false;
+    for (const { sender } of [...this.running.values()]) {
+      const { mssBytes } = sender.geometry;
+      for (const { address, index, isSettled } of sender.peers) {
+        if (isSettled || address.host !== host || address.port !== port) continue;
+        isFound = true;
+        this.limitMss(address, mssBytes);
+        const reason = `the path does not carry segments of ${mssBytes} bytes; ask again for smaller ones`;
+        sender.failReceiver(nowMs, index, reason);
+      }
+    }
+    this.options.host.drain();
+    return isFound;
+  }
+
+  private limitMss(to: Address, tooLargeBytes: number): void {
+    const smaller = new PathFit({ receivers: [to] }).below(tooLargeBytes);
+    this.mssLimits.delete(to.host);
+    this.mssLimits.set(to.host, smaller ?? sessionMssLimits.minBytes);
+    const [oldest] = this.mssLimits.keys();
+    if (this.mssLimits.size > maxMssLimits && oldest !== undefined) this.mssLimits.delete(oldest);
   }
 
   /** Ends the sessions with an object. */

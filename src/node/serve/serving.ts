@@ -174,7 +174,7 @@ export class Serving {
         ...{ machine, port, ...withoutUndefined({ bind }) },
         receivesBatches: prepared.handleRelayEvent !== undefined,
         handleEvent: (event) => serving.handleEvent(event),
-        handleSendError: (error) => serving.sendErrors.add(error),
+        handleSendError: (error) => void serving.handleSendError(error),
       });
       serving.runner = runner;
       socketHost.runner = runner;
@@ -263,6 +263,18 @@ export class Serving {
    */
   endObject(object: OfferedObject, reason: string): void {
     this.sessions.endObject(object, reason);
+  }
+
+  private async handleSendError(
+    error: NodeJS.ErrnoException & { address?: string; port?: number },
+  ): Promise<void> {
+    const { code, address: host, port } = error;
+    if (code === 'EMSGSIZE' && host !== undefined && port !== undefined) {
+      // Later, because the machine is in the call that sent the datagram.
+      await setImmediate();
+      if (this.isClosing || this.sessions.handleTooLarge({ host, port })) return;
+    }
+    this.sendErrors.add(error);
   }
 
   private get nowMs(): number {

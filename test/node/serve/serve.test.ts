@@ -155,6 +155,27 @@ t.test('all clients together keep to the rate', async (t) => {
   await t.rejects(open(t, [file], { rateBytesPerSec: 999 }), { message: /at least 1000 bytes/ });
 });
 
+t.test('a client whose path is too narrow gets smaller segments when it asks again', async (t) => {
+  const { home, file } = makeFiles(t);
+  writeFileSync(file, randomBytes(3000 * block));
+  const client = await openClient(t, home);
+  const { address, serving, waitFor, events } = await open(t, [file]);
+  const sessions = serving['sessions'];
+  const sizes = () => [...sessions['running'].keys()].map(({ geometry }) => geometry.mssBytes);
+  const fetched = client.fetch(address, { name: 'file' });
+  await waitFor('connect');
+  const before = sizes();
+  const { client: name } = events.find(({ type }) => type === 'connect') as { client: string };
+  const [host = '', port] = name.split(':');
+  t.notOk(sessions.handleTooLarge({ host, port: 1 }), 'another address');
+  t.ok(sessions.handleTooLarge({ host, port: Number(port) }));
+  t.match(await fetched, { status: 'failed', reason: /does not carry segments of \d+ bytes/ });
+  const again = client.fetch(address, { name: 'file' });
+  await waitFor('connect', 2);
+  t.ok(Number(sizes()[0]) < Number(before[0]), `${before} and then ${sizes()}`);
+  t.match(await again, { status: 'complete' });
+});
+
 t.test('a server that shuts down lets its clients finish', async (t) => {
   const { home, file } = makeFiles(t);
   writeFileSync(file, randomBytes(500 * block));

@@ -2,8 +2,9 @@
 import type { BigIntStats } from 'node:fs';
 import { lstat, stat } from 'node:fs/promises';
 import { at } from '../../../base/assert.js';
+import { P2mpError } from '../../../base/errors.js';
 import type { FileEntry } from '../../../object/manifest.js';
-import { encodeInSteps } from '../../../object/manifest.js';
+import { encodeInSteps, manifestLimits } from '../../../object/manifest.js';
 import { isEqualBytes } from '../../../wire/byte-codec.js';
 import { runInTurns } from '../../in-turns.js';
 import { forEachLimited } from '../../limited-concurrency.js';
@@ -41,6 +42,12 @@ export class ListedPath {
     try {
       identities = await identify(source.files, signal);
       const manifestBytes = await runInTurns(encodeInSteps(source.manifest), signal);
+      if (manifestBytes.length > manifestLimits.sizeBytes) {
+        throw new P2mpError(
+          'SOURCE_UNREADABLE',
+          `${path}: its ${source.manifest.entries.length} entries are more than one object can have; offer its folders one by one`,
+        );
+      }
       return new ListedPath(path, source, manifestBytes, identities);
     } catch (error) {
       await source.close();
