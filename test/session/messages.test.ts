@@ -1,4 +1,5 @@
 /** Messages between a sender and one receiver. */
+import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import t from 'tap';
 import type { Message, Offer } from '../../src/wire/messages.js';
@@ -135,8 +136,9 @@ t.test('a truncated message is rejected, except for messages that end with a lis
     for (let size = 0; size < bytes.length; size++) {
       const cut = decodeMessage(bytes.subarray(0, size));
       const isList = ['nodes', 'report', 'kept', 'extras', 'noted', 'list'].includes(message.kind);
-      if (!isList) t.equal(cut, undefined, `${message.kind} cut to ${size}`);
-      else t.notSame(cut, message, `${message.kind} cut to ${size}`);
+      // tap's own comparison would format thousands of long lists.
+      const isRejected = isList ? !isDeepStrictEqual(cut, message) : cut === undefined;
+      t.ok(isRejected, `${message.kind} cut to ${size}`);
     }
   }
   t.end();
