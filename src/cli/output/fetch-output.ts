@@ -19,7 +19,7 @@ import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { ViewArea } from './live-view.js';
 import type { Output } from './output.js';
 import { printNoGroup, printOddity, printRefused } from './print-event.js';
-import { percent } from './progress/progress-parts.js';
+import { percent, rateOrDash } from './progress/progress-parts.js';
 import { progressTable } from './progress/progress-table.js';
 import { joinFitting } from './table.js';
 import { join, statusTone, type Text, toned } from './text.js';
@@ -211,7 +211,7 @@ function reportJson(report: FetchReport) {
       ...withoutUndefined({ reason: source.reason, replaced: source.replaced }),
       deliveredBytes: source.deliveredBytes,
       share: source.share,
-      rate: source.rateBytesPerSec,
+      ...withoutUndefined({ rate: source.rateBytesPerSec }),
       rttMs: source.rttMs,
       inFlight: source.blocksInFlight,
       replacedBlocks: source.blocksReplaced,
@@ -273,7 +273,7 @@ export function printFetchSummary(output: Output, result: FetchResult): void {
     source.name,
     formatBytes(source.deliveredBytes),
     `${Math.round(100 * source.share)}%`,
-    formatRate(source.rateBytesPerSec),
+    rateOrDash(source.rateBytesPerSec),
     `${source.rttMs.toFixed(1)} ms`,
     source.reason ?? source.replaced ?? '',
   ]);

@@ -51,7 +51,8 @@ export interface SourceReport {
   readonly deliveredBytes: number;
   /** Its part of all bytes that were delivered, 0 to 1. */
   readonly share: number;
-  readonly rateBytesPerSec: number;
+  /** Missing until it is measured. */
+  readonly rateBytesPerSec?: number;
   readonly rttMs: number;
   readonly blocksInFlight: number;
   /** Blocks that were asked of this source and then of others instead. */
@@ -68,7 +69,7 @@ export interface FetchReport {
   readonly duplicateBytes: number;
   /** What all sources deliver now. */
   readonly rateBytesPerSec: number;
-  /** What the sources could deliver now: the sum of the rates at which they deliver when they are busy. */
+  /** What the sources could deliver now: the sum of the rates at which they deliver when they are busy, as far as measured. */
   readonly possibleBytesPerSec: number;
   readonly sources: readonly SourceReport[];
 }

@@ -1,7 +1,9 @@
 /** What a fetch knows of one source: what is asked of it, how fast it delivers, and what it has delivered. */
+
 import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import { RangeSet, type ReadonlyRangeSet } from '../../base/range-set.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import type { ReplacedReason, SourceIndex, SourceReport, SourceState } from './fetch-events.js';
 import { OpenSegments } from './open-segments.js';
 import { SourceRate } from './source-rate.js';
@@ -87,6 +89,11 @@ export class FetchSource {
 
   get rateBytesPerSec(): number {
     return this.rate.bytesPerSec;
+  }
+
+  /** In bytes per second; undefined while the rate is only a guess. */
+  get measuredRate(): number | undefined {
+    return this.rate.isMeasured ? this.rate.bytesPerSec : undefined;
   }
 
   get rttMs(): number {
@@ -266,7 +273,7 @@ export class FetchSource {
       ...(this.leftReason === undefined ? {} : { reason: this.leftReason }),
       deliveredBytes: this.delivered,
       share: totalBytes === 0 ? 0 : this.delivered / totalBytes,
-      rateBytesPerSec: this.rateBytesPerSec,
+      ...withoutUndefined({ rateBytesPerSec: this.measuredRate }),
       rttMs: this.rtt,
       blocksInFlight: Math.min(this.askedBlocks.count, this.windowBlocks),
       blocksReplaced: this.replacedCount,

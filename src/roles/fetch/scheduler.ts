@@ -241,7 +241,7 @@ export class FetchScheduler {
       deliveredBytes: this.deliveredBytes,
       duplicateBytes: this.duplicateBytes,
       rateBytesPerSec: this.rate.bytesPerSec,
-      possibleBytesPerSec: this.live.reduce((sum, source) => sum + source.rateBytesPerSec, 0),
+      possibleBytesPerSec: this.live.reduce((sum, source) => sum + (source.measuredRate ?? 0), 0),
       sources: this.sources.map((source) => source.report(nowMs, this.deliveredBytes)),
     };
   }

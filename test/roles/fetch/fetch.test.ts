@@ -208,6 +208,9 @@ t.test('an empty object', async (t) => {
   const empty = withDigests('object', new Uint8Array(0), blockSizeBytes);
   const run = runFetch({ servers: { s1: { serves: [empty] } } });
   t.match(run.role.results, [{ status: 'complete' }]);
+  const { report } = run.role.results[0] ?? {};
+  t.equal(report?.possibleBytesPerSec, 0);
+  for (const source of report?.sources ?? []) t.notOk('rateBytesPerSec' in source, 'not measured');
 });
 
 t.test('equal parts', async (t) => {

@@ -25,7 +25,7 @@ const reportFields = {
         replaced,
         deliveredBytes: count,
         share: z.number().describe('Its part of what was delivered, 0 to 1.'),
-        rate,
+        rate: rate.optional(),
         rttMs: z.number(),
         inFlight: count.describe('Blocks that were asked of it and are not here.'),
         replacedBlocks: count,
