@@ -71,7 +71,9 @@ async function fetchOnce(
   { data, folder, sizeMb },
 ) {
   const work = mkdtempSync(join(folder, 'run-'));
-  const lab = new Lab({ hostCount: 1 + clientCount, rateMbit, lossPercent });
+  // Loss must meet single datagrams.
+  const wire = lossPercent > 0 ? 'datagrams' : 'batches';
+  const lab = new Lab({ hostCount: 1 + clientCount, rateMbit, lossPercent, wire });
   let server;
   try {
     server = startCommand([
