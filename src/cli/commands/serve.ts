@@ -24,10 +24,10 @@ import type { Output } from '../output/output.js';
 import { progressIntervalMsOf } from '../output/receive-output.js';
 import { ServeOutput } from '../output/serve-output.js';
 import { loadOrCreateKey } from '../own-key.js';
+import { announce } from '../receivers/announcement.js';
 import { chooseLevel, createOutput, drainTimeoutMsOf } from '../service-arguments.js';
 import { serveStatus } from '../status-service.js';
 import { tuneEngine } from '../tune-engine.js';
-import { announce } from './announcement.js';
 import { parseServeArguments, type ServeArguments } from './serve-arguments.js';
 
 export async function serve(args: readonly string[]): Promise<ExitCode> {
