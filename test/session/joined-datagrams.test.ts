@@ -28,6 +28,8 @@ import { objectOf } from '../support/incoming-stages.js';
 /** All senders share an address, as behind NAT; a system coalesces datagrams from one address. */
 const senderAddress = { host: '192.0.2.1', port: 4000 };
 const receiverAddress = { host: '192.0.2.2', port: 7735 };
+/** Nothing that is sent there arrives. */
+const silentAddress = { host: '192.0.2.3', port: 7735 };
 const groupAddress = { host: '239.128.0.1', port: 7735 };
 
 /** Pieces that reached a receiver, or a timeout. */
@@ -146,7 +148,11 @@ function runSessions(setup: Setup) {
       mssBytes: 64,
       blockSizeBytes: smallBlockSizeBytes,
       ...options,
-      receivers: [{ name: 'receiver', address: receiverAddress }],
+      // A group is probed only if it has more than one receiver.
+      receivers: [
+        { name: 'receiver', address: receiverAddress },
+        ...(setup.group === undefined ? [] : [{ name: 'silent', address: silentAddress }]),
+      ],
       label: `object ${i}`,
       manifest: encodeManifest(createManifest([{ ...file, sizeBytes: content.length }])),
       contentSizeBytes: content.length,
@@ -196,8 +202,9 @@ function takeFrom(
   for (let isQuiet = false; !isQuiet; ) {
     isQuiet = true;
     for (let next = machine.pollTransmit(nowMs); next; next = machine.pollTransmit(nowMs)) {
-      for (const bytes of datagramsOf(next)) datagrams.push(bytes.slice());
       isQuiet = false;
+      if (next.to.host === silentAddress.host) continue;
+      for (const bytes of datagramsOf(next)) datagrams.push(bytes.slice());
     }
     for (let event = machine.pollEvent(); event !== undefined; event = machine.pollEvent()) {
       isQuiet = false;
@@ -207,7 +214,9 @@ function takeFrom(
       }
       if (event.type === 'identify') machine.trust(nowMs, event.index);
       if (event.type === 'check-source') machine.confirmSource(nowMs);
-      if (event.type === 'receiver') sender.outcome = event.outcome.status;
+      if (event.type === 'receiver' && event.outcome.receiver === 'receiver') {
+        sender.outcome = event.outcome.status;
+      }
     }
   }
   return datagrams;
