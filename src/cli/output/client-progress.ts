@@ -3,8 +3,8 @@ import { bytesPerSec, formatBytes, formatRate } from '../../base/format.js';
 import { RecentRate, RecentRates, secondsFor } from '../../base/recent-rate.js';
 import type { Peer } from '../../classic/peer.js';
 import type { Sender } from '../../sender.js';
-import type { ViewArea } from './live-view.js';
 import type { Output } from './output.js';
+import type { ViewArea } from './progress/live-view.js';
 import {
   averagePart,
   bar,

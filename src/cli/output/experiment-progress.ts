@@ -2,8 +2,8 @@
 import { formatPlural } from '../../base/format.js';
 import { RecentRate } from '../../base/recent-rate.js';
 import type { Progress } from '../../node/experiment/experiment.js';
-import type { ViewArea } from './live-view.js';
 import type { Output } from './output.js';
+import type { ViewArea } from './progress/live-view.js';
 import { bar, barColumns, etaPart, percent, shareOf } from './progress/progress-parts.js';
 import { joinFitting } from './table.js';
 import type { Text } from './text.js';

@@ -4,7 +4,7 @@
  */
 import type { P2mpError } from '../../base/errors.js';
 import type { JsonEvent } from './json/json-events.js';
-import { breaksLines, LiveView, type View } from './live-view.js';
+import { breaksLines, LiveView, type View } from './progress/live-view.js';
 import { dropColumns, formatTable } from './table.js';
 import { type ColorMode, chooseGlyphs, usesColor } from './terminal-look.js';
 import { join, plain, render, type Text, type Tone, toned, widthOf } from './text.js';

@@ -2,9 +2,9 @@
 import { bytesPerSec, formatPlural, formatRate } from '../../../base/format.js';
 import { secondsFor } from '../../../base/recent-rate.js';
 import type { IncomingStatus } from '../../../session/receiver-events.js';
-import type { ViewArea } from '../live-view.js';
 import { joinFitting } from '../table.js';
 import type { Text } from '../text.js';
+import type { ViewArea } from './live-view.js';
 import {
   bar,
   barColumns,

@@ -1,8 +1,8 @@
 /** The live table of a command: a row for each transfer, and a total line. */
 import { secondsFor } from '../../../base/recent-rate.js';
-import type { ViewArea } from '../live-view.js';
 import { dropColumns, formatTable, shownRows } from '../table.js';
 import { plain, shorten, type Text, type Tone, toned, widthOf } from '../text.js';
+import type { ViewArea } from './live-view.js';
 import {
   bar,
   barColumns,

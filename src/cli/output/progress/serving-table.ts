@@ -1,9 +1,9 @@
 /** The live table of `p2mp serve`: a row for each client and each index that is being made, and a total line. */
 import { bytesPerSec, formatPlural, formatRate } from '../../../base/format.js';
 import type { ClientStatus, OfferedPathStatus } from '../../../node/serve/serve-options.js';
-import type { ViewArea } from '../live-view.js';
 import { joinFitting } from '../table.js';
 import type { Text } from '../text.js';
+import type { ViewArea } from './live-view.js';
 import { formatLoss } from './progress-parts.js';
 import { type ProgressRow, progressTable } from './progress-table.js';
 

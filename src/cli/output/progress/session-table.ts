@@ -2,9 +2,9 @@
 import { bytesPerSec, formatBytes, formatSeconds } from '../../../base/format.js';
 import { secondsFor } from '../../../base/recent-rate.js';
 import type { SessionReceiverStatus } from '../../../session/sender-events.js';
-import type { ViewArea } from '../live-view.js';
 import { joinFitting } from '../table.js';
 import { join, type Text, toned } from '../text.js';
+import type { ViewArea } from './live-view.js';
 import {
   bar,
   barColumns,

@@ -4,12 +4,12 @@
  */
 import { EventEmitter } from 'node:events';
 import t from 'tap';
-import { createRandom } from '../../../src/base/random.js';
-import { breaksLines, LiveView, type View } from '../../../src/cli/output/live-view.js';
-import { cut, formatTable, shownRows } from '../../../src/cli/output/table.js';
-import { unicodeGlyphs } from '../../../src/cli/output/terminal-look.js';
-import { join, toned } from '../../../src/cli/output/text.js';
-import { TerminalScreen } from '../../support/terminal-screen.js';
+import { createRandom } from '../../../../src/base/random.js';
+import { breaksLines, LiveView, type View } from '../../../../src/cli/output/progress/live-view.js';
+import { cut, formatTable, shownRows } from '../../../../src/cli/output/table.js';
+import { unicodeGlyphs } from '../../../../src/cli/output/terminal-look.js';
+import { join, toned } from '../../../../src/cli/output/text.js';
+import { TerminalScreen } from '../../../support/terminal-screen.js';
 
 /** Standard error on a terminal whose user resizes it. */
 class Window extends EventEmitter {

@@ -1,7 +1,7 @@
 /** A live view: a few lines at the bottom of a terminal, which are redrawn in place. */
-import { cut } from './table.js';
-import { asciiGlyphs, type Glyphs } from './terminal-look.js';
-import { escapeText, render, type Text, widthOf } from './text.js';
+import { cut } from '../table.js';
+import { asciiGlyphs, type Glyphs } from '../terminal-look.js';
+import { escapeText, render, type Text, widthOf } from '../text.js';
 
 /** The space available to a view. */
 export interface ViewSize {
