@@ -13,7 +13,7 @@ import { Relaying } from './relaying.js';
  * import { generateKeyPair, relay } from 'p2mp';
  *
  * const relaying = await relay({
- *   upstreams: ['127.0.0.1:7735'],
+ *   upstreams: [{ host: '127.0.0.1', port: 7735 }],
  *   trustUpstream: () => true,
  *   cacheFolder: 'cache',
  *   cacheLimitBytes: 1e9,

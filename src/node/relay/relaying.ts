@@ -23,7 +23,26 @@ import type { RelayFilesEvent, RelayFilesOptions } from './relay-options.js';
 /** The most files that the cache has open. */
 const defaultMaxOpenFiles = 256;
 
-/** A running relay. */
+/**
+ * A running relay. `relay()` makes it.
+ * @example
+ * ```ts
+ * import { generateKeyPair, relay } from 'p2mp';
+ *
+ * const relaying = await relay({
+ *   upstreams: [{ host: '127.0.0.1', port: 7735 }],
+ *   trustUpstream: () => true,
+ *   cacheFolder: 'kept',
+ *   cacheLimitBytes: 1e9,
+ *   port: 0,
+ *   bind: ['127.0.0.1'],
+ *   keyPair: await generateKeyPair(),
+ *   trustClient: () => true,
+ * });
+ * console.log(relaying.cacheSizeBytes, relaying.totals().hits); // 0 0
+ * await relaying.drain();
+ * ```
+ */
 export class Relaying {
   private serving: Serving | undefined;
   private readonly catalogue: RelayCatalogue;

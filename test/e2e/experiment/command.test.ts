@@ -144,6 +144,7 @@ t.test('both CSV files have the documented columns', async (t) => {
   const optional = [
     ...['enter_bad', 'leave_bad', 'loss_in_good', 'loss_in_bad', 'protocol'],
     ...['senders', 'order', 'sender_rate_bytes_per_s'],
+    ...['sources', 'split', 'rates', 'deaths', 'source_rate_bytes_per_s'],
   ];
   const named = namesAfter('a row for each run:');
   for (const name of optional) t.ok(named.includes(name), `${name} is documented`);
@@ -716,7 +717,7 @@ t.test('p2mp help', { buffered }, async (t) => {
 });
 
 const commandList =
-  'the commands are send, receive, serve, fetch, list, peers, digest, keygen, experiment, completion';
+  'the commands are send, receive, serve, fetch, relay, list, peers, digest, keygen, experiment, completion';
 
 for (const [verb, remedy] of [
   ['experimant', 'did you mean experiment?'],
