@@ -9,11 +9,13 @@ const maxStalledReports = 4;
 
 /** What was sent before a report, as far as the report can cover it. */
 export interface GroupTraffic {
+  /** Number of datagrams sent to the group so far. */
+  readonly byGroup: number;
   /** Number of datagrams sent to the group that have arrived or are lost, according to the report. */
   readonly overByGroup: number;
   /** Number of datagrams sent to the receiver alone since it began to count, of which any can have arrived. */
   readonly byUnicast: number;
-  /** Whether the last burst that has arrived was sent to the group. */
+  /** Whether the last burst that has arrived was sent to the group. It can have arrived before an earlier report. */
   readonly isHeard: boolean;
 }
 
@@ -25,6 +27,10 @@ export class GroupReach {
   private stalledReports = 0;
   /** Number of datagrams to the group that were over when the receiver last reported. */
   private overAtReport = 0;
+  /** Number of datagrams that had been sent to the group when the receiver last reported. */
+  private sentAtReport = 0;
+  /** Number of datagrams of any kind that had arrived at the last report. */
+  private arrivedAtReport = 0;
   /** Estimated number of datagrams received by multicast. Lost unicast datagrams make the estimate too low. */
   private received = 0;
 
@@ -37,17 +43,23 @@ export class GroupReach {
    * @returns whether `isReachable` has changed
    */
   takeReport(report: Report, isUsed: boolean, traffic: GroupTraffic): boolean {
-    const { overByGroup, byUnicast, isHeard } = traffic;
+    const { segmentsReceived } = report;
+    const { byGroup: sent, overByGroup, byUnicast, isHeard } = traffic;
+    const hasArrived = segmentsReceived > this.arrivedAtReport;
     // Estimates how many datagrams arrived by multicast: all arrivals minus all unicast datagrams sent. Lost
     // unicast datagrams make the estimate too low. At worst, the sender then uses unicast unnecessarily.
-    const byGroup = report.segmentsReceived - byUnicast;
-    if (byGroup > this.received || isHeard || !this.reachable) {
+    const byGroup = segmentsReceived - byUnicast;
+    // Datagrams to the group can wait behind unicast ones. While none of those arrive either, nothing waits.
+    const isMissed = hasArrived ? overByGroup > this.overAtReport : sent > this.sentAtReport;
+    if (byGroup > this.received || (isHeard && hasArrived) || !this.reachable) {
       this.received = byGroup;
       this.stalledReports = 0;
-    } else if (report.state === 'receiving' && overByGroup > this.overAtReport) {
+    } else if (report.state === 'receiving' && isMissed) {
       this.stalledReports++;
     }
     this.overAtReport = overByGroup;
+    this.sentAtReport = sent;
+    this.arrivedAtReport = segmentsReceived;
     if (this.stalledReports >= maxStalledReports) this.isLost = true;
     const before = this.reachable;
     this.reachable = isUsed && report.isMulticastReachable && !this.isLost;
@@ -64,5 +76,6 @@ export class GroupReach {
     this.isLost = false;
     this.stalledReports = 0;
     this.received = 0;
+    this.arrivedAtReport = 0;
   }
 }

@@ -215,6 +215,7 @@ export class Path implements ControlledPath {
     const { cumulativeBurst, largestBurst } = report;
     const { unicastBursts, unicastBase } = this;
     const traffic = {
+      byGroup: groupBursts.total,
       overByGroup: cumulativeBurst === undefined ? 0 : groupBursts.totalUpTo(cumulativeBurst),
       // What was sent after the largest burst cannot have arrived.
       byUnicast:

@@ -28,7 +28,7 @@ t.test('multicast that brings nothing is given up until the receiver restarts', 
   let overByGroup = 0;
   const report = (received: number) => {
     overByGroup += 100;
-    const traffic = { overByGroup, byUnicast: 0, isHeard: false };
+    const traffic = { byGroup: overByGroup, overByGroup, byUnicast: 0, isHeard: false };
     reach.takeReport(reportOf(received), true, traffic);
     return reach.isReachable;
   };
@@ -38,5 +38,38 @@ t.test('multicast that brings nothing is given up until the receiver restarts', 
   t.same([0, 0, 0, 0, 0].map(report), [true, true, true, true, false], 'the count restarts');
   reach.restart();
   t.same([0, 0, 100, 100, 100].map(report), [true, true, true, true, true], 'data resets it');
+  t.end();
+});
+
+t.test('multicast is given up when nothing arrives any more after a burst to the group', (t) => {
+  const reach = new GroupReach();
+  let byGroup = 0;
+  const report = () => {
+    byGroup += 100;
+    // The last burst that arrived was sent to the group, and no later one is known to be over.
+    reach.takeReport(reportOf(50), true, {
+      byGroup,
+      overByGroup: 100,
+      byUnicast: 0,
+      isHeard: true,
+    });
+    return reach.isReachable;
+  };
+  t.same(Array.from({ length: 5 }, report), [true, true, true, true, false]);
+  t.end();
+});
+
+t.test('datagrams to the group that wait behind unicast ones are not missed', (t) => {
+  const reach = new GroupReach();
+  let [byGroup, byUnicast] = [100, 0];
+  const report = () => {
+    byGroup += 100;
+    byUnicast += 10;
+    reach.takeReport(reportOf(byUnicast + 50), true, {
+      ...{ byGroup, overByGroup: 100, byUnicast, isHeard: false },
+    });
+    return reach.isReachable;
+  };
+  t.same(Array.from({ length: 8 }, report), Array(8).fill(true));
   t.end();
 });

@@ -65,3 +65,19 @@ for (const hasGroup of [false, true]) {
     });
   }
 }
+
+t.test('receivers that multicast reaches no more, from midway, get the rest by unicast', (t) => {
+  const wire = new SessionWire({ receiverCount: 3, sizeBytes: 3_000_000, hasGroup: true });
+  wire.run(20);
+  wire.cutMulticast();
+  wire.run();
+  const { groupDatagramsSent = 0 } = wire.result ?? {};
+  t.ok(groupDatagramsSent > 0 && groupDatagramsSent < 4000, `${groupDatagramsSent} by multicast`);
+  for (const { index, isIdentical } of wire.receivers) {
+    const outcome = wire.outcomeOf(index);
+    t.equal(outcome?.status, 'complete', `${outcome?.reason}`);
+    t.ok(isIdentical);
+    t.ok((outcome?.elapsedMs ?? Infinity) < 2000, `${outcome?.elapsedMs} ms`);
+  }
+  t.end();
+});

@@ -224,6 +224,11 @@ export class SessionWire {
     this.simulation.run({ untilMs: atMs });
   }
 
+  /** From now on, multicast reaches no receiver. */
+  cutMulticast(): void {
+    for (const name of this.hosts.keys()) this.simulation.leaveGroup(simulatedGroup, name);
+  }
+
   /** Delivers a datagram to a host now. @returns its replies, which are not delivered */
   ask(to: Place, from: Address, bytes: Uint8Array): Uint8Array[] {
     const replies: Uint8Array[] = [];
