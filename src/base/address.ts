@@ -34,7 +34,7 @@ export function networkOf(host: string): string {
   const [left = [], right = []] = host
     .split('::')
     .map((text) => (text === '' ? [] : text.split(':')));
-  // An IPv6 address has eight groups; `::` stands for the groups left out.
+  // An IPv6 address has eight groups; `::` stands for the missing ones.
   const zeros = new Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0');
   return [...left, ...zeros, ...right].slice(0, 4).join(':');
 }

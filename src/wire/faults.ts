@@ -74,7 +74,7 @@ export type FaultKind =
   /** An object with a name or size that this receiver refuses. */
   | 'bad-object';
 
-/** Number of faults of each kind. Kinds that did not occur are left out. */
+/** Number of faults of each kind. Kinds that did not occur are missing. */
 export type FaultCounts = Readonly<Partial<Record<FaultKind, number>>>;
 
 /** The first fault of its kind. */

@@ -2,7 +2,7 @@
 import type { ByteReader, ByteWriter } from './byte-codec.js';
 
 /**
- * A hash tree over the blocks: that of the receiver, in which the blocks that it keeps are left out, or that of the
+ * A hash tree over the blocks: that of the receiver, without the blocks that it keeps, or that of the
  * whole content.
  */
 export type TreeName = 'receiver' | 'content';

@@ -30,7 +30,7 @@ export class FetchOutput {
   private isPaused = false;
   /** Why each source was last lost. */
   private readonly reasons = new Map<string, string>();
-  /** A line that is left out if the fetch ends with it: then its reason is that of the fetch. */
+  /** A line that is not printed if the fetch ends with it: then its reason is that of the fetch. */
   private waitingLine = '';
   private readonly log: number | undefined;
 

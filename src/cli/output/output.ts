@@ -14,7 +14,7 @@ export interface OutputOptions {
   readonly isQuiet: boolean;
   /** Whether to print only warnings and errors (with --json: warnings, errors and results). */
   readonly isTerse?: boolean;
-  /** The value of `--color`; `auto` if left out. */
+  /** The value of `--color`; `auto` by default. */
   readonly color?: ColorMode;
 }
 

@@ -52,7 +52,7 @@ const maxListed = 10;
 
 /**
  * Finds the trusted hosts with this role, and reports the others.
- * @param named receivers that the user has named as well; they are left out
+ * @param named receivers that the user has named as well; they are not returned again
  * @returns none only if there are named ones
  * @throws P2mpError UNKNOWN_HOST if there is no trusted one and no named one
  */

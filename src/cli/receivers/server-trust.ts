@@ -1,4 +1,4 @@
-/** Which servers `p2mp fetch` and `p2mp list` trust. */
+/** Which servers `p2mp fetch`, `p2mp list` and `p2mp relay` trust. */
 import type { KnownReceivers } from '../../node/keys/known-receivers.js';
 import { trustKnownReceivers } from '../../node/keys/trust.js';
 import type { TrustReceiver } from '../../node/send-options.js';

@@ -33,7 +33,7 @@ export interface FetchOptions
   /** The fetch fails after this time without any source; 60 s by default. */
   readonly patienceMs?: number;
   readonly blockSizeBytes?: number;
-  /** Whether the fetch waits for `proceed` or `conclude` when the content is chosen. By default, it goes on at once. */
+  /** Whether the fetch waits for `proceed` or `conclude` when the content is chosen. By default, it continues at once. */
   readonly awaitsDecision?: boolean;
 }
 
@@ -248,7 +248,7 @@ export class Fetch {
   }
 
   /**
-   * Goes on after the content is chosen.
+   * Continues after the content is chosen.
    * @param known what need not be fetched
    * @param isOnDemand whether only those blocks are fetched for which `hurry` is called
    */

@@ -35,7 +35,7 @@ export type SourceAction =
   | { readonly type: 'offer'; readonly source: Source }
   /** It has not been heard of for a while, but may come back. */
   | { readonly type: 'silent'; readonly source: Source }
-  /** It has come back, and its session goes on. */
+  /** It has come back, and its session continues. */
   | { readonly type: 'heard'; readonly source: Source }
   /** Nothing can be asked of it any more. It is asked again later if `isRetried`. */
   | {

@@ -3,7 +3,7 @@ import { RangeSet, type ReadonlyRangeSet } from '../../base/range-set.js';
 import type { ContentStore, HeldBlock } from '../../object/content-store.js';
 
 export interface BlockShelf {
-  /** Whether the object stays, so that it is fetched as a whole, whoever waits. */
+  /** Whether the object stays, so that it is fetched as a whole, even if nobody waits for it. */
   readonly keeps: boolean;
   /** Blocks that can be read. */
   readonly held: ReadonlyRangeSet;

@@ -11,7 +11,11 @@ import type { RelayedObject } from './relayed-object.js';
 /** What a client gets: the object, or why it does not get it. */
 export type RelayAnswer =
   | RelayedObject
-  | { readonly reason: string /** Whether to ask again later. */; readonly isTemporary: boolean };
+  | {
+      readonly reason: string;
+      /** Whether to ask again later. */
+      readonly isTemporary: boolean;
+    };
 
 export type TakeAnswer = (answer: RelayAnswer) => void;
 

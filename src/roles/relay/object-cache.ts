@@ -55,7 +55,7 @@ export interface ObjectCache {
 /** Beside content, manifest and digests: names, times, the journal, and what the file system rounds up. */
 const overheadBytes = 64 * 1024;
 
-/** At most so much room an object takes, even if it is incomplete. */
+/** The room that an object takes at most. It is reserved even while the object is incomplete. */
 export function roomOf(
   contentSizeBytes: number,
   manifestSizeBytes: number,

@@ -22,7 +22,7 @@ export class OpenObject {
   isHeld = false;
   /** Since when nobody uses it. */
   idleSinceMs: TimeMs = Infinity;
-  /** Whether the fetch is given up so that another one can go on without the cache. */
+  /** Whether the fetch is given up so that another one can continue without the cache. */
   isRestarting = false;
 
   constructor(

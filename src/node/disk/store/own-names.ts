@@ -15,7 +15,7 @@ export class OwnNames {
   constructor(private readonly target: TargetFolder) {}
 
   /**
-   * Records that the entry is in place. A file with several hard links is left out, because it may
+   * Records that the entry is in place. A file with several hard links is not recorded, because it may
    * legitimately be another entry too.
    */
   note(name: string, { ino, nlink }: BigIntStats, isFolder = false): void {
