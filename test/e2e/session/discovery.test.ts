@@ -197,9 +197,10 @@ t.test('p2mp fetch and p2mp list find the trusted servers, and send does not', a
   });
   const text = await start('list', '@lan');
   t.match(text.stdout, `${own}:\n`);
+  // Receivers of other tests can answer, too.
   const sent = await place.send([path, '--to', '@lan']).exited;
   t.equal(sent.code, 4);
-  t.match(sent.stderr, /@lan: no(ne of the \d+)? receiver/);
+  t.match(sent.stderr, /@lan: (no|none of the \d+|the only) receiver/);
 });
 
 /** Tries again if a server was too slow to answer, on a busy machine. */
