@@ -2,7 +2,7 @@
  * The cache of a relay on disk. An object is a part that is never finished, with a file beside it that describes the
  * object. So what was written survives `kill -9`, and what cannot be used after a crash is removed at the next start.
  */
-import { readdir, rm, stat, utimes } from 'node:fs/promises';
+import { readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { P2mpError } from '../../base/errors.js';
 import type { ContentStore, StoreRequest } from '../../object/content-store.js';
@@ -21,6 +21,9 @@ import { fileError } from '../system-error.js';
 import { readFacts, readHead, writeHead } from './head-file.js';
 
 const headSuffix = '.object';
+
+/** Marks a folder as a cache, so that nothing is removed from any other folder. */
+const markName = 'p2mp-cache';
 
 /** Whatever else a killed relay can leave. */
 const unfinishedName = /^[0-9a-f]{64}\.object\.[0-9a-f]+\.new$/;
@@ -45,7 +48,7 @@ export class CacheFolder implements ObjectCache {
 
   /**
    * Creates the folder if it is missing, locks it, and removes from it what a crash has left.
-   * @throws P2mpError TARGET_UNWRITABLE if it cannot be used, or another process uses it
+   * @throws P2mpError TARGET_UNWRITABLE if it cannot be used, holds something else, or another process uses it
    */
   static async open(options: CacheFolderOptions): Promise<CacheFolder> {
     const { path } = options;
@@ -54,6 +57,14 @@ export class CacheFolder implements ObjectCache {
         throw fileError('TARGET_UNWRITABLE', path, error);
       });
     };
+    if (!(await isCache(path, 'new'))) {
+      await makeFolder();
+      await writeFile(join(path, markName), 'The cache of a p2mp relay.\n').catch(
+        (error: unknown) => {
+          throw fileError('TARGET_UNWRITABLE', path, error);
+        },
+      );
+    }
     const lock = await PartLock.acquire(join(path, 'lock'), makeFolder, path).catch(
       (error: unknown) => {
         const isHeld = error instanceof P2mpError && error.message.includes('is being received');
@@ -163,7 +174,7 @@ export class CacheFolder implements ObjectCache {
  * @throws P2mpError TARGET_UNWRITABLE
  */
 export async function listCache(path: string): Promise<readonly CachedObject[]> {
-  const folder = await openAlone(path);
+  const { folder } = await openAlone(path);
   await folder.close();
   return folder.objects;
 }
@@ -171,25 +182,43 @@ export async function listCache(path: string): Promise<readonly CachedObject[]> 
 /**
  * Removes all objects from a cache that no relay uses.
  * @returns what was there
- * @throws P2mpError TARGET_UNWRITABLE
+ * @throws P2mpError TARGET_UNWRITABLE; TARGET_FAILED if something cannot be removed
  */
 export async function clearCache(path: string): Promise<readonly CachedObject[]> {
-  const folder = await openAlone(path);
+  const { folder, errors } = await openAlone(path);
   const removals = folder.objects.map(
     ({ id }) => new Promise<void>((resolve) => folder.remove(id, resolve)),
   );
   await Promise.all(removals);
   await folder.close();
+  const [first] = errors;
+  if (first !== undefined) throw first;
   return folder.objects;
 }
 
-function openAlone(path: string): Promise<CacheFolder> {
-  return CacheFolder.open({
+async function openAlone(path: string): Promise<{ folder: CacheFolder; errors: P2mpError[] }> {
+  await isCache(path, 'existing');
+  const errors: P2mpError[] = [];
+  const folder = await CacheFolder.open({
     ...{ path, fileBudget: new FileBudget(1) },
-    handleError: (error) => {
-      throw error;
-    },
+    handleError: (error) => errors.push(error),
   });
+  return { folder, errors };
+}
+
+/**
+ * @returns whether the folder is a cache; false if it is missing or empty, and may become one
+ * @throws P2mpError TARGET_UNWRITABLE
+ */
+async function isCache(path: string, wanted: 'new' | 'existing'): Promise<boolean> {
+  const names: string[] = await readdir(path).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && wanted === 'new') return [];
+    throw fileError('TARGET_UNWRITABLE', path, error);
+  });
+  if (names.includes(markName)) return true;
+  if (names.length === 0 && wanted === 'new') return false;
+  const message = `${path}: is not the cache of a relay; choose an empty folder, or one that does not exist`;
+  throw new P2mpError('TARGET_UNWRITABLE', message);
 }
 
 async function removeObject(path: string, id: string): Promise<void> {

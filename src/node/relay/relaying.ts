@@ -181,10 +181,19 @@ export class Relaying {
     upstream,
     serverKey,
   }: Extract<RelayEvent, { type: 'identify' }>): Promise<void> {
-    const answer = await this.options.trustUpstream(upstream, serverKey);
+    const refusal = await this.refusalOf(upstream, serverKey);
     const { host, machine } = this;
-    machine.trust(host.nowMs, ask, refusalOf(answer, 'its key is not trusted here'));
+    machine.trust(host.nowMs, ask, refusal);
     host.drain();
+  }
+
+  private async refusalOf(upstream: string, serverKey: Uint8Array): Promise<string | undefined> {
+    try {
+      const answer = await this.options.trustUpstream(upstream, serverKey);
+      return refusalOf(answer, 'its key is not trusted here');
+    } catch (error) {
+      return `its key could not be checked: ${error instanceof Error ? error.message : error}`;
+    }
   }
 
   private get host() {

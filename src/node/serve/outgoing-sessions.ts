@@ -104,8 +104,14 @@ export class OutgoingSessions {
     const limitBytes = this.mssLimits.get(from.host) ?? Infinity;
     const fitBytes = new PathFit({ receivers: [from] }).mssBytes();
     const mssBytes = Math.min(ask.mssBytes, fitBytes, limitBytes);
-    const { sender } = this.find(object, mssBytes) ?? this.begin(object, mssBytes, from, groupFrom);
-    const index = listener.accept(host.nowMs, channel, sender, formatAddress(from));
+    const known = this.find(object, mssBytes);
+    const session = known ?? this.begin(object, mssBytes, from, groupFrom);
+    const index = listener.accept(host.nowMs, channel, session.sender, formatAddress(from));
+    if (index === undefined && known === undefined) {
+      // A session without clients would never end.
+      this.release(session);
+      this.options.endpoint.removeSender(session.sender);
+    }
     host.drain();
     return index !== undefined;
   }
@@ -221,20 +227,22 @@ export class OutgoingSessions {
     else this.options.crash(error);
   }
 
-  private handleDone(
-    { sender, driver, object, group }: Running,
-    result: SessionSenderResult,
-  ): void {
+  private handleDone(session: Running, result: SessionSenderResult): void {
+    const { sender } = session;
     this.options.handleDone(result);
-    driver.stop();
-    if (group !== undefined) this.options.groups.end(group);
-    this.running.delete(sender);
-    object.release();
+    this.release(session);
     const timer = setTimeout(() => {
       this.timers.delete(timer);
       this.options.endpoint.removeSender(sender);
     }, lingerMs);
     timer.unref();
     this.timers.add(timer);
+  }
+
+  private release({ sender, driver, object, group }: Running): void {
+    driver.stop();
+    if (group !== undefined) this.options.groups.end(group);
+    this.running.delete(sender);
+    object.release();
   }
 }

@@ -3,7 +3,7 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { FileBudget } from '../../../src/node/disk/store/file-budget.js';
-import { CacheFolder } from '../../../src/node/relay/cache-folder.js';
+import { CacheFolder, clearCache, listCache } from '../../../src/node/relay/cache-folder.js';
 import { sha256 } from '../../../src/node/sha256.js';
 import type { ContentStore, HeldBlock } from '../../../src/object/content-store.js';
 import { DigestTree } from '../../../src/object/digest-tree.js';
@@ -127,7 +127,7 @@ t.test('a damaged description is not used', async (t) => {
   t.equal(known, undefined);
   await new Promise<void>((resolve) => folder.remove(id, resolve));
   await folder.close();
-  t.same(await readdir(path), []);
+  t.same(await readdir(path), ['p2mp-cache']);
 });
 
 t.test('what a crash has left without its other half is removed', async (t) => {
@@ -137,12 +137,12 @@ t.test('what a crash has left without its other half is removed', async (t) => {
   const folder = await openFolder(path);
   t.equal(folder.objects.length, 1);
   await folder.close();
-  t.same((await readdir(path)).toSorted(), ['.p2mp-part', `${id}.object`]);
+  t.same((await readdir(path)).toSorted(), ['.p2mp-part', `${id}.object`, 'p2mp-cache']);
   await writeFile(join(path, `${id}.object`), '');
   const empty = await openFolder(path);
   t.same(empty.objects, []);
   await empty.close();
-  t.same(await readdir(path), []);
+  t.same(await readdir(path), ['p2mp-cache']);
 });
 
 t.test('two relays never share a cache', async (t) => {
@@ -153,4 +153,20 @@ t.test('two relays never share a cache', async (t) => {
     message: `${path}: is the cache of another process; stop it, or choose another folder`,
   });
   await folder.close();
+});
+
+t.test('a folder that is not a cache is refused and stays as it is', async (t) => {
+  const id = 'ab'.repeat(32);
+  const part = { '.p2mp-part': { [id]: { journal: 'j' } }, lock: 'mine' };
+  const path = t.testdir({ downloads: part });
+  const downloads = join(path, 'downloads');
+  const refused = { code: 'TARGET_UNWRITABLE', message: /is not the cache of a relay; choose/ };
+  await t.rejects(openFolder(downloads), refused);
+  await t.rejects(listCache(downloads), refused);
+  await t.rejects(clearCache(downloads), refused);
+  t.same((await readdir(downloads)).toSorted(), ['.p2mp-part', 'lock']);
+  t.equal(await readFile(join(downloads, 'lock'), 'utf8'), 'mine');
+  t.same(await readdir(join(downloads, '.p2mp-part', id)), ['journal']);
+  await t.rejects(listCache(join(path, 'mistyped')), { code: 'TARGET_UNWRITABLE' });
+  t.same(await readdir(path), ['downloads'], 'nothing is created');
 });
