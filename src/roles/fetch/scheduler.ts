@@ -56,7 +56,7 @@ export class FetchScheduler {
    * here are only the blocks for which there is no source.
    */
   private readonly unasked: RangeSet;
-  /** Of the missing blocks, those that are asked for before others. */
+  /** The missing blocks that are asked for before others. */
   private readonly urgent = new RangeSet();
   private readonly sources: FetchSource[] = [];
   /** Sources that have not left. */

@@ -71,7 +71,7 @@ export class OpenObjects {
 
   // --- Opening
 
-  /** Finds or opens an object. An action tells when it is open. */
+  /** Finds or opens an object. An action reports that it is open. */
   find(info: CachedObject): OpenObject {
     const known = this.open.get(info.id);
     if (known !== undefined) return known;

@@ -71,7 +71,7 @@ t.test(
   },
 );
 
-t.test('after kill -9, the relay goes on with what it had', { buffered }, async (t) => {
+t.test('after kill -9, the relay continues with what it had', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const path = writeRandomFile(place.sent, 6_000_000);
   const server = await place.serve([path, '--open', '--rate', '3MB']);

@@ -59,7 +59,7 @@ t.test('never above the limit, and what is in use stays', (t) => {
     }
     for (const id of leaving.splice(0)) ledger.handleRemoved(id);
     takeOutputs();
-    t.equal(waiting.size, 0, `seed ${seed}: whoever waited has room`);
+    t.equal(waiting.size, 0, `seed ${seed}: every waiting object has room`);
   }
   t.end();
 });

@@ -62,7 +62,7 @@ for (const [count, mostShare] of [
   });
 }
 
-t.test('a fill goes on when the client that began it leaves', async (t) => {
+t.test('a fill continues when the client that began it leaves', async (t) => {
   const net = new RelayNet('1');
   net.server('origin', [object]);
   const relay = net.relay('relay', ['origin']);
@@ -88,7 +88,7 @@ t.test('a client that has the first part gets the rest while the relay is behind
   t.ok(ms < 1300, `${ms} ms, of about 1,900 for all of it`);
 });
 
-t.test('a relay that is killed goes on with what it had', async (t) => {
+t.test('a relay that is killed continues with what it had', async (t) => {
   for (const atMs of [100, 400, 900, 1500]) {
     const net = new RelayNet('1');
     net.server('origin', [object]);

@@ -122,7 +122,7 @@ t.test('it is rewritten when most of it is obsolete', async (t) => {
   ]);
 });
 
-t.test('what was written and not synced is told apart from what is durable', async (t) => {
+t.test('what was written and not synced is not counted as durable', async (t) => {
   const path = join(t.testdir(), 'journal');
   const readBoth = async () => {
     const { held, written } = (await readJournal(path, key)) ?? {};
