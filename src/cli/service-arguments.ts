@@ -103,3 +103,25 @@ export function drainTimeoutMsOf(argv: { readonly 'drain-timeout': string | unde
     ? Infinity
     : parseSeconds('drain-timeout', single('drain-timeout', given));
 }
+
+/** Limits of hosts from which clients fetch. */
+export const clientLimitOptions = {
+  'max-clients': {
+    ...textOption,
+    value: 'COUNT',
+    default: '256',
+    describe: 'Maximum number of clients that fetch at the same time',
+  },
+  'max-open-files': {
+    ...textOption,
+    value: 'COUNT',
+    default: '256',
+    describe: 'Maximum number of open files',
+  },
+  'idle-timeout': {
+    ...textOption,
+    value: 'SECONDS',
+    default: '60',
+    describe: 'Seconds of silence from a client after which its fetch fails',
+  },
+} as const;

@@ -5,7 +5,12 @@ import { authorizedKeysOption } from '../authorized-keys-option.js';
 import { createParser, flagOption, listOption, parse, textOption } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { knownReceiversOption } from '../receivers/known-receivers-option.js';
-import { listenOptions, logOptions, statusOptions } from '../service-arguments.js';
+import {
+  clientLimitOptions,
+  listenOptions,
+  logOptions,
+  statusOptions,
+} from '../service-arguments.js';
 
 const usage = [
   '$0 --upstream <host>[:port],... --cache <dir> --cache-size <size> [options]',
@@ -58,27 +63,6 @@ const trustOptions = {
   },
 } as const;
 
-const limitOptions = {
-  'max-clients': {
-    ...textOption,
-    value: 'COUNT',
-    default: '256',
-    describe: 'Maximum number of clients that fetch at the same time',
-  },
-  'max-open-files': {
-    ...textOption,
-    value: 'COUNT',
-    default: '256',
-    describe: 'Maximum number of open files',
-  },
-  'idle-timeout': {
-    ...textOption,
-    value: 'SECONDS',
-    default: '60',
-    describe: 'Seconds of silence from a client after which its fetch fails',
-  },
-} as const;
-
 export function createRelayParser() {
   return createParser({
     name: 'p2mp relay',
@@ -87,7 +71,7 @@ export function createRelayParser() {
       Address: listenOptions,
       'Upstream and cache': cacheOptions,
       Trust: trustOptions,
-      Limits: limitOptions,
+      Limits: clientLimitOptions,
       Service: statusOptions,
       Output: logOptions,
     },

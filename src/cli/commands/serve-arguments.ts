@@ -5,7 +5,12 @@ import { defaultKeyFolder } from '../../node/keys/key-files.js';
 import { authorizedKeysOption } from '../authorized-keys-option.js';
 import { createParser, flagOption, parse, textOption } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
-import { listenOptions, logOptions, statusOptions } from '../service-arguments.js';
+import {
+  clientLimitOptions,
+  listenOptions,
+  logOptions,
+  statusOptions,
+} from '../service-arguments.js';
 
 const usage = [
   '$0 PATH... [options]',
@@ -69,24 +74,7 @@ const limitOptions = {
     describe: 'Maximum rate of all clients together, in bytes per second, such as 50MB',
     defaultDescription: 'no limit',
   },
-  'max-clients': {
-    ...textOption,
-    value: 'COUNT',
-    default: '256',
-    describe: 'Maximum number of clients that fetch at the same time',
-  },
-  'max-open-files': {
-    ...textOption,
-    value: 'COUNT',
-    default: '256',
-    describe: 'Maximum number of open files',
-  },
-  'idle-timeout': {
-    ...textOption,
-    value: 'SECONDS',
-    default: '60',
-    describe: 'Seconds of silence from a client after which its fetch fails',
-  },
+  ...clientLimitOptions,
 } as const;
 
 export function createServeParser() {
