@@ -224,7 +224,7 @@ export class Receiving {
   invite(terms: InvitationTerms): string {
     checkInvitationTerms(terms);
     const secret = this.machine.invite(this.runner?.nowMs ?? 0, terms);
-    return formatInvitation({ receiverKey: this.options.keyPair.publicKey, secret });
+    return formatInvitation({ inviterKey: this.options.keyPair.publicKey, secret });
   }
 
   /** The status of each active session. */

@@ -1,7 +1,7 @@
 /**
- * Invitations (SESSIONS 3.15). A receiver draws a secret, and a person carries it to a sender together with the
- * receiver's key. A sender that proves the secret in its handshake is admitted although the receiver does not know the
- * sender's key yet. Each invitation is good for a number of uses and for a limited time.
+ * Invitations (SESSIONS 3.15). A receiver, or a host that is asked for objects, draws a secret, and a person carries it to
+ * another host together with the key of the first. A host that proves the secret in its handshake is admitted although
+ * its key is not known yet. Each invitation is good for a number of uses and for a limited time.
  */
 import { assert } from '../base/assert.js';
 import type { TimeMs } from '../base/machine.js';
@@ -11,25 +11,25 @@ import type { SessionCrypto } from './crypto.js';
 export const invitationLimits = {
   /** 128 bits. */
   secretSizeBytes: 16,
-  /** The most invitations that a receiver keeps. Each further one replaces the oldest. */
+  /** The most invitations that a host keeps. Each further one replaces the oldest. */
   kept: 16,
 } as const;
 
 /** How long an invitation lasts. */
 export interface InvitationTerms {
-  /** The number of senders that it admits. */
+  /** The number of hosts that it admits. */
   readonly uses: number;
   readonly lifetimeMs: number;
 }
 
-/** An invitation as a sender has it. */
+/** An invitation as the invited host has it. */
 export interface ReceivedInvitation {
-  /** The sender proves only to the receiver with this key that it knows the secret. */
-  readonly receiverKey: Uint8Array;
+  /** The key of the host that invites. The secret is proved to that host only. */
+  readonly inviterKey: Uint8Array;
   readonly secret: Uint8Array;
 }
 
-/** What a sender shows to prove that it knows a secret. */
+/** What a host shows to prove that it knows a secret. */
 export interface InvitationProof {
   /** The hash of the handshake that carried the proof. */
   readonly hash: Uint8Array;
@@ -51,15 +51,15 @@ export function proveInvitation(
 /** Part of the input of the MAC, so that no other use of the secret yields the same value as a proof. */
 const purpose = new TextEncoder().encode('p2mp invitation');
 
-/** Finds the secret to prove to the receiver with this key. */
+/** Finds the secret to prove to the host with this key. */
 export function secretFor(
   invitations: readonly ReceivedInvitation[],
-  receiverKey: Uint8Array,
+  inviterKey: Uint8Array,
 ): Uint8Array | undefined {
-  return invitations.find((each) => isEqualBytes(each.receiverKey, receiverKey))?.secret;
+  return invitations.find((each) => isEqualBytes(each.inviterKey, inviterKey))?.secret;
 }
 
-/** An invitation as its receiver keeps it: valid at first, later used up or expired. */
+/** An invitation as the host that made it keeps it: valid at first, later used up or expired. */
 export class Invitation {
   private usedCount = 0;
 
@@ -73,9 +73,9 @@ export class Invitation {
     return this.uses - this.usedCount;
   }
 
-  /** @returns why the invitation admits nobody now; undefined if it admits a further sender */
+  /** @returns why the invitation admits nobody now; undefined if it admits a further host */
   refusal(nowMs: TimeMs): string | undefined {
-    // Checked before the expiry, so that a late sender still learns that somebody else used the invitation.
+    // Checked before the expiry, so that a late host still learns that somebody else used the invitation.
     if (this.usesLeft === 0) {
       const used = this.uses === 1 ? 'once and was' : `for ${this.uses} uses, and all of them are`;
       return `the invitation was good ${used} used; ${remedy}`;
@@ -83,19 +83,24 @@ export class Invitation {
     return nowMs < this.endsAtMs ? undefined : `the invitation has expired; ${remedy}`;
   }
 
-  /** Counts an admitted sender. Call only if `refusal` returns undefined. */
+  /** Counts an admitted host. Call only if `refusal` returns undefined. */
   use(): void {
     assert(this.usesLeft > 0, 'an invitation has uses left');
     this.usedCount++;
   }
 }
 
-const remedy = 'run p2mp receive --invite there again for a new one';
+const remedy = 'run the command there again with --invite for a new one';
 
-/** Why a sender is refused if its proof matches no invitation. */
-export const unknownInvitationReason = `the receiver does not know this invitation, perhaps because it was restarted since; ${remedy}`;
+const unknownReason = `the other side does not know this invitation, perhaps because it was restarted since; ${remedy}`;
 
-/** The invitations of a receiver. They exist only in memory. */
+/** Why a host whose key is not trusted is refused. `invitation`: it proves one, which does not admit it either. */
+export interface StrangerRefusal {
+  readonly cause: 'untrusted' | 'invitation';
+  readonly reason: string;
+}
+
+/** The invitations that a host has made. They exist only in memory. */
 export class Invitations {
   /** Oldest first. */
   private readonly invitations: Invitation[] = [];
@@ -110,8 +115,25 @@ export class Invitations {
     return secret;
   }
 
+  /**
+   * Decides about a host whose key is not trusted.
+   * @param distrust why it is refused if it proves no invitation
+   * @returns the invitation that admits it, or why it is refused
+   */
+  judge(
+    nowMs: TimeMs,
+    distrust: string,
+    proof: InvitationProof | undefined,
+  ): Invitation | StrangerRefusal {
+    if (proof === undefined) return { cause: 'untrusted', reason: distrust };
+    const invitation = this.find(proof);
+    if (invitation === undefined) return { cause: 'invitation', reason: unknownReason };
+    const reason = invitation.refusal(nowMs);
+    return reason === undefined ? invitation : { cause: 'invitation', reason };
+  }
+
   /** Finds the invitation whose secret was proved. It may have expired or be used up. */
-  find({ hash, proof }: InvitationProof): Invitation | undefined {
+  private find({ hash, proof }: InvitationProof): Invitation | undefined {
     // Always compares all invitations, so that the duration reveals nothing about their secrets.
     const found = this.invitations.filter(({ secret }) =>
       isEqualBytes(proveInvitation(this.crypto, secret, hash), proof),

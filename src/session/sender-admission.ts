@@ -6,8 +6,7 @@ import type { Address } from '../base/address.js';
 import type { TimeMs } from '../base/machine.js';
 import type { SessionCrypto } from '../security/crypto.js';
 import type { IncomingHandshakes, Proven } from '../security/incoming-handshakes.js';
-import type { Invitation } from '../security/invitations.js';
-import { Invitations, unknownInvitationReason } from '../security/invitations.js';
+import { Invitation, Invitations } from '../security/invitations.js';
 import { isEqualBytes, toHex } from '../wire/byte-codec.js';
 import type { FaultKind } from '../wire/faults.js';
 import type { ChannelPacket } from '../wire/header.js';
@@ -60,32 +59,20 @@ export class SenderAdmission {
     const { peerKey: senderKey, invitationProof, from } = proof;
     const distrust = owner.refuseSender(senderKey);
     // A trusted sender that repeats its command does not use up its invitation again.
-    const isInvited = distrust !== undefined && invitationProof !== undefined;
-    const invitation = isInvited ? this.invitations.find(invitationProof) : undefined;
-    const rejection =
-      this.rejectStranger(nowMs, distrust, isInvited, invitation) ?? this.rejectForRoom();
+    const judged =
+      distrust === undefined ? undefined : this.invitations.judge(nowMs, distrust, invitationProof);
+    const isInvited = judged instanceof Invitation;
+    const rejection = judged === undefined || isInvited ? this.rejectForRoom() : judged;
     if (rejection !== undefined) {
       this.reject(nowMs, proof, rejection);
       return false;
     }
-    if (invitation !== undefined) {
-      invitation.use();
-      const { usesLeft } = invitation;
+    if (isInvited) {
+      judged.use();
+      const { usesLeft } = judged;
       owner.emit({ type: 'invited', from: addressOf(from), senderKey, usesLeft });
     }
     return true;
-  }
-
-  private rejectStranger(
-    nowMs: TimeMs,
-    distrust: string | undefined,
-    isInvited: boolean,
-    invitation: Invitation | undefined,
-  ): Rejection | undefined {
-    if (distrust === undefined) return undefined;
-    if (!isInvited) return { cause: 'untrusted', reason: distrust };
-    const reason = invitation === undefined ? unknownInvitationReason : invitation.refusal(nowMs);
-    return reason === undefined ? undefined : { cause: 'invitation', reason };
   }
 
   private rejectForRoom(): Rejection | undefined {

@@ -131,11 +131,11 @@ t.test('an invited sender is admitted, and needs no invitation from then on', (t
 
 t.test('a whole session with an invitation, in which the secret is never on the wire', (t) => {
   let secret = new Uint8Array(0);
-  const { publicKey: receiverKey } = receiverPair;
+  const { publicKey: inviterKey } = receiverPair;
   const wire = createWire({
     senderFor: ([receiver]) => {
       secret = Uint8Array.from(receiver?.machine.invite(0, once) ?? []);
-      return { invitations: [{ receiverKey, secret }] };
+      return { invitations: [{ inviterKey, secret }] };
     },
   });
   wire.run();
@@ -155,7 +155,7 @@ t.test('a guessed secret is refused, and does not use up the invitation', (t) =>
     guess[place] = (guess[place] ?? 0) ^ 1;
     t.match(
       new Guest(wire, eve).meet().prove(guess),
-      /^the receiver does not know this invitation/,
+      /^the other side does not know this invitation/,
     );
   }
   t.match(new Guest(wire, eve).meet().prove(new Uint8Array(0)), /does not know/);
@@ -293,14 +293,14 @@ t.test('a receiver keeps a bounded number of invitations', (t) => {
 });
 
 t.test('a man in the middle with another key learns nothing, even if the sender trusts it', (t) => {
-  const { publicKey: receiverKey } = receiverPair;
+  const { publicKey: inviterKey } = receiverPair;
   const secret = Uint8Array.from({ length: 16 }, (_, i) => i);
   for (const isTrusted of [false, true]) {
     const wire = createWire({
       cryptoOf: (name) => (name === 'sender' ? ann : eve),
-      sender: { invitations: [{ receiverKey, secret }], livenessTimeoutMs: 2000 },
+      sender: { invitations: [{ inviterKey, secret }], livenessTimeoutMs: 2000 },
       refuseReceiver: (key) =>
-        isTrusted || isEqualBytes(key, receiverKey) ? undefined : 'another key',
+        isTrusted || isEqualBytes(key, inviterKey) ? undefined : 'another key',
     });
     wire.run();
     const proofs = wire.log.filter(({ bytes }) => decodeKind(bytes) === 'proof');
@@ -348,7 +348,7 @@ t.test('an invitation for another receiver is refused there', (t) => {
 });
 
 t.test('a cut or mistyped code is reported as such', (t) => {
-  const invitation = { receiverKey: receiverPair.publicKey, secret: receiverCrypto.random(16) };
+  const invitation = { inviterKey: receiverPair.publicKey, secret: receiverCrypto.random(16) };
   const code = formatInvitation(invitation);
   t.match(code, /^p2mp_[A-Za-z0-9_-]{70}$/, 'a shell needs no quotes for it');
   t.same(parseInvitation(code), invitation);
@@ -383,7 +383,7 @@ t.test('a cut or mistyped code is reported as such', (t) => {
 /** Guesses while an invited sender connects. @returns when the sender is invited, and the guesses judged until the end */
 function connectAmid(seed: string, host: string): { invitedAtMs: number; judged: number } {
   const guesser = createSimulatedCrypto(seed, 'guesser');
-  const receiverKey = keyOf(createSimulatedCrypto(seed, 'r0'));
+  const inviterKey = keyOf(createSimulatedCrypto(seed, 'r0'));
   const guesses = new Map<number, { handshake: OutgoingHandshake; from: Address }>();
   const wire = createWire({
     seed,
@@ -391,7 +391,7 @@ function connectAmid(seed: string, host: string): { invitedAtMs: number; judged:
     sender: { mssBytes: 1400 },
     senderFor: ([receiver]) => {
       const secret = receiver?.machine.invite(0, once) ?? new Uint8Array(0);
-      return { invitations: [{ receiverKey, secret }] };
+      return { invitations: [{ inviterKey, secret }] };
     },
     attack: ({ to, bytes }, own) => {
       const packet = typeof to === 'number' ? undefined : decode(bytes);

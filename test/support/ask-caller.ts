@@ -22,7 +22,7 @@ export class AskCaller {
   readonly greeting: (Message | undefined)[] = [];
   private readonly handshake: OutgoingHandshake;
 
-  /** Completes the handshake, if the machine lets it. */
+  /** Completes the handshake, if the machine lets it. @param secret of an invitation */
   constructor(
     private readonly machine: Machine<unknown>,
     crypto: SessionCrypto,
@@ -30,6 +30,7 @@ export class AskCaller {
     channelNumber: number,
     readonly address: Address = { host: '192.0.2.1', port: 7735 },
     receiver = askerNumber,
+    secret?: Uint8Array,
   ) {
     this.handshake = new OutgoingHandshake(crypto, channelNumber, receiver);
     for (let step = 0; step < 2; step++) {
@@ -37,7 +38,7 @@ export class AskCaller {
         this.handshake.handle(decodeSession(bytes) as ChannelPacket);
     }
     if (this.handshake.stage !== 'trust') return;
-    this.handshake.prove();
+    this.handshake.prove(secret);
     const answers = this.deliver(this.handshake.datagram as Uint8Array);
     this.greeting.push(...answers.map((bytes) => this.read(bytes)));
   }

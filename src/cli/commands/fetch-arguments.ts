@@ -4,13 +4,15 @@ import { defaultKeyFolder } from '../../node/keys/key-files.js';
 import { createParser, flagOption, listOption, textOption } from '../command.js';
 import { fetchExitCodeHelp } from '../exit-code.js';
 import { knownReceiversOption } from '../receivers/known-receivers-option.js';
+import { serverInvitationOptions } from '../receivers/server-trust.js';
 
 const usage = [
   '$0 <name|root> --from <host>[:port],... [options]',
   '',
   'Fetches a file or folder that hosts offer with p2mp serve, from all of them at once. Every block is',
   'verified on arrival. If a host stops, slows down or sends wrong data, the others take over. An',
-  'interrupted fetch resumes where it stopped.',
+  'interrupted fetch resumes where it stopped. Each host must let this one fetch: the first time,',
+  'run p2mp serve --invite there, which prints the command to run here.',
 ].join('\n');
 
 /** Options that name the sources. */
@@ -40,6 +42,7 @@ export const sourceTrustOptions = {
     defaultDescription: join(defaultKeyFolder(), 'key'),
   },
   ...knownReceiversOption,
+  ...serverInvitationOptions,
   'accept-new': {
     ...flagOption,
     describe: 'Trust unknown sources and add their keys to --known-receivers',

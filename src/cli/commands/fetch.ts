@@ -7,17 +7,17 @@ import type { FetchFilesOptions } from '../../node/fetch/fetch-options.js';
 import type { Fetching } from '../../node/fetch/fetching.js';
 import { startFetch } from '../../node/fetch.js';
 import { defaultKeyFolder, loadKeyPair } from '../../node/keys/key-files.js';
-import { KnownReceivers } from '../../node/keys/known-receivers.js';
 import type { FetchResult } from '../../roles/fetch/fetch-result.js';
 import { parseSeconds } from '../arguments.js';
 import { onInterrupt, parse, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
+import { parseInvitations } from '../invitation-list.js';
 import { FetchOutput, fetchResultJson, printFetchSummary } from '../output/fetch-output.js';
 import { Output } from '../output/output.js';
 import { loadOrCreateKey } from '../own-key.js';
 import { chooseNamed } from '../receivers/chosen-receivers.js';
-import { knownPathOf } from '../receivers/known-receivers-option.js';
+import { knownReceiversLoader } from '../receivers/known-receivers-option.js';
 import { createServerTrust } from '../receivers/server-trust.js';
 import { tuneEngine } from '../tune-engine.js';
 import { createFetchParser } from './fetch-arguments.js';
@@ -37,11 +37,8 @@ export async function fetch(args: readonly string[]): Promise<ExitCode> {
     );
   }
   const { from } = argv;
-  let known: Promise<KnownReceivers> | undefined;
-  const loadKnown = () => {
-    known ??= KnownReceivers.load(knownPathOf(argv));
-    return known;
-  };
+  const invitations = await parseInvitations(argv);
+  const loadKnown = knownReceiversLoader(argv);
   const choose = () => chooseNamed('server', from, argv, loadKnown, output);
   const { specs: sources, fingerprints: announced } = await choose();
   const fingerprints = new Map(announced);
@@ -69,7 +66,8 @@ export async function fetch(args: readonly string[]): Promise<ExitCode> {
     fetching = await startFetch({
       ...{ ...what, sources, signal, ...transferOf(argv) },
       ...(await loadKey(argv, output)),
-      trustSource: await createServerTrust(argv, chosen, loadKnown, signal, pause),
+      invitations,
+      trustSource: await createServerTrust(argv, chosen, loadKnown, signal, invitations, pause),
       progressIntervalMs: output.isJson ? 1000 : 200,
       onEvent: (event) => report.handleEvent(event),
     });
@@ -132,6 +130,7 @@ function splitOf(text: string): 'speed' | 'equal' {
 interface KeyArguments {
   readonly key: string | undefined;
   readonly open: boolean;
+  readonly invite: readonly string[] | undefined;
 }
 
 /** With `--open`, a key is used if there is one, and none is created. */
@@ -142,8 +141,11 @@ async function loadKey(
   const keyPath =
     argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
   if (argv.key === undefined && argv.open && !existsSync(keyPath)) return {};
-  const isOwn = argv.key !== undefined || argv.open;
+  // A named file that is missing is probably mistyped.
+  const mustExist = argv.open || (argv.key !== undefined && argv.invite === undefined);
   return {
-    keyPair: isOwn ? await loadKeyPair(keyPath) : await loadOrCreateKey(keyPath, 'client', output),
+    keyPair: mustExist
+      ? await loadKeyPair(keyPath)
+      : await loadOrCreateKey(keyPath, 'client', output),
   };
 }

@@ -5,7 +5,6 @@ import { formatBytes, formatPlural } from '../../base/format.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { defaultPort } from '../../classic/config.js';
 import { defaultKeyFolder } from '../../node/keys/key-files.js';
-import { KnownReceivers } from '../../node/keys/known-receivers.js';
 import { type ListedObjects, listObjects } from '../../node/serve/list-objects.js';
 import type { ListedObject } from '../../wire/asks.js';
 import { toHex } from '../../wire/byte-codec.js';
@@ -13,20 +12,22 @@ import { parsePort, parseSeconds, parseServer } from '../arguments.js';
 import { createParser, flagOption, onInterrupt, parse, single, textOption } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
+import { parseInvitations } from '../invitation-list.js';
 import { Output } from '../output/output.js';
 import { loadOrCreateKey } from '../own-key.js';
 import type { ChosenReceivers } from '../receivers/chosen-receivers.js';
 import { chooseNamed } from '../receivers/chosen-receivers.js';
-import { knownPathOf, knownReceiversOption } from '../receivers/known-receivers-option.js';
+import { knownReceiversLoader, knownReceiversOption } from '../receivers/known-receivers-option.js';
 import { lanName } from '../receivers/lan-receivers.js';
-import { createServerTrust } from '../receivers/server-trust.js';
+import { createServerTrust, serverInvitationOptions } from '../receivers/server-trust.js';
 
 const usage = [
   '$0 HOST [options]',
   '',
   'Shows the files and folders that p2mp serve offers on a host: their names, sizes and content roots.',
-  'HOST is a name or an address, with :port if the port is another one. The key of this host must have',
-  'the right fetch there. @lan stands for all trusted servers on this network.',
+  'HOST is a name or an address, with :port if the port is another one; @lan stands for all trusted',
+  'servers on this network. HOST must let this host fetch: the first time, run p2mp serve --invite there,',
+  'and give the code here.',
 ].join('\n');
 
 const askOptions = {
@@ -53,6 +54,7 @@ const trustOptions = {
     defaultDescription: join(defaultKeyFolder(), 'key'),
   },
   ...knownReceiversOption,
+  ...serverInvitationOptions,
   'accept-new': {
     ...flagOption,
     describe: 'Trust an unknown server and add its key to --known-receivers',
@@ -91,21 +93,23 @@ export async function list(args: readonly string[]): Promise<ExitCode> {
     argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
   const livenessTimeoutMs = parseSeconds('timeout', single('timeout', argv.timeout));
   const server = isLan ? undefined : parseServer(host, parsePort(single('port', argv.port), 1));
+  const invitations = await parseInvitations(argv);
   const interruption = new AbortController();
   const { signal } = interruption;
   onInterrupt(() => interruption.abort());
   let listed: (readonly [server: string, objects: ListedObjects])[];
   try {
-    const loadKnown = () => KnownReceivers.load(knownPathOf(argv));
+    const loadKnown = knownReceiversLoader(argv);
     const chosen: ChosenReceivers =
       server === undefined
         ? await chooseNamed('server', [host], argv, loadKnown, output)
         : { specs: [server], fingerprints: new Map() };
     const keyPair = await loadOrCreateKey(keyPath, 'client', output);
-    const trustServer = await createServerTrust(argv, chosen, loadKnown, signal);
+    const trustServer = await createServerTrust(argv, chosen, loadKnown, signal, invitations);
     listed = await Promise.all(
       chosen.specs.map(async (spec) => {
-        const options = { server: spec, livenessTimeoutMs, keyPair, trustServer, signal };
+        const trust = { keyPair, trustServer, invitations };
+        const options = { server: spec, livenessTimeoutMs, ...trust, signal };
         return [spec.name ?? spec.host, await listObjects(options)] as const;
       }),
     );

@@ -9,6 +9,7 @@ import { receiverExitCodeHelp } from '../exit-code.js';
 import { createOnComplete, type OnComplete } from '../on-complete.js';
 import type { Output } from '../output/output.js';
 import { listenOptions, logOptions, statusOptions } from '../service-arguments.js';
+import { invitationOptions } from './invitation.js';
 
 const usage = [
   '$0 [options]',
@@ -64,17 +65,7 @@ const commandOptions = {
 /** Options that say which senders to accept and how this receiver identifies itself. */
 const trustOptions = {
   ...authorizedKeysOption,
-  invite: {
-    type: 'string',
-    value: '[=COUNT]',
-    describe: 'Print a command that lets a sender in without its key; --invite=N for N senders',
-  },
-  'invite-ttl': {
-    ...textOption,
-    value: 'TIME',
-    default: '1h',
-    describe: 'How long the invitation is good, such as 30m, 1h or 2d',
-  },
+  ...invitationOptions('sender'),
   open: {
     ...flagOption,
     describe: 'Accept any sender that can reach this port, without authentication',

@@ -29,9 +29,9 @@ import { announce } from '../receivers/announcement.js';
 import { chooseLevel, createOutput, drainTimeoutMsOf } from '../service-arguments.js';
 import { serveStatus } from '../status-service.js';
 import { tuneEngine } from '../tune-engine.js';
+import { admitInvited, invite, parseInvitationTerms } from './invitation.js';
 import type { ReceiveArguments } from './receive-arguments.js';
 import { createCommands, parseReceiveArguments, protectedPathsOf } from './receive-arguments.js';
-import { admitInvited, invite, parseInvitationTerms } from './receive-invitation.js';
 
 export async function receive(args: readonly string[]): Promise<ExitCode> {
   tuneEngine();
@@ -81,7 +81,7 @@ class ReceiveCommand {
     this.output = createOutput(argv, level);
     this.isVerbose = level === 'debug';
     this.drainTimeoutMs = drainTimeoutMsOf(argv);
-    this.invitation = parseInvitationTerms(argv, level);
+    this.invitation = parseInvitationTerms(argv, level, 'sender');
     this.onComplete = createCommands(argv, this.output);
     this.report = new ReceiveOutput(this.output, {
       isVerbose: this.isVerbose,
@@ -113,7 +113,8 @@ class ReceiveCommand {
       const own = { addresses, publicKey: keyPair.publicKey, ...withoutUndefined({ name }) };
       this.announcement = await announce(own, output);
     }
-    if (this.invitation !== undefined) await invite(receiving, this.invitation, output);
+    if (this.invitation !== undefined)
+      await invite(receiving, this.invitation, 'sender', 'PATH', output);
     await receiving.closed;
     this.announcement?.close();
     if ((await this.drained) === false) this.exit = exitCode.interrupted;
@@ -180,7 +181,8 @@ class ReceiveCommand {
       onEvent: (event) => {
         report.handleEvent(event);
         if (event.type === 'invited' && this.authorized !== undefined) {
-          admitInvited(this.authorized, event, this.output);
+          const { from, senderKey: key, usesLeft } = event;
+          admitInvited(this.authorized, { role: 'sender', from, key, usesLeft }, this.output);
         }
         if (event.type !== 'end' || !argv.once || event.result.status === 'listed') return;
         // If the sender restarts the session during the drain, the outcome of the new session counts.

@@ -11,6 +11,7 @@ import {
   logOptions,
   statusOptions,
 } from '../service-arguments.js';
+import { invitationOptions } from './invitation.js';
 
 const usage = [
   '$0 --upstream <host>[:port],... --cache <dir> --cache-size <size> [options]',
@@ -46,6 +47,7 @@ const cacheOptions = {
 
 const trustOptions = {
   ...authorizedKeysOption,
+  ...invitationOptions('client'),
   ...knownReceiversOption,
   'accept-new': {
     ...flagOption,

@@ -4,8 +4,8 @@ import { formatAddress } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { formatAddresses } from '../../node/file-receiver.js';
+import type { AuthorizedKeys } from '../../node/keys/authorized-keys.js';
 import { defaultKeyFolder } from '../../node/keys/key-files.js';
-import { KnownReceivers } from '../../node/keys/known-receivers.js';
 import { trustAuthorizedClients } from '../../node/keys/trust.js';
 import { clearCache, listCache } from '../../node/relay/cache-folder.js';
 import { relay as startRelay } from '../../node/relay/relay.js';
@@ -13,6 +13,7 @@ import type { RelayFilesOptions } from '../../node/relay/relay-options.js';
 import type { Relaying } from '../../node/relay/relaying.js';
 import { relayStatus } from '../../node/service/server-health.js';
 import type { StatusServer } from '../../node/service/status-server.js';
+import type { InvitationTerms } from '../../security/invitations.js';
 import { parseCount, parsePort, parseSeconds, parseSize } from '../arguments.js';
 import { authorizedPathOf, loadAuthorizedKeys } from '../authorized-keys-option.js';
 import { onInterrupt, single } from '../command.js';
@@ -23,12 +24,13 @@ import type { Output } from '../output/output.js';
 import { progressIntervalMsOf } from '../output/receive-output.js';
 import { printCache, RelayOutput } from '../output/relay-output.js';
 import { loadOrCreateKey } from '../own-key.js';
-import { knownPathOf } from '../receivers/known-receivers-option.js';
+import { knownReceiversLoader } from '../receivers/known-receivers-option.js';
 import { parseReceivers } from '../receivers/receiver-list.js';
 import { createServerTrust } from '../receivers/server-trust.js';
 import { chooseLevel, createOutput, drainTimeoutMsOf } from '../service-arguments.js';
 import { serveStatus } from '../status-service.js';
 import { tuneEngine } from '../tune-engine.js';
+import { admitInvited, invite, parseInvitationTerms } from './invitation.js';
 import { parseRelayArguments, type RelayArguments } from './relay-arguments.js';
 
 export async function relay(args: readonly string[]): Promise<ExitCode> {
@@ -52,6 +54,8 @@ class RelayCommand {
   private readonly output: Output;
   private readonly report: RelayOutput;
   private readonly interruption = new AbortController();
+  private readonly invitation: InvitationTerms | undefined;
+  private authorized: AuthorizedKeys | undefined;
   private exit: ExitCode = exitCode.ok;
   /** Resolves when draining ends: true if all clients finished. */
   private drained: Promise<boolean> | undefined;
@@ -62,6 +66,7 @@ class RelayCommand {
   ) {
     const level = chooseLevel(argv);
     this.output = createOutput(argv, level);
+    this.invitation = parseInvitationTerms(argv, level, 'client');
     this.report = new RelayOutput(this.output, {
       isVerbose: level === 'debug',
       ...(argv.open ? {} : { authorizedPath: authorizedPathOf(argv) }),
@@ -83,6 +88,8 @@ class RelayCommand {
     output.json({ event: 'listening', addresses: addresses.map(formatAddress), offload });
     output.line(`Listening on ${formatAddresses(addresses)}`);
     report.showCache(relaying);
+    if (this.invitation !== undefined)
+      await invite(relaying, this.invitation, 'client', 'NAME', output);
     await relaying.closed;
     if ((await this.drained) === false) this.exit = exitCode.interrupted;
     report.end(relaying.totals());
@@ -115,11 +122,7 @@ class RelayCommand {
     const port = parsePort(single('port', argv.port), 0);
     const items = upstream.flatMap((each) => each.split(',')).map((each) => each.trim());
     const specs = await parseReceivers(items, port, '--upstream');
-    let known: Promise<KnownReceivers> | undefined;
-    const loadKnown = () => {
-      known ??= KnownReceivers.load(knownPathOf(argv));
-      return known;
-    };
+    const loadKnown = knownReceiversLoader(argv);
     const keyPath =
       argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
     const chosen = { specs, fingerprints: new Map<string, string>() };
@@ -132,8 +135,13 @@ class RelayCommand {
       ...withoutUndefined({ progressIntervalMs: progressIntervalMsOf(output) }),
       keyPair: await loadOrCreateKey(keyPath, 'server', output),
       trustClient: await this.createTrust(),
-      trustUpstream: await createServerTrust(argv, chosen, loadKnown, this.interruption.signal),
-      onEvent: (event) => report.handleEvent(event),
+      trustUpstream: await createServerTrust(argv, chosen, loadKnown, this.interruption.signal, []),
+      onEvent: (event) => {
+        report.handleEvent(event);
+        if (event.type !== 'invited' || this.authorized === undefined) return;
+        const { from, clientKey: key, usesLeft } = event;
+        admitInvited(this.authorized, { role: 'client', from, key, usesLeft }, output);
+      },
     };
   }
 
@@ -145,7 +153,9 @@ class RelayCommand {
       );
       return () => true;
     }
-    return trustAuthorizedClients(await loadAuthorizedKeys(argv, output, 'p2mp relay'));
+    const mayBeMissing = this.invitation !== undefined;
+    this.authorized = await loadAuthorizedKeys(argv, output, 'p2mp relay', mayBeMissing);
+    return trustAuthorizedClients(this.authorized);
   }
 }
 

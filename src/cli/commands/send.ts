@@ -6,7 +6,7 @@ import { withoutUndefined } from '../../base/without-undefined.js';
 import { parseInvitation } from '../../node/keys/invitation-code.js';
 import type { KeyPair } from '../../node/keys/key-files.js';
 import { defaultKeyFolder, loadKeyPair } from '../../node/keys/key-files.js';
-import { KnownReceivers } from '../../node/keys/known-receivers.js';
+import type { KnownReceivers } from '../../node/keys/known-receivers.js';
 import { trustKnownReceivers } from '../../node/keys/trust.js';
 import { send as sendObject } from '../../node/send.js';
 import type { SendEvent, SendOptions, SendResult } from '../../node/send-options.js';
@@ -25,7 +25,7 @@ import { loadOrCreateKey } from '../own-key.js';
 import { trustAnnounced } from '../receivers/announced-trust.js';
 import type { ChosenReceivers } from '../receivers/chosen-receivers.js';
 import { announcedFingerprint, chooseReceivers } from '../receivers/chosen-receivers.js';
-import { knownPathOf } from '../receivers/known-receivers-option.js';
+import { knownReceiversLoader } from '../receivers/known-receivers-option.js';
 import { checkSeparation } from '../receivers/receiver-list.js';
 import { tuneEngine } from '../tune-engine.js';
 import { createSendParser } from './send-arguments.js';
@@ -45,11 +45,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
   checkSeparation(args, existsSync);
   const interruption = new AbortController();
   const events = new SendOutput(output, argv.verbose);
-  let known: Promise<KnownReceivers> | undefined;
-  const loadKnown = () => {
-    known ??= KnownReceivers.load(knownPathOf(argv));
-    return known;
-  };
+  const loadKnown = knownReceiversLoader(argv);
   const chosen = await chooseReceivers(argv, loadKnown, output);
   if (chosen === undefined) {
     output.line(`every receiver in ${argv['retry-failed']} is complete: nothing to send`);

@@ -11,6 +11,7 @@ import {
   logOptions,
   statusOptions,
 } from '../service-arguments.js';
+import { invitationOptions } from './invitation.js';
 
 const usage = [
   '$0 PATH... [options]',
@@ -38,6 +39,7 @@ const placeOptions = {
 
 const trustOptions = {
   ...authorizedKeysOption,
+  ...invitationOptions('client'),
   open: {
     ...flagOption,
     describe: 'Let any host that can reach this port fetch, without authentication',
@@ -90,6 +92,7 @@ export function createServeParser() {
       Output: logOptions,
     },
     examples: [
+      ['$0 /srv/images/disk.img --invite', 'the first time: print the command for a client'],
       ['$0 /srv/images/disk.img', 'to the keys that may fetch, in authorized_keys'],
       ['$0 photos videos --open', 'to any host that reaches this port'],
     ],

@@ -5,6 +5,7 @@ import { withoutUndefined } from '../../base/without-undefined.js';
 import type { Announcement } from '../../node/announce-receiver.js';
 import { defaultIndexFolder } from '../../node/disk/index/index-folder.js';
 import { formatAddresses } from '../../node/file-receiver.js';
+import type { AuthorizedKeys } from '../../node/keys/authorized-keys.js';
 import { defaultKeyFolder } from '../../node/keys/key-files.js';
 import { trustAuthorizedClients } from '../../node/keys/trust.js';
 import { nameOfferedPaths } from '../../node/serve/offered-names.js';
@@ -13,6 +14,7 @@ import type { Serving } from '../../node/serve/serving.js';
 import { serve as startServing } from '../../node/serve.js';
 import { serverStatus } from '../../node/service/server-health.js';
 import type { StatusServer } from '../../node/service/status-server.js';
+import type { InvitationTerms } from '../../security/invitations.js';
 import { parseCount, parsePort, parseSeconds, parseSize } from '../arguments.js';
 import { authorizedPathOf, loadAuthorizedKeys } from '../authorized-keys-option.js';
 import { onInterrupt, single } from '../command.js';
@@ -28,6 +30,7 @@ import { announce } from '../receivers/announcement.js';
 import { chooseLevel, createOutput, drainTimeoutMsOf } from '../service-arguments.js';
 import { serveStatus } from '../status-service.js';
 import { tuneEngine } from '../tune-engine.js';
+import { admitInvited, invite, parseInvitationTerms } from './invitation.js';
 import { parseServeArguments, type ServeArguments } from './serve-arguments.js';
 
 export async function serve(args: readonly string[]): Promise<ExitCode> {
@@ -45,6 +48,8 @@ class ServeCommand {
   private readonly report: ServeOutput;
   private readonly isVerbose: boolean;
   private readonly drainTimeoutMs: number;
+  private readonly invitation: InvitationTerms | undefined;
+  private authorized: AuthorizedKeys | undefined;
   private exit: ExitCode = exitCode.ok;
   private announcement: Announcement | undefined;
   /** Resolves when draining ends: true if all clients finished. */
@@ -53,6 +58,7 @@ class ServeCommand {
   constructor(private readonly argv: ServeArguments) {
     const level = chooseLevel(argv);
     this.output = createOutput(argv, level);
+    this.invitation = parseInvitationTerms(argv, level, 'client');
     this.isVerbose = level === 'debug';
     this.drainTimeoutMs = drainTimeoutMsOf(argv);
     this.report = new ServeOutput(this.output, {
@@ -82,6 +88,8 @@ class ServeCommand {
       const { publicKey } = options.keyPair;
       this.announcement = await announce({ addresses, publicKey, role: 'server' }, output);
     }
+    if (this.invitation !== undefined)
+      await invite(serving, this.invitation, 'client', whatToFetch(names), output);
     await serving.closed;
     this.announcement?.close();
     if ((await this.drained) === false) this.exit = exitCode.interrupted;
@@ -130,7 +138,12 @@ class ServeCommand {
       ...withoutUndefined({ progressIntervalMs: progressIntervalMsOf(output) }),
       keyPair: await loadOrCreateKey(keyPath, 'server', output),
       trustClient: await this.createTrust(),
-      onEvent: (event) => report.handleEvent(event),
+      onEvent: (event) => {
+        report.handleEvent(event);
+        if (event.type !== 'invited' || this.authorized === undefined) return;
+        const { from, clientKey: key, usesLeft } = event;
+        admitInvited(this.authorized, { role: 'client', from, key, usesLeft }, output);
+      },
     };
   }
 
@@ -142,6 +155,14 @@ class ServeCommand {
       );
       return () => true;
     }
-    return trustAuthorizedClients(await loadAuthorizedKeys(argv, output, 'p2mp serve'));
+    const mayBeMissing = this.invitation !== undefined;
+    this.authorized = await loadAuthorizedKeys(argv, output, 'p2mp serve', mayBeMissing);
+    return trustAuthorizedClients(this.authorized);
   }
+}
+
+/** The only name, unless a shell would change it. */
+function whatToFetch(names: readonly string[]): string {
+  const [name = '', ...others] = names;
+  return others.length === 0 && /^\w[\w.+@-]*$/.test(name) ? name : 'NAME';
 }

@@ -1,15 +1,33 @@
-/** Prints an invitation, and the senders that it admits. */
+/** Prints an invitation, and the hosts that it admits. */
+import type { Address } from '../../base/address.js';
 import { formatAddress } from '../../base/address.js';
 import { formatPlural } from '../../base/format.js';
-import { formatAuthorizedKey } from '../../node/keys/authorized-keys.js';
+import { formatAuthorizedKey, type Right } from '../../node/keys/authorized-keys.js';
 import { fingerprint } from '../../node/keys/key-files.js';
 import type { InvitationTerms } from '../../security/invitations.js';
-import type { InvitedEvent } from '../../session/receiver-events.js';
 import type { Output } from './output.js';
 
+/** What the invited host will be here. */
+export type InvitedRole = 'sender' | 'client';
+
+/** A host that an invitation has let in. */
+export interface InvitedHost {
+  readonly role: InvitedRole;
+  readonly from: Address;
+  readonly key: Uint8Array;
+  /** How many more hosts the invitation admits. */
+  readonly usesLeft: number;
+}
+
+/** The right that an invitation gives. */
+export function rightOf(role: InvitedRole): Right {
+  return role === 'sender' ? 'send' : 'fetch';
+}
+
 export interface PrintedInvitation extends InvitationTerms {
+  readonly role: InvitedRole;
   readonly code: string;
-  /** The command that the sender runs. */
+  /** The command that the other host runs. */
   readonly command: string;
   /** Further addresses of this host. */
   readonly otherHosts: readonly string[];
@@ -21,10 +39,11 @@ export function invitationJson({ code, command, otherHosts, uses, lifetimeMs }: 
 }
 
 export function printInvitation(output: Output, invitation: PrintedInvitation): void {
-  const { command, otherHosts, uses, lifetimeMs } = invitation;
-  const use = uses === 1 ? 'works once' : `works for ${uses} senders`;
+  const { command, otherHosts, role, uses, lifetimeMs } = invitation;
+  const use = uses === 1 ? 'works once' : `works for ${uses} ${role}s`;
+  const purpose = role === 'sender' ? 'send here' : 'fetch from here';
   output.line(
-    `To send here, run this on the other machine within ${words(lifetimeMs)}; it ${use}:`,
+    `To ${purpose}, run this on the other machine within ${words(lifetimeMs)}; it ${use}:`,
   );
   output.line(output.isLog ? command : `\n  ${command}\n`);
   if (otherHosts.length > 0) {
@@ -35,27 +54,28 @@ export function printInvitation(output: Output, invitation: PrintedInvitation): 
 /** @param failure why the key could not be saved; undefined if it was */
 export function printInvited(
   output: Output,
-  { from, senderKey, usesLeft }: InvitedEvent,
+  { role, from, key: publicKey, usesLeft }: InvitedHost,
   path: string,
   failure?: string,
 ): void {
-  const sender = formatAddress(from);
-  const key = fingerprint(senderKey);
-  const line = formatAuthorizedKey(['send'], senderKey, from.host);
+  const host = formatAddress(from);
+  const key = fingerprint(publicKey);
+  const line = formatAuthorizedKey([rightOf(role)], publicKey, from.host);
+  const named = role === 'sender' ? { sender: host } : { client: host };
   output.json({
-    ...{ event: 'invited', sender, fingerprint: key, listFile: path, usesLeft },
+    ...{ event: 'invited' as const, ...named, fingerprint: key, listFile: path, usesLeft },
     ...(failure === undefined ? {} : { reason: failure, line }),
   });
   if (output.isJson) return;
   const rest =
     usesLeft === 0
       ? 'The invitation is used up.'
-      : `The invitation is good for ${formatPlural(usesLeft, 'more sender')}.`;
+      : `The invitation is good for ${formatPlural(usesLeft, `more ${role}`)}.`;
   if (failure === undefined) {
-    output.line(`${sender}: invited: its key ${key} is now in ${path}. ${rest}`);
+    output.line(`${host}: invited: its key ${key} is now in ${path}. ${rest}`);
   } else {
     output.warn(
-      `${sender}: invited: its key ${key} is trusted until this receiver ends, but could not be saved: ${failure}; add this line to ${path} yourself: ${line}. ${rest}`,
+      `${host}: invited: its key ${key} is trusted until this command ends, but could not be saved: ${failure}; add this line to ${path} yourself: ${line}. ${rest}`,
     );
   }
 }

@@ -83,6 +83,9 @@ export class ServeOutput {
       case 'turned-away':
         this.handleTurnedAway(event);
         break;
+      case 'invited':
+        // Printed once its key is saved.
+        break;
       case 'progress':
         this.showProgress(event.clients, event.indexing);
         break;

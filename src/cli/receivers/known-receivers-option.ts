@@ -1,6 +1,7 @@
 /** `--known-receivers`: the list of the receivers that this host knows. */
 import { join } from 'node:path';
 import { defaultKeyFolder } from '../../node/keys/key-files.js';
+import { KnownReceivers } from '../../node/keys/known-receivers.js';
 import { single, textOption } from '../command.js';
 
 export const knownReceiversOption = {
@@ -21,4 +22,13 @@ export function knownPathOf({ 'known-receivers': given }: KnownReceiversArgument
   return given === undefined
     ? join(defaultKeyFolder(), 'known_receivers')
     : single('known-receivers', given);
+}
+
+/** @returns a function that loads the list when it is first called */
+export function knownReceiversLoader(argv: KnownReceiversArgument): () => Promise<KnownReceivers> {
+  let known: Promise<KnownReceivers> | undefined;
+  return () => {
+    known ??= KnownReceivers.load(knownPathOf(argv));
+    return known;
+  };
 }

@@ -1,7 +1,9 @@
 /** Which servers `p2mp fetch`, `p2mp list` and `p2mp relay` trust. */
+import { parseInvitation } from '../../node/keys/invitation-code.js';
 import type { KnownReceivers } from '../../node/keys/known-receivers.js';
 import { trustKnownReceivers } from '../../node/keys/trust.js';
 import type { TrustReceiver } from '../../node/send-options.js';
+import { listOption } from '../command.js';
 import { createFirstUsePrompt } from '../first-use-prompt.js';
 import { trustAnnounced } from './announced-trust.js';
 import type { ChosenReceivers } from './chosen-receivers.js';
@@ -11,7 +13,17 @@ interface TrustArguments {
   readonly open: boolean;
 }
 
+/** The options by which a client of a server uses an invitation. */
+export const serverInvitationOptions = {
+  invite: {
+    ...listOption,
+    value: 'CODE',
+    describe: 'Invitation that p2mp serve --invite printed, or @FILE; may be repeated',
+  },
+} as const;
+
 /**
+ * @param invitations the codes of this host's invitations
  * @param pause interrupts other output while the user is asked
  * @returns decides about a server that is named `host:port`
  */
@@ -20,6 +32,7 @@ export async function createServerTrust(
   { specs, fingerprints }: ChosenReceivers,
   loadKnown: () => Promise<KnownReceivers>,
   signal: AbortSignal,
+  invitations: readonly string[],
   pause?: (isPaused: boolean) => void,
 ): Promise<TrustReceiver> {
   if (argv.open) return () => true;
@@ -30,7 +43,8 @@ export async function createServerTrust(
   });
   const trustOthers = trustKnownReceivers(known, ask, {
     receiverCount: specs.length,
-    inviteCommand: 'none',
+    role: 'server',
+    invitations: invitations.map(parseInvitation),
   });
   return trustAnnounced(fingerprints, known, trustOthers);
 }

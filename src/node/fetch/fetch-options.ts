@@ -5,6 +5,7 @@ import {
   callback,
   check,
   flag,
+  listOf,
   oneOf,
   required,
   text,
@@ -35,6 +36,11 @@ export interface FetchFilesOptions {
     source: string,
     sourceKey: Uint8Array,
   ) => TrustAnswer | Promise<TrustAnswer>;
+  /**
+   * Codes that the servers' `invite` returned. They make servers trust this host, but not the reverse: `trustSource` decides
+   * which servers to trust; `parseInvitation` returns the key to expect.
+   */
+  readonly invitations?: readonly string[];
   /**
    * `speed`: the share of each source follows its speed. `equal`: each source sends an equal part, and only the rest of
    * a source that is lost is shared among the others. `speed` by default.
@@ -85,6 +91,7 @@ export const fetchChecks: Checks<FetchFilesOptions> = {
   dir: required(text),
   keyPair,
   trustSource: required(callback),
+  invitations: listOf(text),
   split: oneOf('speed', 'equal'),
   existing: oneOf(...existingFiles),
   patienceMs: amount,

@@ -11,6 +11,7 @@ import { FileBudget } from '../disk/store/file-budget.js';
 import { allocationBytesAt } from '../disk/store/free-space.js';
 import { PlacedIndex } from '../disk/store/placed-files.js';
 import { TargetFolder } from '../disk/store/target-folder.js';
+import { parseInvitation } from '../keys/invitation-code.js';
 import type { KeyPair } from '../keys/key-files.js';
 import { generateKeyPair } from '../keys/key-files.js';
 import { createNodeCrypto } from '../keys/node-crypto.js';
@@ -129,6 +130,7 @@ export class Fetching {
   private async begin(sources: readonly FoundReceiver[], keyPair: KeyPair): Promise<void> {
     const { name = '', root, dir, split, existing, patienceMs, mssBytes } = this.options;
     const { port = 0, bind, signal } = this.options;
+    const invitations = this.options.invitations?.map(parseInvitation);
     const machine = new FetchMachine({
       crypto: await createNodeCrypto(keyPair),
       ...{ ownKey: keyPair.publicKey, name: hostname(), stores: this.stores, sources },
@@ -142,7 +144,7 @@ export class Fetching {
         name,
         ...(root === undefined ? {} : { root: Uint8Array.from(Buffer.from(root, 'hex')) }),
       },
-      ...withoutUndefined({ split, existing, patienceMs, mssBytes }),
+      ...withoutUndefined({ split, existing, patienceMs, mssBytes, invitations }),
     });
     const runner = await SocketRunner.open<FetchRoleEvent>({
       ...{ machine, port, ...withoutUndefined({ bind }) },

@@ -1,5 +1,5 @@
 /**
- * An invitation as text that a person copies from a receiver's terminal to a sender's shell: the receiver's key, the
+ * An invitation as text that a person copies from one host's terminal to another host's shell: the key of the first, the
  * secret and a checksum. It needs no quoting and never starts with a dash.
  */
 import crc32 from 'crc/calculators/crc32';
@@ -14,8 +14,8 @@ const checksumSizeBytes = 4;
 const contentSizeBytes = keySizeBytes + invitationLimits.secretSizeBytes;
 const codeLength = prefix.length + Math.ceil(((contentSizeBytes + checksumSizeBytes) * 8) / 6);
 
-export function formatInvitation({ receiverKey, secret }: ReceivedInvitation): string {
-  const content = Buffer.concat([receiverKey, secret]);
+export function formatInvitation({ inviterKey, secret }: ReceivedInvitation): string {
+  const content = Buffer.concat([inviterKey, secret]);
   return prefix + Buffer.concat([content, checksumOf(content)]).toString('base64url');
 }
 
@@ -30,14 +30,14 @@ export function formatInvitation({ receiverKey, secret }: ReceivedInvitation): s
  * const options = { dir: 'received', port: 0, bind: ['127.0.0.1'], keyPair };
  * const receiving = await receive({ ...options, trustSender: () => 'not trusted' });
  * const code = receiving.invite({ uses: 1, lifetimeMs: 60_000 });
- * console.log(parseInvitation(code).receiverKey.length); // 32
+ * console.log(parseInvitation(code).inviterKey.length); // 32
  * await receiving.close('done');
  * ```
  */
 export function parseInvitation(code: string): ReceivedInvitation {
   if (!code.startsWith(prefix)) {
     throw invalid(
-      `is not an invitation, which starts with ${prefix}; copy the whole line that p2mp receive --invite prints`,
+      `is not an invitation, which starts with ${prefix}; copy the whole line that --invite prints there`,
     );
   }
   const text = code.slice(prefix.length);
@@ -54,7 +54,7 @@ export function parseInvitation(code: string): ReceivedInvitation {
     isEqualBytes(bytes.subarray(contentSizeBytes), checksumOf(content));
   if (!isWhole) throw invalid('the code is mistyped, or a part of it is missing; copy it again');
   return {
-    receiverKey: Uint8Array.from(content.subarray(0, keySizeBytes)),
+    inviterKey: Uint8Array.from(content.subarray(0, keySizeBytes)),
     secret: Uint8Array.from(content.subarray(keySizeBytes)),
   };
 }

@@ -28,10 +28,10 @@ export type AskAboutReceivers = (
 
 /** Options of `trustKnownReceivers`. */
 export interface TrustKnownOptions {
-  /** The sender's invitations. A new receiver is trusted without a question if one of them names its key. */
+  /** This host's invitations. A new receiver is trusted without a question if one of them names its key. */
   readonly invitations?: readonly ReceivedInvitation[];
-  /** The command that makes an invitation on the other host; `p2mp receive --invite` by default, `none` if there is none. */
-  readonly inviteCommand?: string;
+  /** What the other hosts are, for messages; `receiver` by default. */
+  readonly role?: 'receiver' | 'server';
   /** The number of receivers. Once all of them have answered, the question waits for no others. */
   readonly receiverCount?: number;
 }
@@ -113,26 +113,23 @@ class FirstUseTrust {
 
   private async approve(receiver: UnknownReceiver): Promise<string | undefined> {
     const { known, ask } = this;
-    const { invitations = [] } = this.options;
+    const { invitations = [], role = 'receiver' } = this.options;
     const { name, receiverKey, fingerprint: shown } = receiver;
     if (secretFor(invitations, receiverKey) !== undefined) return undefined;
     if (invitations.length > 0) {
-      const [{ receiverKey: expected }] = invitations as readonly [ReceivedInvitation];
+      const [{ inviterKey: expected }] = invitations as readonly [ReceivedInvitation];
       const invited =
         invitations.length === 1
           ? `the key of the invitation, ${fingerprint(expected)}`
           : `that of any of the ${invitations.length} invitations`;
-      return `its key ${shown} is not ${invited}: the invitation is from another receiver, or another host answers at this address`;
+      return `its key ${shown} is not ${invited}: the invitation is from another ${role}, or another host answers at this address`;
     }
     if (ask === undefined) {
       const others = known.namesOf(receiverKey).join(', ');
       const alias = others === '' ? '' : ` (it is the key of ${others})`;
       const line = knownReceiverLine(name, receiverKey);
-      const { inviteCommand = 'p2mp receive --invite' } = this.options;
-      const invite =
-        inviteCommand === 'none'
-          ? ''
-          : `run "${inviteCommand}" on that host and here the line that it prints; or `;
+      const command = role === 'receiver' ? 'p2mp receive' : 'p2mp serve';
+      const invite = `run "${command} --invite" on that host and here the line that it prints; or `;
       return `its key ${shown} is not known here${alias}; ${invite}compare the key with the output of "p2mp keygen --show" on that host, then use --accept-new or add this line to ${known.path}: ${line}`;
     }
     return (await this.askWithOthers(receiver)) ? undefined : `its key ${shown} was not accepted`;

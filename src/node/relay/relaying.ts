@@ -6,6 +6,7 @@ import { withoutUndefined } from '../../base/without-undefined.js';
 import type { CachedObject } from '../../roles/relay/object-cache.js';
 import type { RelayEvent, RelayTotals } from '../../roles/relay/relay-events.js';
 import { RelayMachine } from '../../roles/relay/relay-machine.js';
+import type { InvitationTerms } from '../../security/invitations.js';
 import { affordableFileCount } from '../disk/descriptor-limit.js';
 import { FileBudget } from '../disk/store/file-budget.js';
 import { createNodeCrypto } from '../keys/node-crypto.js';
@@ -99,6 +100,15 @@ export class Relaying {
   /** Whether the system sends and receives batches of datagrams. */
   get offload(): Offload {
     return this.server.offload;
+  }
+
+  /**
+   * Invites clients that `trustClient` refuses. An `invited` event reports each client that comes.
+   * @returns a code for the client's `invitations`. It is a secret: anyone who has it can fetch.
+   * @throws P2mpError INVALID_ARGUMENT
+   */
+  invite(terms: InvitationTerms): string {
+    return this.server.invite(terms);
   }
 
   /** The status of each client that fetches. */

@@ -6,6 +6,7 @@ import { Asker } from '../../session/asks/asker.js';
 import type { AskerEvent } from '../../session/asks/asker-events.js';
 import { SessionReceiver } from '../../session/receiver.js';
 import type { ListedObject } from '../../wire/asks.js';
+import { parseInvitation } from '../keys/invitation-code.js';
 import type { KeyPair } from '../keys/key-files.js';
 import { createNodeCrypto } from '../keys/node-crypto.js';
 import { refusalOf, type TrustAnswer } from '../keys/trust-answer.js';
@@ -22,6 +23,11 @@ export interface ListObjectsOptions {
     server: string,
     serverKey: Uint8Array,
   ) => TrustAnswer | Promise<TrustAnswer>;
+  /**
+   * Codes that the servers' `invite` returned. They make servers trust this host, but not the reverse: `trustServer` decides
+   * which servers to trust; `parseInvitation` returns the key to expect.
+   */
+  readonly invitations?: readonly string[];
   /** The server fails if it is silent for this long; 15 s by default. */
   readonly livenessTimeoutMs?: number;
   readonly signal?: AbortSignal;
@@ -39,17 +45,17 @@ const defaultLivenessTimeoutMs = 15_000;
  */
 export async function listObjects(options: ListObjectsOptions): Promise<ListedObjects> {
   const { keyPair, trustServer, signal } = options;
-  const { livenessTimeoutMs = defaultLivenessTimeoutMs } = options;
+  const { livenessTimeoutMs = defaultLivenessTimeoutMs, invitations = [] } = options;
   signal?.throwIfAborted();
   const [server] = await resolveReceivers([options.server]);
   if (server === undefined) return { status: 'failed', reason: 'has no address' };
   if (server.noRoute !== undefined) return { status: 'failed', reason: server.noRoute };
   const crypto = await createNodeCrypto(keyPair);
-  const receiver = new SessionReceiver({
-    ...{ crypto, name: hostname(), platform: 'posix' },
-    refuseSender: () => 'receives nothing',
-  });
-  const asker = new Asker({ crypto, receiver, livenessTimeoutMs });
+  const name = hostname();
+  const refuseSender = () => 'receives nothing';
+  const receiver = new SessionReceiver({ crypto, name, platform: 'posix', refuseSender });
+  const parsed = invitations.map(parseInvitation);
+  const asker = new Asker({ crypto, receiver, livenessTimeoutMs, invitations: parsed });
   const objects: ListedObject[] = [];
   let runner: SocketRunner<EndpointEvent<never>> | undefined;
   let id = 0;

@@ -95,10 +95,19 @@ export type ServeEvent =
       readonly name: string;
       readonly reason: string;
     }
+  /** A client that may not fetch has proved an invitation. `trustClient` must accept its key from now on. */
+  | {
+      readonly type: 'invited';
+      readonly from: Address;
+      readonly clientKey: Uint8Array;
+      /** How many more clients the invitation admits. */
+      readonly usesLeft: number;
+    }
   /** A client that may not fetch, or for which there was no room, was refused. */
   | {
       readonly type: 'turned-away';
-      readonly cause: 'untrusted' | 'no-room';
+      /** `invitation`: the client may not fetch, and its invitation does not admit it either. */
+      readonly cause: 'untrusted' | 'invitation' | 'no-room';
       readonly from: Address;
       readonly clientKey: Uint8Array;
       readonly reason: string;

@@ -12,10 +12,7 @@ import type { ServeOptions } from './serve-options.js';
 export type PortEvent = EndpointEvent<never> | RelayMachineEvent;
 
 /** What a server needs to know, wherever its objects come from. */
-export type ServingOptions = Omit<
-  ServeOptions,
-  'paths' | 'indexFolder' | 'keyPair' | 'trustClient'
->;
+export type ServingOptions = Omit<ServeOptions, 'paths' | 'indexFolder' | 'trustClient'>;
 
 /** The machines of a server's port. */
 export interface ServingPort {

@@ -4,6 +4,7 @@ import { type Address, formatAddress } from '../../base/address.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { Endpoint } from '../../endpoint/endpoint.js';
 import { RateLimit } from '../../path/pacer.js';
+import type { InvitationTerms } from '../../security/invitations.js';
 import { AskListener } from '../../session/asks/ask-listener.js';
 import type { AskListenerEvent } from '../../session/asks/listener-events.js';
 import { compareNames, fillPage } from '../../wire/asks.js';
@@ -11,6 +12,7 @@ import { toHex } from '../../wire/byte-codec.js';
 import type { FaultCounts } from '../../wire/faults.js';
 import { affordableFileCount } from '../disk/descriptor-limit.js';
 import { IndexFolder } from '../disk/index/index-folder.js';
+import { checkInvitationTerms, formatInvitation } from '../keys/invitation-code.js';
 import { createNodeCrypto } from '../keys/node-crypto.js';
 import { refusalOf } from '../keys/trust-answer.js';
 import { noOffload, type Offload } from '../net/offload/offload-socket.js';
@@ -196,6 +198,17 @@ export class Serving {
     return this.runner?.offload ?? noOffload;
   }
 
+  /**
+   * Invites clients that `trustClient` refuses. An `invited` event reports each client that comes.
+   * @returns a code for the client's `invitations`. It is a secret: anyone who has it can fetch.
+   * @throws P2mpError INVALID_ARGUMENT
+   */
+  invite(terms: InvitationTerms): string {
+    checkInvitationTerms(terms);
+    const secret = this.listener.invite(this.nowMs, terms);
+    return formatInvitation({ inviterKey: this.options.keyPair.publicKey, secret });
+  }
+
   /** What is offered, by name. */
   entries(): OfferedPathStatus[] {
     return this.catalogued().map(({ name, object, indexing, error }) => {
@@ -316,6 +329,11 @@ export class Serving {
       case 'list-request':
         this.list(event.channel, event.after);
         break;
+      case 'asker-invited': {
+        const { from, askerKey: clientKey, usesLeft } = event;
+        this.emit({ type: 'invited', from, clientKey, usesLeft });
+        break;
+      }
       case 'asker-turned-away': {
         const { cause, from, askerKey: clientKey, reason, unreported } = event;
         this.emit({ type: 'turned-away', cause, from, clientKey, reason, unreported });

@@ -4,28 +4,30 @@ import { withoutUndefined } from '../../base/without-undefined.js';
 import type { EndpointEvent } from '../../endpoint/endpoint.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import { Asker } from '../../session/asks/asker.js';
+import type { AskerOptions } from '../../session/asks/asker-options.js';
 import { SessionReceiver } from '../../session/receiver.js';
 import type { SessionReceiverOptions } from '../../session/receiver-options.js';
 
 export interface FetchPortOptions
-  extends Pick<SessionReceiverOptions, 'name' | 'platform' | 'bufferBytes'> {
+  extends Pick<SessionReceiverOptions, 'name' | 'platform' | 'bufferBytes'>,
+    Pick<AskerOptions, 'mssBytes' | 'invitations'> {
   readonly crypto: SessionCrypto;
   readonly blockSizeBytes: number;
-  readonly mssBytes?: number;
 }
 
 export class FetchPort {
   readonly receiver: SessionReceiver;
   readonly asker: Asker;
 
-  constructor({ crypto, name, platform, blockSizeBytes, mssBytes, bufferBytes }: FetchPortOptions) {
+  constructor(options: FetchPortOptions) {
+    const { crypto, name, platform, blockSizeBytes, mssBytes, bufferBytes, invitations } = options;
     this.receiver = new SessionReceiver({
       ...{ crypto, name, platform, blockSizeBytes },
       refuseSender: () => 'only fetches',
       ...withoutUndefined({ bufferBytes }),
     });
     const { receiver } = this;
-    this.asker = new Asker({ crypto, receiver, ...withoutUndefined({ mssBytes }) });
+    this.asker = new Asker({ crypto, receiver, ...withoutUndefined({ mssBytes, invitations }) });
   }
 
   /** Whether all asks and their sessions are over. */

@@ -9,6 +9,8 @@ import { Queue } from '../../base/queue.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import type { Proven } from '../../security/incoming-handshakes.js';
 import { IncomingHandshakes } from '../../security/incoming-handshakes.js';
+import type { InvitationTerms } from '../../security/invitations.js';
+import { Invitation, Invitations } from '../../security/invitations.js';
 import type { List } from '../../wire/asks.js';
 import { toHex } from '../../wire/byte-codec.js';
 import { FaultLog } from '../../wire/faults.js';
@@ -68,12 +70,16 @@ export class AskListener implements Machine<AskListenerEvent> {
   private readonly events = new Queue<AskListenerEvent>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
   private readonly turnedAway = new TurnedAwayLog();
+  private readonly invitations: Invitations;
+  /** The channels of invited receivers of which the shell has not heard yet. */
+  private readonly unheard = new Set<AskedChannel>();
   private isDraining = false;
   private sweepAtMs: TimeMs = Infinity;
 
   constructor(private readonly options: AskListenerOptions) {
     const { crypto, receiver } = options;
     this.ownsHandshakes = receiver === undefined;
+    this.invitations = new Invitations(crypto);
     this.handshakes =
       receiver?.handshakes ??
       new IncomingHandshakes(crypto, {
@@ -95,6 +101,14 @@ export class AskListener implements Machine<AskListenerEvent> {
   /** Refuses new receivers temporarily; those that were accepted continue. */
   drain(): void {
     this.isDraining = true;
+  }
+
+  /**
+   * Invites receivers that `refuseAsker` refuses (SESSIONS 3.15).
+   * @returns the secret of the invitation, which is kept only in memory
+   */
+  invite(nowMs: TimeMs, terms: InvitationTerms): Uint8Array {
+    return this.invitations.create(nowMs, terms);
   }
 
   /**
@@ -174,7 +188,10 @@ export class AskListener implements Machine<AskListenerEvent> {
   }
 
   pollEvent(): AskListenerEvent | undefined {
-    return this.events.shift();
+    const event = this.events.shift();
+    // The shell has heard of all of them.
+    if (event === undefined) this.unheard.clear();
+    return event;
   }
 
   // --- Handshakes
@@ -182,7 +199,12 @@ export class AskListener implements Machine<AskListenerEvent> {
   private handleHandshake(nowMs: TimeMs, packet: ChannelPacket, from: Address, bytes: Uint8Array) {
     const proven = this.handshakes.handle(nowMs, packet, from, bytes);
     if (proven === undefined) return;
-    const rejection = this.rejectionOf(packet, proven);
+    const { peerKey, invitationProof } = proven;
+    const distrust = this.options.refuseAsker(peerKey);
+    const judged =
+      distrust === undefined ? undefined : this.invitations.judge(nowMs, distrust, invitationProof);
+    const isInvited = judged instanceof Invitation;
+    const rejection = judged === undefined || isInvited ? this.rejectionOf(packet) : judged;
     if (rejection !== undefined) {
       this.faults.add(rejection.cause === 'no-room' ? 'no-room' : 'untrusted', from, bytes);
       this.reject(nowMs, packet, from, proven, rejection);
@@ -190,18 +212,30 @@ export class AskListener implements Machine<AskListenerEvent> {
       // The number was drawn at random, so somebody has copied it.
       this.faults.add('bad-handshake', from, bytes);
     } else {
-      this.channels.set(packet.session, new AskedChannel(nowMs, from, proven));
+      const asked = new AskedChannel(nowMs, from, proven);
+      this.channels.set(packet.session, asked);
       this.sweepAtMs = Math.min(this.sweepAtMs, nowMs + askListenerLimits.sweepMs);
+      if (isInvited) this.admitInvited(asked, judged);
     }
   }
 
-  private rejectionOf(
-    { receiver }: ChannelPacket,
-    { peerKey }: Proven,
-  ): { readonly cause: AskRefusalCause; readonly reason: string } | undefined {
+  private admitInvited(asked: AskedChannel, invitation: Invitation): void {
+    invitation.use();
+    this.unheard.add(asked);
+    const { from, proven } = asked;
+    const { host, port } = from;
+    const { usesLeft } = invitation;
+    this.events.push({
+      type: 'asker-invited',
+      ...{ from: { host, port }, askerKey: proven.peerKey, usesLeft },
+    });
+  }
+
+  /** Why a receiver that may ask gets no channel now; undefined if it does. */
+  private rejectionOf({
+    receiver,
+  }: ChannelPacket): { readonly cause: AskRefusalCause; readonly reason: string } | undefined {
     const { maxChannels = askListenerLimits.channels } = this.options;
-    const distrust = this.options.refuseAsker(peerKey);
-    if (distrust !== undefined) return { cause: 'untrusted', reason: distrust };
     if (receiver !== askerNumber) return { cause: 'untrusted', reason: 'receives nothing' };
     if (this.isDraining) return { cause: 'no-room', reason: 'is shutting down' };
     if (this.channels.size >= maxChannels && !this.forgetIdle())
@@ -282,7 +316,7 @@ export class AskListener implements Machine<AskListenerEvent> {
     }
     // Its key can have lost the right since the handshake.
     const reason = this.options.refuseAsker(asked.proven.peerKey);
-    if (reason !== undefined) {
+    if (reason !== undefined && !this.unheard.has(asked)) {
       this.send(asked, asked.refuse({ kind: 'refuse', reason, isTemporary: false }));
       return true;
     }

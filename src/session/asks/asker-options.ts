@@ -1,6 +1,7 @@
 /** The options of an asker, and what it awaits. */
 import type { Address } from '../../base/address.js';
 import type { SessionCrypto } from '../../security/crypto.js';
+import type { ReceivedInvitation } from '../../security/invitations.js';
 import type { SessionReceiver } from '../receiver.js';
 
 /** Options of an `Asker`. */
@@ -9,6 +10,8 @@ export interface AskerOptions {
   readonly crypto: SessionCrypto;
   /** Receives the objects. It must be on the same port. */
   readonly receiver: SessionReceiver;
+  /** The invitations of this host. Each is proved to the host whose key it names, and to no other one. */
+  readonly invitations?: readonly ReceivedInvitation[];
   /** Content bytes per datagram that the paths are expected to carry; 1400 by default. */
   readonly mssBytes?: number;
   /** An ask without a session fails if the asked host is silent for this long. */

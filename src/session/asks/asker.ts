@@ -10,6 +10,7 @@ import { Queue } from '../../base/queue.js';
 import type { Refusal } from '../../base/refusal.js';
 import { otherAddressEvent } from '../../path/candidate-addresses.js';
 import { narrowPathAnswers } from '../../security/handshake.js';
+import { secretFor } from '../../security/invitations.js';
 import type { SecureChannel } from '../../security/secure-channel.js';
 import { retryTiming, sessionDefaults } from '../../transfer/config.js';
 import { isAskableName } from '../../wire/asks.js';
@@ -266,7 +267,7 @@ export class Asker implements Machine<AskerEvent> {
   }
 
   private prove(nowMs: TimeMs, ask: OutgoingAsk): void {
-    ask.prove();
+    ask.prove(secretFor(this.options.invitations ?? [], ask.shownKey));
     this.requests.send(nowMs, ask, 'first');
   }
 

@@ -3,8 +3,8 @@ import type { Address } from '../../base/address.js';
 import type { AskedObject } from '../../wire/asks.js';
 import type { FaultEvent } from '../../wire/faults.js';
 
-/** Why a receiver may not ask: its key, or no room. */
-export type AskRefusalCause = 'untrusted' | 'no-room';
+/** Why a receiver may not ask: its key, an invitation that does not admit it, or no room. */
+export type AskRefusalCause = 'untrusted' | 'invitation' | 'no-room';
 
 /** A receiver that asks, and has proven its key. */
 interface AskerInfo {
@@ -27,6 +27,17 @@ export type AskListenerEvent =
     })
   /** A receiver asks for the page of the list that begins after this name. Call `answerList` or `refuse`. */
   | (AskerInfo & { readonly type: 'list-request'; readonly after: string })
+  /**
+   * A receiver whose key may not ask has proved an invitation and was admitted. The handler of this event must make
+   * `refuseAsker` accept the key from now on.
+   */
+  | {
+      readonly type: 'asker-invited';
+      readonly from: Address;
+      readonly askerKey: Uint8Array;
+      /** How many more receivers the invitation admits. */
+      readonly usesLeft: number;
+    }
   /** A receiver that may not ask, or for which there is no room. `TurnedAwayLog` limits the number of these events. */
   | {
       readonly type: 'asker-turned-away';

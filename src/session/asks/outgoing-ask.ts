@@ -149,11 +149,11 @@ export class OutgoingAsk {
     return this.handshake.shownKey;
   }
 
-  /** Trusts the key and opens the channel. */
-  prove(): void {
+  /** Trusts the key and opens the channel. @param secret the secret of an invitation from this host, if there is one */
+  prove(secret: Uint8Array | undefined): void {
     assert(this.handshake !== undefined, 'a handshake that waits for trust');
     this.trustedKey = this.shownKey;
-    this.handshake.prove();
+    this.handshake.prove(secret);
     this.stage = 'asking';
   }
 

@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import t from 'tap';
 import { isSameContent, writeRandomFile } from '../../support/loopback.js';
 import { parseResult } from '../../support/processes.js';
-import { type ReceiverProgram, SessionPlace } from '../../support/session-commands.js';
+import {
+  type ReceiverProgram,
+  type ServerProgram,
+  SessionPlace,
+} from '../../support/session-commands.js';
 
 const buffered = true;
 const codePattern = /p2mp_[\w-]{70}/;
@@ -76,7 +80,7 @@ t.test(
     const third = await send('cleo');
     t.equal(third.code, 1);
     const reason =
-      'the invitation was good for 2 uses, and all of them are used; run p2mp receive --invite there again for a new one';
+      'the invitation was good for 2 uses, and all of them are used; run the command there again with --invite for a new one';
     t.match(third.stderr, `${name}: refused: ${reason}`);
     await program.waitFor(/warn .*127\.0\.0\.1:\d+: refused: the invitation was good for 2 uses/);
     t.equal((await send('cleo')).code, 1);
@@ -99,7 +103,7 @@ t.test('an invitation of an earlier run is not known', { buffered }, async (t) =
   t.match(parseResult(exit)['receivers'][0], {
     status: 'refused',
     reason:
-      /does not know this invitation, perhaps because it was restarted since; run p2mp receive --invite/,
+      /does not know this invitation, perhaps because it was restarted since; run the command there again with --invite/,
   });
 });
 
@@ -199,9 +203,105 @@ t.test(
     const sent = writeRandomFile(place.sent, 1000);
     t.equal((await place.send([sent, '--to', name, '--invite', code]).exited).code, 0);
     await program.waitFor(
-      /is trusted until this receiver ends, but could not be saved: .*lists.*; add this line to .*senders yourself: send p2mp-x25519 \S{44} 127\.0\.0\.1\. The invitation is used up\./,
+      /is trusted until this command ends, but could not be saved: .*lists.*; add this line to .*senders yourself: send p2mp-x25519 \S{44} 127\.0\.0\.1\. The invitation is used up\./,
       'stderr',
     );
     t.equal((await place.send([sent, '--to', name]).exited).code, 0);
   },
 );
+
+/** The words of the command that a server prints. */
+async function fetchCommand({ program }: ServerProgram): Promise<string[]> {
+  const [, line = ''] = await program.waitFor(/^ *p2mp (fetch \S+ --from .* --invite \S{75})$/m);
+  return line.split(' ');
+}
+
+t.test('a server and a client know each other after one command each', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const path = writeRandomFile(place.sent, 100_000);
+  const serving = await place.serve([path, '--invite=2']);
+  const words = await fetchCommand(serving);
+  const name = `127.0.0.1:${serving.address.port}`;
+  t.same(words.slice(0, 4), ['fetch', 'sent', '--from', name], 'the only object is named');
+  const client = (home: string, ...args: string[]) =>
+    place.start(join(place.folder, home), args).exited;
+  const first = await client('ann', ...words, '--dir', join(place.folder, 'ann in'));
+  t.equal(first.code, 0, first.stderr);
+  t.ok(isSameContent(path, join(place.folder, 'ann in', 'sent')));
+  await serving.program.waitFor(
+    /invited: its key \S{50} is now in .*\. The invitation is good for/,
+  );
+  const list = await client('ben', 'list', name, ...words.slice(4));
+  t.equal(list.code, 0, list.stderr);
+  for (const home of ['ann', 'ben']) t.equal((await client(home, 'list', name)).code, 0);
+  const third = await client('cleo', 'list', name, ...words.slice(4));
+  t.equal(third.code, 1);
+  t.match(third.stderr, /good for 2 uses, and all of them are used/);
+  await serving.program.waitFor(/refused: the invitation was good for 2 uses/, 'stderr');
+
+  const keys = readFileSync(join(place.receiverHome, 'authorized_keys'), 'utf8').split('\n');
+  for (const key of keys.slice(0, 2)) t.match(key, /^fetch p2mp-x25519 \S{44} invited \d{4}-/);
+  const known = readFileSync(join(place.folder, 'ann', 'known_receivers'), 'utf8');
+  t.match(known, new RegExp(`^${name.replaceAll('.', '\\.')} p2mp-x25519 \\S{44}\n$`));
+});
+
+t.test(
+  'another server at the address gets nothing from an invited client',
+  { buffered },
+  async (t) => {
+    const place = new SessionPlace(t);
+    const path = writeRandomFile(place.sent, 1000);
+    const one = await place.serve([path, '--invite', '--key', join(place.folder, 'one')]);
+    const two = await place.serve([path, '--open', '--key', join(place.folder, 'two')]);
+    const [, , , , ...invited] = await fetchCommand(one);
+    const from = `127.0.0.1:${two.address.port}`;
+    const args = ['fetch', 'sent', '--from', from, ...invited, '--dir', place.folder];
+    const exit = await place.start(place.senderHome, [...args, '--json']).exited;
+    t.equal(exit.code, 1);
+    t.match(parseResult(exit), {
+      status: 'failed',
+      reason: /is not the key of the invitation, .*: the invitation is from another server, or/,
+    });
+    t.notOk(existsSync(join(place.senderHome, 'known_receivers')));
+  },
+);
+
+t.test('a relay invites clients, too, and says so in JSON', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const path = writeRandomFile(place.sent, 1000);
+  const upstream = await place.serve([path, '--open']);
+  const relay = await place.relay([
+    ...['--upstream', `127.0.0.1:${upstream.address.port}`, '--cache-size', '1MB', '--accept-new'],
+    ...['--invite', '--json'],
+  ]);
+  const { command, uses } = await relay.program.waitForEvent('invitation');
+  t.equal(uses, 1);
+  const [, ...words] = String(command).split(' ');
+  const args = words.map((word) => (word === 'NAME' ? 'sent' : word));
+  const exit = await place.start(place.senderHome, [...args, '--dir', join(place.folder, 'in')])
+    .exited;
+  t.equal(exit.code, 0, exit.stderr);
+  t.match(await relay.program.waitForEvent('invited'), {
+    ...{ client: /^127\.0\.0\.1:\d+$/, fingerprint: /^SHA256:/, usesLeft: 0 },
+    listFile: join(place.receiverHome, 'authorized_keys'),
+  });
+});
+
+t.test('what contradicts an invitation is refused', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const refused: [string[], RegExp][] = [
+    [['serve', place.sent, '--invite', '--open'], /no client needs an invitation/],
+    [['serve', place.sent, '--invite', '--quiet'], /needs a place to print the invitation/],
+    [
+      ['fetch', 'x', '--from', 'localhost', '--invite', 'p2mp_x', '--open'],
+      /contradict each other/,
+    ],
+    [['fetch', 'x', '--from', 'localhost', '--invite', 'p2mp_x'], /the code has 6 characters/],
+    [['list', 'localhost', '--invite', 'x'], /is not an invitation/],
+  ];
+  for (const [args, message] of refused) {
+    const { code, stderr } = await place.start(place.receiverHome, args).exited;
+    t.equal(code, 2, args.join(' '));
+    t.match(stderr, message);
+  }
+});

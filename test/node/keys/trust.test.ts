@@ -82,7 +82,7 @@ t.test('an invitation trusts the key that it names, and no other new key', async
   await known.add(nameOf(4), keyOf(9));
   const { asked, ask } = createQuestions();
   const secret = new Uint8Array(16);
-  const invitations = [2, 4].map((n) => ({ receiverKey: keyOf(n), secret }));
+  const invitations = [2, 4].map((n) => ({ inviterKey: keyOf(n), secret }));
   const trust = trustKnownReceivers(known, ask, { invitations });
   t.equal(await trust(nameOf(1), keyOf(1)), true, 'known before');
   t.equal(await trust(nameOf(2), keyOf(2)), true);

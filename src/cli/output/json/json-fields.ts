@@ -26,6 +26,24 @@ export function event<Name extends string, Fields extends z.core.$ZodLooseShape>
   return z.strictObject({ event: z.literal(name), ...fields });
 }
 
+/** Of commands with `--invite`. */
+export const invitationEvent = event('invitation', {
+  code: text.describe('A secret.'),
+  command: text.describe("For the other host's shell."),
+  otherHosts: texts.describe('Further addresses of this host.'),
+  uses: count,
+  expires: z.iso.datetime(),
+});
+
+/** A host that an invitation has let in. */
+export const invitedFields = {
+  fingerprint: text,
+  listFile: text.describe('The file of authorized keys, which has the key now.'),
+  usesLeft: count,
+  reason: text.optional().describe('Why the key could not be saved.'),
+  line: text.optional().describe('The line to add to the list then.'),
+};
+
 /** How much of a session's content has arrived at one receiver, and how. */
 export const arrivalFields = {
   heldBytes: count.describe('Content that the receiver holds.'),

@@ -5,6 +5,8 @@ import {
   contentRoot,
   count,
   event,
+  invitationEvent,
+  invitedFields,
   manifestDigest,
   offload,
   seconds,
@@ -45,6 +47,8 @@ export const serveEvents = [
   event('unsaved', { name, reason: text.describe('Why the index could not be saved.') }),
   event('connect', { client, name, fingerprint: text }),
   event('refused', { client, name, fingerprint: text, reason: text }),
+  invitationEvent,
+  event('invited', { client, ...invitedFields }),
   event('turned-away', {
     client,
     cause: text,

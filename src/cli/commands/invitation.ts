@@ -1,0 +1,129 @@
+/**
+ * `--invite` of `p2mp receive`, `p2mp serve` and `p2mp relay`: makes an invitation, prints the command for the other host,
+ * and records the keys of the hosts that come.
+ */
+import type { Address } from '../../base/address.js';
+import { P2mpError } from '../../base/errors.js';
+import { defaultPort } from '../../classic/config.js';
+import type { AuthorizedKeys } from '../../node/keys/authorized-keys.js';
+import { checkInvitationTerms } from '../../node/keys/invitation-code.js';
+import { findReachableHosts } from '../../node/net/reachable-hosts.js';
+import type { InvitationTerms } from '../../security/invitations.js';
+import { parseCount, parseDuration } from '../arguments.js';
+import { single, textOption } from '../command.js';
+import type { InvitedHost, InvitedRole } from '../output/invitation-output.js';
+import {
+  invitationJson,
+  printInvitation,
+  printInvited,
+  rightOf,
+} from '../output/invitation-output.js';
+import type { LogLevel } from '../output/log-output.js';
+import type { Output } from '../output/output.js';
+
+/** @param role of the hosts that the invitation lets in */
+export function invitationOptions(role: InvitedRole) {
+  return {
+    invite: {
+      type: 'string',
+      value: '[=COUNT]',
+      describe: `Print a command that lets a ${role} in without its key; --invite=N for N ${role}s`,
+    },
+    'invite-ttl': {
+      ...textOption,
+      value: 'TIME',
+      default: '1h',
+      describe: 'How long the invitation is good, such as 30m, 1h or 2d',
+    },
+  } as const;
+}
+
+interface InvitationArguments {
+  readonly invite: string | undefined;
+  readonly 'invite-ttl': string;
+  readonly open: boolean;
+}
+
+/**
+ * @returns undefined without `--invite`
+ * @throws P2mpError INVALID_ARGUMENT
+ */
+export function parseInvitationTerms(
+  argv: InvitationArguments,
+  level: LogLevel,
+  role: InvitedRole,
+): InvitationTerms | undefined {
+  const lifetimeMs = parseDuration('invite-ttl', single('invite-ttl', argv['invite-ttl']));
+  if (argv.invite === undefined) return undefined;
+  if (argv.open) {
+    throw refuse(
+      `--invite and --open contradict each other; with --open, no ${role} needs an invitation`,
+    );
+  }
+  if (level === 'error' || level === 'warn') {
+    throw refuse(
+      '--invite: needs a place to print the invitation; leave out --quiet, or set --log-level info',
+    );
+  }
+  const text = single('invite', argv.invite);
+  const terms = { uses: text === '' ? 1 : parseCount('invite', text), lifetimeMs };
+  checkInvitationTerms(terms);
+  return terms;
+}
+
+/** What can invite others. */
+interface Inviting {
+  readonly addresses: readonly Address[];
+  invite(terms: InvitationTerms): string;
+}
+
+/**
+ * Makes the invitation and prints the command that the other host runs.
+ * @param what the other host is to send or fetch, as it stands in the command
+ */
+export async function invite(
+  inviting: Inviting,
+  terms: InvitationTerms,
+  role: InvitedRole,
+  what: string,
+  output: Output,
+): Promise<void> {
+  const code = inviting.invite(terms);
+  const hosts = await findReachableHosts(inviting.addresses.map(({ host }) => host));
+  const port = inviting.addresses[0]?.port ?? defaultPort;
+  const begin = role === 'sender' ? `p2mp send ${what} --to` : `p2mp fetch ${what} --from`;
+  const [command = '', ...otherHosts] = hosts.map((host, i) =>
+    i === 0 ? `${begin} ${hostText({ host, port })} --invite ${code}` : host,
+  );
+  const invitation = { code, command, otherHosts, role, ...terms };
+  output.json(invitationJson(invitation));
+  printInvitation(output, invitation);
+}
+
+/** Records the key of an invited host. It is trusted from this call on. */
+export function admitInvited(
+  authorized: AuthorizedKeys,
+  invited: InvitedHost,
+  output: Output,
+): void {
+  const { from, key, role } = invited;
+  const day = new Date().toISOString().slice(0, 10);
+  const saved = authorized.add([rightOf(role)], key, `invited ${day}, came from ${from.host}`);
+  saved.then(
+    () => printInvited(output, invited, authorized.path),
+    (error: unknown) => {
+      if (!(error instanceof P2mpError)) throw error;
+      printInvited(output, invited, authorized.path, error.message);
+    },
+  );
+}
+
+/** What follows `--to` or `--from` for this host, without brackets, because a shell would expand them. */
+function hostText({ host, port }: Address): string {
+  if (port === defaultPort) return host;
+  return host.includes(':') ? `${host} --port ${port}` : `${host}:${port}`;
+}
+
+function refuse(message: string): P2mpError {
+  return new P2mpError('INVALID_ARGUMENT', message);
+}
