@@ -3,16 +3,18 @@ import { parseArgs } from 'node:util';
 import { contenders } from './contenders.mjs';
 import { benchCrowd } from './crowd.mjs';
 import { benchPeers, WrongArguments } from './peers.mjs';
+import { benchRelay } from './relay.mjs';
 import { render } from './render.mjs';
 import { benchSources } from './sources.mjs';
 import { benchStopAndWait } from './stop-and-wait.mjs';
 
-const help = `npm run bench -- [peers | sources | crowd | stop-and-wait | render] [options]
+const help = `npm run bench -- [peers | sources | crowd | relay | stop-and-wait | render] [options]
 
   peers           sessions against UFTP, udpcast, TCP and bare GSO, in network namespaces
   sources         p2mp fetch against aria2c, from three servers at 100, 60 and 40 Mbit/s: steady, with a server that
                   dies, slows down or lies, and with a client that is killed
   crowd           what 8 clients that fetch the same cost the link of one server, with and without multicast
+  relay           p2mp fetch through relays against the same without them, and nginx as a caching proxy beside it
   stop-and-wait   P2MP-FTP over loopback against bare dgram
   render          tables and picture of peers anew, from results.json
 
@@ -80,10 +82,17 @@ const parts = {
       clientCounts: numbers(values.receivers),
       losses: numbers(values.loss),
     }),
+  relay: () =>
+    benchRelay({
+      runs,
+      sizeMb: values['size-mb'] && Number(values['size-mb']),
+      only: values.only?.split(','),
+    }),
   render: () => render(values.out),
 };
 const named = positionals.length === 0 ? ['stop-and-wait', 'peers'] : positionals;
-const isKnown = (wanted) => contenders.some(({ id }) => id === wanted) || wanted === 'aria2c';
+const isKnown = (wanted) =>
+  contenders.some(({ id }) => id === wanted) || ['aria2c', 'nginx'].includes(wanted);
 const unknown = values.only?.split(',').filter((id) => !isKnown(id)) ?? [];
 if (values.help || unknown.length > 0 || named.some((name) => !(name in parts))) {
   console.log(help);

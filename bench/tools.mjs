@@ -14,6 +14,8 @@ const debian = {
   'udp-receiver': 'udpcast',
   iperf3: 'iperf3',
   openssl: 'openssl',
+  nginx: 'nginx',
+  curl: 'curl',
 };
 /** Packages that cannot be looked up as commands. */
 const packages = { koffi: () => import('koffi') };

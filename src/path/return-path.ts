@@ -18,6 +18,14 @@ const memoryMs = 20_000;
  * `observeReports` reports.
  */
 const standingMs = 20;
+
+/**
+ * Reports fill the path only if the queue becomes longer than this, and doubles after each increase of the gap. A queue
+ * that stays the same is one of other traffic, as in a relay that sends content by the path of its reports. Fewer reports
+ * would not shorten it, but the sender would learn of everything later.
+ */
+const fullMs = 30;
+const fullGrowth = 2;
 const observeMs = 100;
 const observeReports = 5;
 
@@ -45,6 +53,8 @@ export class ReturnPath {
   /** `leastQueueMs` of the previous observation. While the queue shrinks, `gapMs` is not increased. */
   private previousQueueMs = Infinity;
   private changedAtMs: TimeMs = -Infinity;
+  /** A queue that is at least as long as this leads to an increase of the gap. */
+  private fullQueueMs = fullMs;
 
   /**
    * @param stampMs the time at which the report was sent, on the receiver's clock
@@ -76,8 +86,11 @@ export class ReturnPath {
     if (leastQueueMs >= standingMs) {
       // The rate at which reports leave a queue is the capacity of the return path.
       const isShrinking = leastQueueMs < previousQueueMs - standingMs / 4 && gapMs > 0;
-      return isShrinking ? gapMs : Math.min(maxGapMs, Math.max(gapMs, spareGain * arrivedEveryMs));
+      if (isShrinking || leastQueueMs < this.fullQueueMs) return gapMs;
+      this.fullQueueMs = fullGrowth * leastQueueMs;
+      return Math.min(maxGapMs, Math.max(gapMs, spareGain * arrivedEveryMs));
     }
+    this.fullQueueMs = fullMs;
     if (gapMs === 0 || nowMs - this.changedAtMs < shrinkEveryMs) return gapMs;
     const smaller = shrink * gapMs;
     return smaller < leastGapMs ? 0 : smaller;

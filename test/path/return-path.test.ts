@@ -19,6 +19,8 @@ class Way {
     private readonly serviceMs: number,
     private readonly jitterMs = 0,
     private readonly drift = 0,
+    /** How long the queue of other traffic is at a time. */
+    private readonly otherQueueMs: (atMs: number) => number = () => 0,
   ) {}
 
   /** A report is due every `everyMs`. */
@@ -26,7 +28,8 @@ class Way {
     while (this.sentAtMs < untilMs) {
       this.sentAtMs += Math.max(everyMs, this.path.gapMs);
       this.freeAtMs = Math.max(this.freeAtMs, this.sentAtMs) + this.serviceMs;
-      this.nowMs = Math.max(this.nowMs, this.freeAtMs + this.random() * this.jitterMs);
+      const delayMs = this.random() * this.jitterMs + this.otherQueueMs(this.sentAtMs);
+      this.nowMs = Math.max(this.nowMs, this.freeAtMs + delayMs);
       const stampMs = 1e6 + this.sentAtMs * (1 + this.drift);
       if (this.path.take(this.nowMs, stampMs)) this.changes++;
     }
@@ -49,6 +52,15 @@ t.test('reports that would fill a slow return path use half its capacity', async
     t.ok(way.path.gapMs < 2.5 * serviceMs, `${way.path.gapMs} ms`);
     t.ok(way.path.queueMs < 100, `${way.path.queueMs} ms of queue remain`);
     t.ok(way.changes < 30, `${way.changes} changes`);
+  }
+});
+
+t.test('reports do not become rare because of a queue that other traffic keeps', async (t) => {
+  for (const queueMs of [30, 60, 200]) {
+    const begins = (atMs: number) => (atMs < 100 ? 0 : queueMs);
+    const way = new Way(0.1, 0, 0, (atMs) => begins(atMs) * (1 - 0.3 * Math.sin(atMs / 150) ** 2));
+    const { path } = way.run(5, 15_000);
+    t.ok(path.gapMs <= 25, `${path.gapMs} ms with a queue of ${queueMs} ms`);
   }
 });
 

@@ -120,7 +120,13 @@ export class RelayNet {
   }
 
   private connect(name: string): void {
-    for (const other of this.names) {
+    this.connectAll(name, this.names);
+    this.names.add(name);
+  }
+
+  /** Connects a host with the others. */
+  protected connectAll(name: string, others: Iterable<string>): void {
+    for (const other of others) {
       for (const [one, two] of [
         [name, other],
         [other, name],
@@ -132,7 +138,6 @@ export class RelayNet {
         this.simulation.connect(one, two, [link]);
       }
     }
-    this.names.add(name);
   }
 }
 

@@ -1,0 +1,175 @@
+// p2mp fetch through p2mp relay, against the same without it; nginx as a caching proxy beside it. Each host's link has a
+// rate at which it sends, so what a relay reports to the host before it shares the link with what it passes on.
+import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { killCommands, startCommand, tail } from './commands.mjs';
+import { closeLabs, Lab } from './lab.mjs';
+import { describeMaking } from './made.mjs';
+import { median } from './processes.mjs';
+import { programs } from './relay-programs.mjs';
+import { findMissing } from './tools.mjs';
+
+const rateMbit = 100;
+const readyMs = 20_000;
+const limitMs = 300_000;
+
+/** Time for the clients to start up. */
+const startUpMs = 1500;
+
+/** A client counts as served from when so much of the object has arrived. */
+const firstBytes = 10_000;
+
+const scenes = [
+  { name: 'direct', relayCount: 0, clientCount: 1 },
+  { name: 'one relay', relayCount: 1, clientCount: 1 },
+  { name: 'three relays', relayCount: 3, clientCount: 1 },
+  { name: 'hit', relayCount: 1, clientCount: 1, isHit: true },
+  { name: 'eight clients at once', relayCount: 1, clientCount: 8 },
+];
+
+const needs = { p2mp: [], nginx: ['nginx', 'curl'] };
+
+export async function benchRelay({ runs = 3, sizeMb = 200, only = Object.keys(programs) }) {
+  const folder = mkdtempSync(join(tmpdir(), 'p2mp-bench-relay-'));
+  const stop = () => {
+    killCommands();
+    closeLabs();
+  };
+  process.once('exit', stop);
+  try {
+    const data = join(folder, 'served', 'data');
+    mkdirSync(join(folder, 'served'));
+    writeFileSync(data, randomBytes(sizeMb * 1e6));
+    console.log(JSON.stringify(describeMaking()));
+    console.log(
+      `${sizeMb} MB; each host sends at ${rateMbit} Mbit/s; the origin sends: of the object`,
+    );
+    const usable = [];
+    for (const id of only) {
+      const missing = await findMissing(needs[id]);
+      if (missing.length === 0) usable.push(id);
+      else console.log(`${id} is skipped: ${missing.join('; ')}`);
+    }
+    const results = new Map();
+    // The runs of the scenes alternate, so that other work on the machine disturbs all of them alike.
+    for (let run = 0; run < runs; run++) {
+      for (const scene of scenes) {
+        for (const id of usable) {
+          const key = `${scene.name}: ${id}`;
+          const result = await runScene(programs[id], scene, { data, folder, sizeMb });
+          results.set(key, [...(results.get(key) ?? []), result]);
+        }
+      }
+    }
+    for (const id of usable) print(id, results);
+  } finally {
+    stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function print(id, results) {
+  const directS = median(results.get(`direct: ${id}`).map(({ elapsedS }) => elapsedS));
+  for (const { name, isHit } of scenes) {
+    const all = results.get(`${name}: ${id}`);
+    const of = (field) => all.map((each) => each[field]);
+    const list = (values, digits) => values.map((value) => value.toFixed(digits)).join(' ');
+    const elapsedS = median(of('elapsedS'));
+    const origin = isHit
+      ? `the origin sent ${median(of('originBytes'))} bytes (${of('originBytes').join(' ')})`
+      : `the origin sent ${median(of('originShare')).toFixed(4)} (${list(of('originShare'), 4)})`;
+    console.log(
+      `${name}: ${id} ${elapsedS.toFixed(2)} s (${list(of('elapsedS'), 2)}), ` +
+        `${(elapsedS / directS).toFixed(3)} of direct; ${origin}; ` +
+        `first bytes after ${median(of('firstMs')).toFixed(0)} ms (${list(of('firstMs'), 0)})`,
+    );
+  }
+}
+
+async function runScene(program, scene, { data, folder, sizeMb }) {
+  const { relayCount, clientCount, isHit = false } = scene;
+  const work = mkdtempSync(join(folder, 'run-'));
+  const lab = new Lab({ hostCount: 1 + relayCount + clientCount });
+  const commands = [];
+  const residents = [];
+  try {
+    for (let host = 0; host <= relayCount; host++) {
+      lab.limitRate(host, rateMbit);
+      const { words, isReady } =
+        host === 0
+          ? program.server(lab, host, { data, work })
+          : program.relay(lab, host, host - 1, { work });
+      const command = startCommand(words);
+      commands.push(command);
+      await command.until(isReady, readyMs);
+    }
+    const fetchAll = async (into) => {
+      const atMs = Date.now() + startUpMs;
+      const clients = Array.from({ length: clientCount }, (_, i) => {
+        const words = program.client(lab, relayCount + 1 + i, relayCount, {
+          ...{ atMs, dir: join(work, `${into}${i}`) },
+        });
+        return startCommand(words, { limitMs });
+      });
+      const first = settle(lab, relayCount + 1, residents).then(watchFirstBytes);
+      const all = await Promise.all(clients.map(({ ended }) => ended));
+      for (const [i, result] of all.entries()) {
+        if (result.code !== 0) throw new Error(`a client ended with ${result.code}${tail(result)}`);
+        execFileSync('cmp', [data, join(work, `${into}${i}`, 'data')]);
+      }
+      const elapsedS = Math.max(...all.map((result) => program.elapsedS(result)));
+      return { elapsedS, firstMs: await first };
+    };
+    if (isHit) {
+      await fetchAll('before');
+      // What the first client says at its end is not part of the hit.
+      await sleep(1000);
+    }
+    const origin = await settle(lab, 0, residents);
+    const before = readCounters(origin).sentBytes;
+    const result = await fetchAll('out');
+    const originBytes = readCounters(origin).sentBytes - before;
+    return { ...result, originBytes, originShare: originBytes / (sizeMb * 1e6) };
+  } finally {
+    await Promise.all(commands.map(({ stop }) => stop()));
+    for (const each of residents) each.kill('SIGKILL');
+    lab.close();
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** /proc shows a network's counters through a process that lives in it. @returns its process number */
+async function settle(lab, host, residents) {
+  const [command, ...words] = lab.on(host);
+  const child = spawn(command, [...words, 'sleep', 'infinity'], { stdio: 'ignore' });
+  residents.push(child);
+  const networkOf = (pid) => readlinkSync(`/proc/${pid}/ns/net`);
+  while (networkOf(child.pid) === networkOf('self')) await sleep(1);
+  return child.pid;
+}
+
+/** @returns the time from the first packet that a host sends until the object begins to arrive there */
+async function watchFirstBytes(pid) {
+  const start = readCounters(pid);
+  let requestedAtMs;
+  for (;;) {
+    const { sentBytes, receivedBytes } = readCounters(pid);
+    const nowMs = performance.now();
+    if (sentBytes > start.sentBytes) requestedAtMs ??= nowMs;
+    if (receivedBytes - start.receivedBytes >= firstBytes) return nowMs - (requestedAtMs ?? nowMs);
+    await sleep(1);
+  }
+}
+
+/** What the interface of a process's network has sent and received, with the headers of Ethernet. */
+function readCounters(pid) {
+  const line = readFileSync(`/proc/${pid}/net/dev`, 'utf8')
+    .split('\n')
+    .find((text) => text.trimStart().startsWith('eth0:'));
+  const numbers = (line?.split(':')[1] ?? '0').trim().split(/\s+/).map(Number);
+  return { receivedBytes: numbers[0], sentBytes: numbers[8] ?? 0 };
+}
