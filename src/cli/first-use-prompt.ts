@@ -1,17 +1,24 @@
-/** Asks on the terminal which new receivers to trust: all of them in one question, with their fingerprints. */
+/** Asks on the terminal which new receivers or servers to trust: all of them in one question, with their fingerprints. */
 import { createInterface } from 'node:readline/promises';
 import type { AskAboutReceivers, UnknownReceiver } from '../node/keys/trust.js';
 import { formatTable } from './output/table.js';
 
+/** What the unknown hosts are. */
+export type UnknownRole = 'receiver' | 'server';
+
 /** @param columns the width of the terminal; with too few, each fingerprint has a line of its own */
-export function formatFirstUse(receivers: readonly UnknownReceiver[], columns: number): string[] {
-  const count = receivers.length;
+export function formatFirstUse(
+  hosts: readonly UnknownReceiver[],
+  role: UnknownRole,
+  columns: number,
+): string[] {
+  const count = hosts.length;
   const head =
     count === 1
-      ? 'This receiver is not known here yet:'
-      : `These ${count} receivers are not known here yet:`;
-  const rows = receivers.map(({ name, fingerprint }, i) => [`${i + 1}`, name, fingerprint]);
-  const table = formatTable([['', 'receiver', 'fingerprint of its key'], ...rows]);
+      ? `This ${role} is not known here yet:`
+      : `These ${count} ${role}s are not known here yet:`;
+  const rows = hosts.map(({ name, fingerprint }, i) => [`${i + 1}`, name, fingerprint]);
+  const table = formatTable([['', role, 'fingerprint of its key'], ...rows]);
   const isWide = table.every((line) => line.length <= columns);
   return [
     head,
@@ -28,7 +35,7 @@ export function firstUseQuestion(count: number): string {
 }
 
 /**
- * @returns for each receiver whether it is trusted; undefined if the text is not a valid answer
+ * @returns for each host whether it is trusted; undefined if the text is not a valid answer
  */
 export function parseFirstUseAnswer(text: string, count: number): boolean[] | undefined {
   const answer = text.trim().toLowerCase();
@@ -47,13 +54,14 @@ export function parseFirstUseAnswer(text: string, count: number): boolean[] | un
 
 /**
  * Asks until the user gives a valid answer.
- * @param signal ends the question; then no receiver is trusted
+ * @param signal ends the question; then no host is trusted
  */
 export async function askFirstUse(
-  receivers: readonly UnknownReceiver[],
+  hosts: readonly UnknownReceiver[],
+  role: UnknownRole,
   signal: AbortSignal,
 ): Promise<readonly boolean[]> {
-  const none = receivers.map(() => false);
+  const none = hosts.map(() => false);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   // Ctrl-C must interrupt the command, not just the prompt.
   terminal.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
@@ -63,15 +71,15 @@ export async function askFirstUse(
   });
   try {
     const { columns = 80 } = process.stderr;
-    process.stderr.write(`${formatFirstUse(receivers, columns).join('\n')}\n`);
+    process.stderr.write(`${formatFirstUse(hosts, role, columns).join('\n')}\n`);
     for (;;) {
-      const question = terminal.question(firstUseQuestion(receivers.length), { signal });
+      const question = terminal.question(firstUseQuestion(hosts.length), { signal });
       const text = await Promise.race([question, closed]);
       if (text === undefined) {
         process.stderr.write('\n');
         return none;
       }
-      const trusted = parseFirstUseAnswer(text, receivers.length);
+      const trusted = parseFirstUseAnswer(text, hosts.length);
       if (trusted !== undefined) return trusted;
     }
   } catch (error) {
@@ -83,6 +91,7 @@ export async function askFirstUse(
 }
 
 interface FirstUseOptions {
+  readonly role: UnknownRole;
   /** Whether `--accept-new` trusts all unknown hosts without a question. */
   readonly acceptsNew: boolean;
   /** Whether standard input carries data, and not answers. */
@@ -97,6 +106,7 @@ interface FirstUseOptions {
  * @returns undefined if no terminal is available for the prompt
  */
 export function createFirstUsePrompt({
+  role,
   acceptsNew,
   isInputTaken = false,
   signal,
@@ -108,7 +118,7 @@ export function createFirstUsePrompt({
   return async (hosts) => {
     pause(true);
     try {
-      return await askFirstUse(hosts, signal);
+      return await askFirstUse(hosts, role, signal);
     } finally {
       pause(false);
     }

@@ -31,7 +31,7 @@ export const verbs: Readonly<Record<string, { what: string; load: () => Promise<
     load: async () => (await import('./commands/list.js')).list,
   },
   peers: {
-    what: 'List the receivers on this network, and whether they are trusted',
+    what: 'List the receivers and servers on this network, and whether they are trusted',
     load: async () => (await import('./commands/peers.js')).peers,
   },
   digest: {

@@ -13,7 +13,7 @@ const receivers = [1, 2, 3].map((n) => {
 });
 
 t.test('all receivers are in one table, with their fingerprints below each other', (t) => {
-  const [head, columns, ...rows] = formatFirstUse(receivers, 80);
+  const [head, columns, ...rows] = formatFirstUse(receivers, 'receiver', 80);
   t.equal(head, 'These 3 receivers are not known here yet:');
   t.match(columns, /^ {3}receiver +fingerprint of its key$/);
   t.equal(rows.length, 4);
@@ -25,7 +25,7 @@ t.test('all receivers are in one table, with their fingerprints below each other
 });
 
 t.test('a narrow terminal gets each fingerprint on a line of its own, and whole', (t) => {
-  const lines = formatFirstUse(receivers, 60);
+  const lines = formatFirstUse(receivers, 'receiver', 60);
   for (const { fingerprint } of receivers) t.ok(lines.includes(fingerprint));
   t.ok(lines.every((line) => line.length <= 60));
   t.ok(firstUseQuestion(2).length <= 40);
@@ -33,10 +33,18 @@ t.test('a narrow terminal gets each fingerprint on a line of its own, and whole'
 });
 
 t.test('one receiver needs no numbers', (t) => {
-  const lines = formatFirstUse(receivers.slice(0, 1), 80);
+  const lines = formatFirstUse(receivers.slice(0, 1), 'receiver', 80);
   t.equal(lines[0], 'This receiver is not known here yet:');
   t.equal(lines.at(-1), 'To compare, run on it: p2mp keygen --show');
   t.equal(firstUseQuestion(1), 'Trust it? (yes/no) ');
+  t.end();
+});
+
+t.test('servers are called servers', (t) => {
+  t.equal(formatFirstUse(receivers, 'server', 80)[0], 'These 3 servers are not known here yet:');
+  const [head, columns] = formatFirstUse(receivers.slice(0, 1), 'server', 80);
+  t.equal(head, 'This server is not known here yet:');
+  t.match(columns, /^ {3}server +fingerprint of its key$/);
   t.end();
 });
 

@@ -49,7 +49,7 @@ export function createPeersParser() {
       ['$0 --interface eth0 --wait 5', 'on one network, with more time for slow hosts'],
     ],
     exitCodes:
-      'Exit codes: 0 found a receiver; 1 found none; 2 usage error; 4 network or key error; 130 interrupted.',
+      'Exit codes: 0 found a host; 1 found none; 2 usage error; 4 network or key error; 130 interrupted.',
   });
 }
 

@@ -196,6 +196,7 @@ async function createTrust(
   }
   const known = await loadKnown();
   const ask = createFirstUsePrompt({
+    role: 'receiver',
     acceptsNew: argv['accept-new'],
     isInputTaken: argv._.includes('-'),
     signal,

@@ -6,10 +6,12 @@ import type { AnnouncedReceiver } from '../../discovery/receiver-search.js';
 import type { FoundReceivers } from '../../node/find-receivers.js';
 import { fingerprint, formatPublicKey } from '../../node/keys/key-files.js';
 import type { KnownReceivers } from '../../node/keys/known-receivers.js';
-import { discoveryPlace } from '../../wire/discovery.js';
+import { type AnnouncedRole, discoveryPlace } from '../../wire/discovery.js';
 import { type AnnouncedTrust, addressOf, trustOf } from '../receivers/announced-trust.js';
 import type { Output } from './output.js';
 import { cut } from './table.js';
+
+const roles = ['receiver', 'server'] as const;
 
 const trustTexts: Readonly<Record<AnnouncedTrust, string>> = {
   trusted: 'trusted',
@@ -55,11 +57,14 @@ export function printPeers(
   if (trusts.includes('changed')) {
     output.line(`other key: the list ${known.path} has another key for this address`);
   }
-  if (trusted < receivers.length) output.line(howToTrust);
+  for (const role of roles) {
+    const isAny = receivers.some((each, i) => each.role === role && trusts[i] !== 'trusted');
+    if (isAny) output.line(howToTrust(role));
+  }
 }
 
 function countRoles(receivers: readonly AnnouncedReceiver[]): string {
-  const parts = (['receiver', 'server'] as const).flatMap((role) => {
+  const parts = roles.flatMap((role) => {
     const { length } = receivers.filter((each) => each.role === role);
     return length === 0 ? [] : [formatPlural(length, role)];
   });
@@ -71,10 +76,14 @@ const whoAnswers = [
   `drops UDP port ${discoveryPlace.port} there, or answers from that port here. p2mp send PATH --to HOST needs no discovery.`,
 ].join(' ');
 
-export const howToTrust = [
-  'To trust a receiver, run p2mp receive --invite there, and run here what it prints; or send to its address, and',
-  'compare the fingerprint with the output of p2mp keygen --show there',
-].join(' ');
+export function howToTrust(role: AnnouncedRole): string {
+  const [command, use] =
+    role === 'receiver' ? ['p2mp receive', 'send to'] : ['p2mp serve', 'fetch from'];
+  return [
+    `To trust a ${role}, run ${command} --invite there, and run here what it prints; or ${use} its address, and`,
+    'compare the fingerprint with the output of p2mp keygen --show there',
+  ].join(' ');
+}
 
 /** With fewer columns for it, a name is left out. */
 const minNameColumns = 8;

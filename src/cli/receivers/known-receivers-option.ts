@@ -8,7 +8,7 @@ export const knownReceiversOption = {
   'known-receivers': {
     ...textOption,
     value: 'FILE',
-    describe: 'File with the public keys of known receivers',
+    describe: 'File with the public keys of known receivers and servers',
     defaultDescription: join(defaultKeyFolder(), 'known_receivers'),
   },
 } as const;

@@ -38,12 +38,11 @@ export interface LanReceiver {
 const words = {
   receiver: {
     ...{ start: 'p2mp receive', option: '--to', unused: 'nothing is sent to it' },
-    ...{ rest: 'sending only to the receivers named', howToTrust },
+    rest: 'sending only to the receivers named',
   },
   server: {
     ...{ start: 'p2mp serve', option: '--from', unused: 'it is not asked' },
     rest: 'asking only the servers named',
-    howToTrust: 'To trust a server, ask it by its address, and compare the fingerprint of its key',
   },
 } as const;
 
@@ -83,7 +82,7 @@ export async function findLanReceivers(
       'UNKNOWN_HOST',
       untrusted.length === 0
         ? `${lanName}: no ${role} answered ${searched}; start ${start} there, or name ${role}s with ${option} HOST`
-        : `${lanName}: ${untrusted.length === 1 ? `the only ${role}` : `none of the ${untrusted.length} ${role}s`} that answered ${searched} is ${untrusted.length === 1 ? 'not ' : ''}trusted here. ${words[role].howToTrust}`,
+        : `${lanName}: ${untrusted.length === 1 ? `the only ${role}` : `none of the ${untrusted.length} ${role}s`} that answered ${searched} is ${untrusted.length === 1 ? 'not ' : ''}trusted here. ${howToTrust(role)}`,
     );
   }
   if (trusted.length === 0 && !output.isJson) {

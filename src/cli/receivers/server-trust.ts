@@ -38,7 +38,7 @@ export async function createServerTrust(
   if (argv.open) return () => true;
   const known = await loadKnown();
   const ask = createFirstUsePrompt({
-    ...{ acceptsNew: argv['accept-new'], signal },
+    ...{ role: 'server', acceptsNew: argv['accept-new'], signal },
     ...(pause === undefined ? {} : { pause }),
   });
   const trustOthers = trustKnownReceivers(known, ask, {

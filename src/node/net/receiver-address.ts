@@ -11,16 +11,16 @@ export function checkIsHost(name: string, { host }: Address): void {
   const [address = ''] = host.split('%');
   // Linux would send to this host instead, where the port seems to refuse.
   if (isWildcardHost(address)) {
-    refuse(`${shown}: stands for all addresses of a receiver; name one of them`);
+    refuse(`${shown}: stands for all addresses of a host; name one of them`);
   }
   if (groups.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')) {
-    const reason = 'is the address of a multicast group, not of a receiver';
-    refuse(`${shown}: ${reason}; name each receiver by its own address`);
+    const reason = 'is the address of a multicast group, not of a host';
+    refuse(`${shown}: ${reason}; name each host by its own address`);
   }
   const network = networkOfBroadcast(address);
   if (network !== undefined) {
-    const reason = `is the broadcast address of ${network}, not of a receiver`;
-    refuse(`${shown}: ${reason}; name each receiver by its own address`);
+    const reason = `is the broadcast address of ${network}, not of a host`;
+    refuse(`${shown}: ${reason}; name each host by its own address`);
   }
 }
 

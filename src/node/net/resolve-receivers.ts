@@ -36,7 +36,7 @@ const lookupsAtOnce = 8;
  */
 export async function resolveReceivers(specs: readonly ServerSpec[]): Promise<FoundReceiver[]> {
   if (specs.length === 0) {
-    throw new P2mpError('INVALID_ARGUMENT', 'no receiver: name at least one');
+    throw new P2mpError('INVALID_ARGUMENT', 'no host: name at least one');
   }
   for (const { host, port, name = host } of specs) {
     if (!Number.isInteger(port) || port < 1 || port > 65_535) {
@@ -84,7 +84,7 @@ function checkIsNew(nameOf: Map<string, string>, name: string, address: Address)
   if (twin !== undefined) {
     throw new P2mpError(
       'INVALID_ARGUMENT',
-      `${twin} and ${name} are the same receiver (${key}); name it once`,
+      `${twin} and ${name} are the same host and port (${key}); name it once`,
     );
   }
   nameOf.set(key, name);

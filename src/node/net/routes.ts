@@ -10,7 +10,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENETDOWN: 'the interface that leads to it is down',
   EADDRNOTAVAIL: 'this host has no suitable source address; check whether the network is up',
   EAFNOSUPPORT: 'this host does not support that IP version',
-  EACCES: 'it is a broadcast address; name each receiver by its own address',
+  EACCES: 'it is a broadcast address; name each host by its own address',
   EINVAL:
     'the system rejects this address; a link-local address needs its interface, as in fe80::1%eth0',
   ENODEV: 'this host has no interface of that name',

@@ -239,7 +239,7 @@ export class AskListener implements Machine<AskListenerEvent> {
     if (receiver !== askerNumber) return { cause: 'untrusted', reason: 'receives nothing' };
     if (this.isDraining) return { cause: 'no-room', reason: 'is shutting down' };
     if (this.channels.size >= maxChannels && !this.forgetIdle())
-      return { cause: 'no-room', reason: `busy with ${maxChannels} receivers; ask again later` };
+      return { cause: 'no-room', reason: `busy with ${maxChannels} clients; ask again later` };
     return undefined;
   }
 

@@ -364,7 +364,7 @@ export class Asker implements Machine<AskerEvent> {
     const isAgain = older === offer.session;
     // Beside the sessions with an outcome, because the asked host might never confirm that.
     if (older !== undefined && !isAgain)
-      receiver.abandon(nowMs, older, 'replaced: the sender has begun a new session');
+      receiver.abandon(nowMs, older, 'replaced: the server has begun a new session');
     const { isSource = false } = ask.spec;
     const origin = { channel, peerKey, rttMs, from, isSource };
     ask.take(offer.session, offer.reportIntervalMs);

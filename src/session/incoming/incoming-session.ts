@@ -135,7 +135,7 @@ export class IncomingSession {
   }
 
   private handleBye(nowMs: TimeMs, { reason, isFinal }: Bye): void {
-    this.fail(nowMs, reason === '' ? 'the sender stopped' : reason);
+    this.fail(nowMs, reason === '' ? `the ${this.peer} stopped` : reason);
     const { stage } = this;
     if (!(stage instanceof Concluding)) return;
     const { info, status } = stage;
@@ -268,9 +268,14 @@ export class IncomingSession {
    */
   private endSilently(nowMs: TimeMs): void {
     const seconds = this.idleMs / 1000;
-    const reason = `no response from the sender for ${seconds} s; the received data is kept`;
+    const reason = `no response from the ${this.peer} for ${seconds} s; the received data is kept`;
     const { info, status } = this.settle(nowMs, new Outcome('failed', reason));
     this.stage = new Over(info, status);
+  }
+
+  /** What the other side is, for messages. */
+  private get peer(): 'server' | 'sender' {
+    return this.options.isSource ? 'server' : 'sender';
   }
 
   // --- Time

@@ -67,7 +67,7 @@ const client: readonly Refusal[] = [
   {
     args: 'localhost localhost 7735 file 500',
     code: 2,
-    line: 'localhost and localhost are the same receiver',
+    line: 'localhost and localhost are the same host and port',
   },
   { args: 'localhost 7735 file 500 --timeout 0', code: 2, line: '--timeout 0: ' },
   { args: 'localhost 7735 file 500 --timeout -5', code: 2, line: '--timeout -5: ' },

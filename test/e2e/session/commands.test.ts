@@ -479,7 +479,11 @@ const sending: readonly Refusal[] = [
   { args: ['file', ...to, '--mss', '65001'], code: 2, line: /65001.* 65000/ },
   { args: ['file', ...to, '--multicast', '10.0.0.1'], code: 2, line: '--multicast 10.0.0.1: ' },
   { args: ['file', ...to, '--multicast', 'ff15::1'], code: 2, line: '--multicast ff15::1: ' },
-  { args: ['file', '--to', '127.0.0.1,127.0.0.1:7735'], code: 2, line: ' are the same receiver ' },
+  {
+    args: ['file', '--to', '127.0.0.1,127.0.0.1:7735'],
+    code: 2,
+    line: ' are the same host and port ',
+  },
   {
     args: ['file', '--to', 'nowhere.invalid'],
     code: 4,

@@ -181,7 +181,7 @@ t.test('p2mp fetch and p2mp list find the trusted servers, and send does not', a
   t.match(parseResult(found)['peers'].filter(isNear), [{ address: own, role: 'server' }]);
   const untrusted = await place.start(place.senderHome, ['list', '@lan']).exited;
   t.equal(untrusted.code, 4);
-  t.match(untrusted.stderr, 'To trust a server, ask it by its address');
+  t.match(untrusted.stderr, 'To trust a server, run p2mp serve --invite there');
 
   const known = join(place.senderHome, 'known_receivers');
   writeFileSync(known, knownLine('lab1:7735', place.receiverHome));

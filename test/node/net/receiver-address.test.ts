@@ -16,7 +16,7 @@ const reasonFor = (host: string, name = host): string => {
 
 t.test('groups', async (t) => {
   for (const host of ['224.0.0.1', '239.1.2.3', '239.255.255.255', 'ff02::1', 'ff15::1%lo']) {
-    t.match(reasonFor(host), /: is the address of a multicast group, not of a receiver; name each/);
+    t.match(reasonFor(host), /: is the address of a multicast group, not of a host; name each/);
   }
   t.match(reasonFor('239.1.2.3', 'all:7000'), /^all:7000 \(239\.1\.2\.3\): is the address of/);
 });
@@ -31,7 +31,7 @@ t.test('broadcast addresses, of all networks and of those of this host', async (
 
 t.test('wildcards, which a receiver shows as its listening addresses', async (t) => {
   for (const host of ['0.0.0.0', '::']) {
-    t.match(reasonFor(host), /: stands for all addresses of a receiver; name one of them$/, host);
+    t.match(reasonFor(host), /: stands for all addresses of a host; name one of them$/, host);
   }
   t.match(reasonFor('::', 'any:7000'), /^any:7000 \(::\): stands for all/);
 });
