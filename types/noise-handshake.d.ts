@@ -38,3 +38,22 @@ declare module 'noise-handshake' {
     recv(message: Uint8Array): Uint8Array;
   }
 }
+
+/** The state that its handshakes are made of (Noise Protocol Framework, rev. 34, 5.1 and 5.2). */
+declare module 'noise-handshake/symmetric-state' {
+  import type { NoiseCurve, NoiseKeyPair } from 'noise-handshake';
+
+  export default class SymmetricState {
+    constructor(options: { readonly curve: NoiseCurve });
+    /** h; 64 bytes, zero at first. */
+    readonly digest: Uint8Array;
+    /** ck. */
+    chainingKey: Uint8Array | null;
+    mixHash(data: Uint8Array): void;
+    /** Mixes in what the two keys share. */
+    mixKey(remoteKey: Uint8Array, localKeys: NoiseKeyPair): void;
+    encryptAndHash(plaintext: Uint8Array): Uint8Array;
+    /** Throws if authentication fails. */
+    decryptAndHash(ciphertext: Uint8Array): Uint8Array;
+  }
+}

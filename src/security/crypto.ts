@@ -37,6 +37,13 @@ export interface HashInProgress {
   digest(): Uint8Array;
 }
 
+/** What an envelope contained, and whose it is. */
+export interface OpenedEnvelope {
+  /** Only the owner of this key, or of the key that opened it, can have made the envelope. */
+  readonly senderKey: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
 /** The cryptography that sessions need, provided by the shell (SECURITY, "How"). */
 export interface SessionCrypto {
   /** Unpredictable bytes. */
@@ -71,6 +78,15 @@ export interface SessionCrypto {
    * @param prologue data that must be the same on both sides
    */
   startHandshake(role: 'initiator' | 'responder', prologue: Uint8Array): Handshake;
+  /**
+   * Seals a payload for the owner of a key, as one message of the Noise pattern X (Noise Protocol Framework, rev. 34,
+   * 7.4). It authenticates this side's key.
+   * @param prologue data that must be the same on both sides
+   * @throws Error if no secret can be shared with this key
+   */
+  sealEnvelope(receiverKey: Uint8Array, prologue: Uint8Array, payload: Uint8Array): Uint8Array;
+  /** @returns undefined unless the envelope was made for this side's key and with this prologue */
+  openEnvelope(prologue: Uint8Array, envelope: Uint8Array): OpenedEnvelope | undefined;
 }
 
 /** Number of bytes hashed in one step. A step of this size takes a few milliseconds. */

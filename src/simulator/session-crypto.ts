@@ -68,6 +68,15 @@ export function createSimulatedCrypto(
     handshakeCostMs: 0.5,
     startHandshake: (role, prologue) =>
       new SimulatedHandshake(role, prologue, ownKey, bytesOf(keySizeBytes)),
+    sealEnvelope: (receiverKey, prologue, payload) =>
+      joinBytes([ownKey, digest([ownKey, receiverKey, prologue, payload]), payload]),
+    openEnvelope: (prologue, envelope) => {
+      const senderKey = envelope.slice(0, keySizeBytes);
+      const proof = envelope.subarray(keySizeBytes, keySizeBytes + digestSizeBytes);
+      const payload = envelope.slice(keySizeBytes + digestSizeBytes);
+      const expected = digest([senderKey, ownKey, prologue, payload]);
+      return isEqualBytes(proof, expected) ? { senderKey, payload } : undefined;
+    },
   };
 }
 

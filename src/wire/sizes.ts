@@ -5,6 +5,8 @@ export const nonceSizeBytes = 12;
 /** Number of bytes that sealing adds. */
 export const tagSizeBytes = 16;
 export const digestSizeBytes = 32;
+/** Size of a random number that makes a message of use in one session only. */
+export const challengeSizeBytes = 16;
 
 /**
  * Size of every block but the last, before sealing. It is the same for every MSS, so the digest of an object

@@ -6,9 +6,11 @@
 import { createRequire, Module } from 'node:module';
 import type Noise from 'noise-handshake';
 import type { NoiseCurve } from 'noise-handshake';
+import type SymmetricState from 'noise-handshake/symmetric-state';
 
 export interface NoiseLibrary {
   readonly Noise: typeof Noise;
+  readonly SymmetricState: typeof SymmetricState;
   readonly curve: NoiseCurve;
 }
 
@@ -25,7 +27,11 @@ export function loadNoise(): NoiseLibrary {
     standIn.loaded = true;
     require.cache[sodiumPath] = standIn;
   }
-  return { Noise: require('noise-handshake'), curve: require('noise-handshake/dh') };
+  return {
+    Noise: require('noise-handshake'),
+    SymmetricState: require('noise-handshake/symmetric-state'),
+    curve: require('noise-handshake/dh'),
+  };
 }
 
 /** False if the module is not installed, has no binary, needs another libc, or is blocked by the system. */

@@ -12,6 +12,7 @@ import { keyPair as keyPairCheck } from '../option-checks.js';
 import { sha256 } from '../sha256.js';
 import type { KeyPair } from './key-files.js';
 import type { NoiseLibrary } from './load-noise.js';
+import { NoiseEnvelopes } from './noise-envelopes.js';
 
 const cipherName = 'aes-256-gcm';
 const cipherOptions = { authTagLength: tagSizeBytes };
@@ -46,8 +47,12 @@ export async function createNodeCrypto(keyPair: KeyPair): Promise<SessionCrypto>
   const ownPair = { publicKey: Uint8Array.from(publicKey), secretKey: Uint8Array.from(secretKey) };
   // Loaded on demand, because commands without sessions do not need the library.
   const { loadNoise } = await import('./load-noise.js');
-  const { Noise, curve } = loadNoise();
-  const library = { Noise, curve: withoutWeakPoints(curve) };
+  const loaded = loadNoise();
+  const library = { ...loaded, curve: withoutWeakPoints(loaded.curve) };
+  const envelopes = new NoiseEnvelopes(library, {
+    publicKey: Buffer.from(ownPair.publicKey),
+    secretKey: Buffer.from(ownPair.secretKey),
+  });
   const startHandshake: SessionCrypto['startHandshake'] = (role, prologue) =>
     new NoiseHandshake(library, ownPair, role === 'initiator', prologue);
   return {
@@ -65,6 +70,9 @@ export async function createNodeCrypto(keyPair: KeyPair): Promise<SessionCrypto>
     seal,
     open,
     startHandshake,
+    sealEnvelope: (receiverKey, prologue, payload) =>
+      envelopes.seal(Buffer.from(receiverKey), prologue, Buffer.from(payload)),
+    openEnvelope: (prologue, envelope) => envelopes.open(prologue, envelope),
     // Measured only on demand, because senders do not need this value.
     get handshakeCostMs() {
       return measureHandshake(startHandshake);
