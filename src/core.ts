@@ -105,7 +105,12 @@ export type { OtherAddressEvent } from './path/candidate-addresses.js';
 export { RateLimit } from './path/pacer.js';
 export type { PathEnds } from './path/path.js';
 export { Receiver } from './receiver.js';
-export type { Handshake, HashInProgress, SessionCrypto } from './security/crypto.js';
+export type {
+  Handshake,
+  HashInProgress,
+  OpenedEnvelope,
+  SessionCrypto,
+} from './security/crypto.js';
 export type { InvitationTerms, ReceivedInvitation } from './security/invitations.js';
 export { Sender } from './sender.js';
 export type { AskListenerOptions } from './session/asks/ask-listener.js';
@@ -205,5 +210,12 @@ export type {
   Root,
 } from './wire/messages.js';
 export { decodeMessage, encodeMessage } from './wire/messages.js';
+export type {
+  Behind,
+  BehindNoted,
+  BehindState,
+  EnvelopeMessage,
+  Relayed,
+} from './wire/relayed.js';
 export type { Gap, ReceiverState, Report } from './wire/report.js';
 export type { Nodes, NodesRequest, TreeName } from './wire/tree-nodes.js';

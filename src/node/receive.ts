@@ -355,7 +355,8 @@ export class Receiving {
       case 'manifest-part':
       case 'supplied':
       case 'nodes':
-        // Senders that offer an object by themselves are no sources.
+      case 'behind-noted':
+        // This host is no relay, and senders that offer an object by themselves are no sources.
         return;
       case 'end':
         this.endSession(event.result);

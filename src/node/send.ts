@@ -217,8 +217,7 @@ class Sending {
     this.progressTimer = setInterval(() => {
       const { sender, runner } = this;
       if (sender === undefined || runner === undefined) return;
-      const receivers = sender.peers.map((peer) => sender.status(runner.nowMs, peer));
-      onEvent({ type: 'progress', receivers });
+      onEvent({ type: 'progress', receivers: sender.statuses(runner.nowMs) });
     }, progressIntervalMs);
   }
 
@@ -229,6 +228,12 @@ class Sending {
         return;
       case 'identify':
         this.identify(event.index, event.receiverKey);
+        return;
+      case 'identify-behind':
+        this.identifyBehind(event);
+        return;
+      case 'behind':
+        // Only relays get them.
         return;
       case 'source-changed':
         this.shell.stop(
@@ -265,6 +270,19 @@ class Sending {
       this.decisions.set(index, decision);
     }
     this.feed(decision.refusal, (sender, nowMs, refusal) => sender.trust(nowMs, index, refusal));
+  }
+
+  /** Decides about the key of a receiver behind a relay, under a name that contains those of the relays. */
+  private identifyBehind({
+    number,
+    receiver,
+    via,
+    receiverKey,
+  }: Extract<SessionSenderEvent, { type: 'identify-behind' }>): void {
+    const name = [...via, receiver].join('/');
+    const decide = async () =>
+      refusalOf(await this.options.trustReceiver(name, receiverKey), 'its key is not trusted here');
+    this.feed(decide(), (sender, nowMs, refusal) => sender.trustBehind(nowMs, number, refusal));
   }
 
   /** Ends the session for all receivers if this one has failed. */

@@ -5,6 +5,7 @@ import type { Manifest } from '../object/manifest.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 import type { Extra } from '../wire/lists.js';
 import type { Deletion, ExistingFiles, Offer } from '../wire/messages.js';
+import type { BehindNoted, Relayed } from '../wire/relayed.js';
 import type { Nodes } from '../wire/tree-nodes.js';
 
 /** What the offer says about a session. */
@@ -18,6 +19,8 @@ export interface IncomingInfo {
   readonly contentSizeBytes: number;
   /** Whether the sender only asks what it would delete. */
   readonly isListing: boolean;
+  /** If the sender is a relay: where the object comes from. */
+  readonly relayed?: Relayed;
 }
 
 /** Events that a session receiver reports, and requests to its shell. */
@@ -29,6 +32,8 @@ export type SessionReceiverEvent =
       readonly type: 'prepare';
       readonly info: IncomingInfo;
       readonly manifest: Manifest;
+      /** The manifest as it came. */
+      readonly manifestBytes: Uint8Array;
       readonly blockSizeBytes: number;
       readonly existing: ExistingFiles;
       /** With `list`, only find out what `delete` would delete; nothing will be received. */
@@ -72,6 +77,8 @@ export type SessionReceiverEvent =
   | { readonly type: 'end'; readonly result: IncomingResult }
   /** Follows `end` if an incomplete object will never be sent again. The received part can be deleted. */
   | { readonly type: 'drop'; readonly info: IncomingInfo }
+  /** If this receiver is a relay: the sender answers what `IncomingSession.tell` said about a receiver behind it. */
+  | { readonly type: 'behind-noted'; readonly session: number; readonly noted: BehindNoted }
   | SourceEvent
   | InvitedEvent
   | TurnedAwayEvent

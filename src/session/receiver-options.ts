@@ -16,6 +16,13 @@ export interface SessionReceiverOptions {
    * @returns the reason to refuse the sender; undefined if the sender is trusted
    */
   readonly refuseSender: (senderKey: Uint8Array) => string | undefined;
+  /**
+   * Decides whether a relay may bring objects of trusted senders, by its public key. By default, none may.
+   * @returns the reason to refuse the relay; undefined if it may
+   */
+  readonly refuseRelay?: (relayKey: Uint8Array) => string | undefined;
+  /** If this receiver is a relay: its random number, by which it knows a session that comes back to it. */
+  readonly ownHop?: Uint8Array;
   /** Size of a block before sealing; 61,440 bytes by default. The senders must use the same size. */
   readonly blockSizeBytes?: number;
   /** Maximum number of concurrent sessions; 256 by default. */

@@ -27,6 +27,7 @@ import { decodeMessage } from '../wire/messages.js';
 import type { IncomingSession } from './incoming/incoming-session.js';
 import type { SessionOrigin } from './incoming/incoming-sessions.js';
 import { IncomingSessions } from './incoming/incoming-sessions.js';
+import { refusePeer } from './incoming/relayed-offers.js';
 import type {
   IncomingStatus,
   SessionReceiverEvent,
@@ -71,7 +72,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     this.admission = new SenderAdmission(this.handshakes, options.crypto, {
       isDraining: () => this.isDraining,
       refusal: () => this.refusal,
-      refuseSender: (senderKey) => options.refuseSender(senderKey),
+      refuseSender: (key) => refusePeer(options, key),
       countFault: (kind, from, bytes) => this.faults.add(kind, from, bytes),
       emit: (event) => this.events.push(event),
     });

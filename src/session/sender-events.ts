@@ -4,6 +4,7 @@ import type { RefusedEvent } from '../base/refusal.js';
 import type { OtherAddressEvent } from '../path/candidate-addresses.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 import type { Undeleted } from '../wire/lists.js';
+import type { Behind } from '../wire/relayed.js';
 import type { SessionMemberStatus, SessionOutcomeStatus } from './outgoing/member.js';
 
 /** Events that a session sender reports, and requests to its shell. */
@@ -25,7 +26,14 @@ export type SessionSenderEvent =
   | OtherAddressEvent
   | RefusedEvent
   /** A receiver has connected, for the first time or again. */
-  | { readonly type: 'connect'; readonly receiver: string; readonly selfName: string }
+  | {
+      readonly type: 'connect';
+      readonly index: number;
+      readonly receiver: string;
+      readonly selfName: string;
+      /** If the object is relayed: what the receiver has drawn for the envelope of the origin. */
+      readonly challenge?: Uint8Array;
+    }
   /** A receiver's blocks were all read. Call `confirmSource` if the source is unchanged, else `abort`. */
   | { readonly type: 'check-source' }
   /** A block was read a second time, and its content had changed. */
@@ -39,7 +47,25 @@ export type SessionSenderEvent =
   | { readonly type: 'deferred'; readonly receiver: string; readonly reason: string }
   /** A receiver answers only small datagrams. Full-size datagrams might exceed the path MTU. */
   | { readonly type: 'narrow-path'; readonly receiver: string; readonly index: number }
-  | { readonly type: 'receiver'; readonly outcome: SessionReceiverOutcome }
+  | {
+      readonly type: 'receiver';
+      /** The number of the receiver, or of the relay that it is behind. */
+      readonly index: number;
+      readonly outcome: SessionReceiverOutcome;
+      /** If the object is relayed and the receiver has it: its envelope for the origin. */
+      readonly receipt?: Uint8Array;
+    }
+  /** A receiver behind a relay has shown its key. Call `trustBehind` to accept or refuse the key. */
+  | {
+      readonly type: 'identify-behind';
+      readonly number: number;
+      readonly receiver: string;
+      /** The relays that it is behind, the nearest to this host first. */
+      readonly via: readonly string[];
+      readonly receiverKey: Uint8Array;
+    }
+  /** If this sender is a relay: a further relay speaks for a receiver behind it. Call `noteBehind` with the answer. */
+  | { readonly type: 'behind'; readonly index: number; readonly behind: Behind }
   | FaultEvent
   /** Every receiver has an outcome; nothing more will be sent. */
   | { readonly type: 'done'; readonly result: SessionSenderResult };
@@ -48,6 +74,8 @@ export type SessionSenderEvent =
 export interface SessionReceiverStatus {
   readonly receiver: string;
   readonly address: string;
+  /** The relays that the receiver is behind, the nearest to this host first; missing if there are none. */
+  readonly via?: readonly string[];
   readonly selfName?: string;
   readonly status: SessionMemberStatus;
   /** What the receiver is doing or waiting for, as text for users. */

@@ -16,6 +16,7 @@ import { ReportInterval } from '../transfer/report-interval.js';
 import { askerNumber } from '../wire/header.js';
 import type { Deletion, ExistingFiles, Offer } from '../wire/messages.js';
 import { encodeMessage } from '../wire/messages.js';
+import type { Relayed } from '../wire/relayed.js';
 import { standardBlockSizeBytes } from '../wire/sizes.js';
 
 /** Options of a session sender: the object, the receivers, keys, rate and limits. */
@@ -39,6 +40,8 @@ export interface SessionSenderOptions {
    * its digest is not sent; the source counts as changed.
    */
   readonly digestTree?: DigestTree;
+  /** If this sender is a relay: where the object comes from. Its receivers then need envelopes of that host. */
+  readonly relayed?: Relayed;
   /** Cryptographic functions that use this sender's key. */
   readonly crypto: SessionCrypto;
   /** Content bytes per datagram; 1400 by default. */
@@ -174,6 +177,7 @@ export function createOffer(
     reportIntervalMs: reportInterval.forReceivers(maxReceivers),
     ...{ existing, deletion, listedAtMs },
     ...withoutUndefined({ group, contentRoot: options.digestTree?.root() }),
+    ...withoutUndefined({ relayed: options.relayed }),
   };
   // The offer must not be larger than a data datagram.
   const isInline =

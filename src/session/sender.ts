@@ -23,6 +23,7 @@ import { FaultLog } from '../wire/faults.js';
 import type { ChannelPacket } from '../wire/header.js';
 import { askerNumber, decodeSession, describeSession } from '../wire/header.js';
 import type { Offer } from '../wire/messages.js';
+import type { BehindNoted } from '../wire/relayed.js';
 import { keySizeBytes } from '../wire/sizes.js';
 import { SessionActions } from './outgoing/actions.js';
 import { Connections } from './outgoing/connections.js';
@@ -33,6 +34,7 @@ import { SessionMember } from './outgoing/member.js';
 import { ReceiverMessages } from './outgoing/receiver-messages.js';
 import { ReceiverOutcomes } from './outgoing/receiver-outcomes.js';
 import { statusOf } from './outgoing/receiver-status.js';
+import { ReceiversBehind } from './outgoing/receivers-behind.js';
 import { StartBarrier } from './outgoing/start-barrier.js';
 import type {
   SessionReceiverStatus,
@@ -84,6 +86,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /** Undefined without a multicast group. */
   private readonly probe: GroupProbe | undefined;
   private readonly contentRoot: ContentRoot;
+  private readonly behind: ReceiversBehind;
   private readonly outcomes: ReceiverOutcomes;
   private readonly connections: Connections;
   private readonly messages: ReceiverMessages;
@@ -112,10 +115,12 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       // Keeps concurrent sessions from probing their paths at the same moments.
       randomPhase: session / 2 ** 32,
     });
-    this.contentRoot = new ContentRoot(this.delivery);
+    this.contentRoot = new ContentRoot(this.delivery, options.relayed !== undefined);
     const { members, outbox, delivery, contentRoot, probe, offer, events } = this;
     this.startBarrier = new StartBarrier(members, reportInterval);
-    const shared = { members, outbox, delivery, contentRoot, events, reportInterval };
+    this.behind = new ReceiversBehind({ crypto, offer, contentRoot, outbox, events });
+    const { behind } = this;
+    const shared = { members, outbox, delivery, contentRoot, events, reportInterval, behind };
     const { contentSizeBytes } = geometry;
     const isObjectFinal = options.isUnrepeatable ?? false;
     this.outcomes = new ReceiverOutcomes({ ...shared, contentSizeBytes, isObjectFinal });
@@ -198,6 +203,26 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     } else {
       this.outcomes.settle(nowMs, member, 'failed', refusal);
     }
+    this.advance(nowMs);
+  }
+
+  /** Answers an `identify-behind` event: trusts the receiver, or fails it with `refusal` as the reason. */
+  trustBehind(nowMs: TimeMs, number: number, refusal?: string): void {
+    this.behind.trust(nowMs, number, refusal);
+    this.advance(nowMs);
+  }
+
+  /** If this sender is a relay: answers a `behind` event. */
+  noteBehind(index: number, noted: BehindNoted): void {
+    this.behind.note(at(this.members, index), noted);
+  }
+
+  /** If this sender is a relay: gives a receiver what the origin of the object says to it. */
+  giveEnvelope(nowMs: TimeMs, index: number, envelope: Uint8Array): void {
+    const member = at(this.members, index);
+    if (member.isSettled) return;
+    member.takeEnvelope(envelope);
+    if (member.status === 'active') this.connections.sendRequest(nowMs, member);
     this.advance(nowMs);
   }
 
@@ -370,6 +395,14 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   status(nowMs: TimeMs, peer: SessionMember): SessionReceiverStatus {
     const { contentSizeBytes } = this.geometry;
     return statusOf(nowMs, peer, contentSizeBytes, this.contentRoot.isConfirmedFor(peer));
+  }
+
+  /** The current status of each receiver; those behind a relay come after it. */
+  statuses(nowMs: TimeMs): SessionReceiverStatus[] {
+    return this.members.flatMap((member) => [
+      this.status(nowMs, member),
+      ...this.behind.statusesOf(nowMs, member),
+    ]);
   }
 
   get reportCount(): number {

@@ -69,6 +69,8 @@ export type FaultKind =
   | 'bad-block'
   /** Digests from a sender that do not lead to the content root of its offer. */
   | 'bad-digests'
+  /** An envelope that is not of the origin of a relayed object, or content that is not what it says. */
+  | 'bad-envelope'
   /** A sender whose key is not trusted here. */
   | 'untrusted'
   /** An object with a name or size that this receiver refuses. */

@@ -1,21 +1,25 @@
 /** The messages that the sender and one receiver exchange on their channel (SESSIONS 4). */
 import type { Address } from '../base/address.js';
-import { escapeControls } from '../base/control-characters.js';
 import type { Ask, List, ListRequest, Preparing } from './asks.js';
 import { readAsk, readList, writeAsk, writeList } from './asks.js';
 import { ByteReader, ByteWriter } from './byte-codec.js';
-import type { Extras, Kept, Noted, Undeleted } from './lists.js';
+import type { Done } from './done.js';
+import { readDone, writeDone } from './done.js';
+import { readLine, shortened } from './lines.js';
+import type { Extras, Kept, Noted } from './lists.js';
+import { readExtras, readKept, readSpared, writeParts } from './lists.js';
+import type { Behind, BehindNoted, EnvelopeMessage, Relayed } from './relayed.js';
 import {
-  readExtras,
-  readKept,
-  readSpared,
-  readUndeleted,
-  writeParts,
-  writeUndeleted,
-} from './lists.js';
+  readBehind,
+  readBehindNoted,
+  readRelayed,
+  writeBehind,
+  writeBehindNoted,
+  writeRelayed,
+} from './relayed.js';
 import type { Report } from './report.js';
 import { readReport, writeReport } from './report.js';
-import { digestSizeBytes, keySizeBytes } from './sizes.js';
+import { challengeSizeBytes, digestSizeBytes, keySizeBytes } from './sizes.js';
 import type { Nodes, NodesRequest } from './tree-nodes.js';
 import { readNodes, writeNodes } from './tree-nodes.js';
 
@@ -62,6 +66,8 @@ export interface Offer {
   readonly listedAtMs: number;
   /** The content root. If it is given, the sender also knows the leaf digests, and answers requests for them. */
   readonly contentRoot?: Uint8Array;
+  /** If the sender is a relay: where the object comes from. */
+  readonly relayed?: Relayed;
 }
 
 /** The receiver accepts the offer. */
@@ -69,6 +75,8 @@ export interface Accept {
   readonly kind: 'accept';
   /** The receiver's name for itself. */
   readonly name: string;
+  /** If the object is relayed: a random number for the envelope of its origin. */
+  readonly challenge?: Uint8Array;
 }
 
 /** The receiver refuses the session. */
@@ -109,26 +117,6 @@ export interface Root {
   readonly digest: Uint8Array;
 }
 
-/** The receiver's outcome. */
-export interface Done {
-  readonly kind: 'done';
-  readonly isComplete: boolean;
-  /** The final counts, as in a report. */
-  readonly segmentsReceived: number;
-  readonly segmentsLost: number;
-  readonly receivedBytes: number;
-  /** Files that were not read, because their size and time were unchanged. */
-  readonly unchangedFiles: number;
-  /** Entries that were deleted because the sender does not send them; with `list`, that would be deleted. */
-  readonly deletedEntries: number;
-  /** Entries that should have been deleted, and still exist. */
-  readonly undeletedEntries: number;
-  /** Why the object is not complete, or a note on a success. */
-  readonly reason: string;
-  /** The first of the undeleted entries, as far as they fit. */
-  readonly undeleted: readonly Undeleted[];
-}
-
 /** The sender's last message. It confirms the outcome or ends the session. */
 export interface Bye {
   readonly kind: 'bye';
@@ -136,6 +124,8 @@ export interface Bye {
   /** Whether the object will never be offered again, so that an incomplete copy is useless. */
   readonly isFinal: boolean;
 }
+
+export type { Done } from './done.js';
 
 /** Any message on the channel between the sender and one receiver. */
 export type Message =
@@ -155,7 +145,10 @@ export type Message =
   | Ask
   | Preparing
   | ListRequest
-  | List;
+  | List
+  | Behind
+  | BehindNoted
+  | EnvelopeMessage;
 
 const kinds: readonly Message['kind'][] = [
   'offer',
@@ -175,7 +168,12 @@ const kinds: readonly Message['kind'][] = [
   'preparing',
   'list-request',
   'list',
+  'behind',
+  'behind-noted',
+  'envelope',
 ];
+
+const none = new Uint8Array(0);
 
 /** Kinds of refusal on the wire. */
 const refusals = { final: 0, temporary: 1, same: 2 } as const;
@@ -188,7 +186,7 @@ const pollFlag = { hasBurst: 1, hasTags: 2, leavesGroup: 4 } as const;
  * ```ts
  * import { encodeMessage } from 'p2mp/core';
  *
- * console.log(encodeMessage({ kind: 'accept', name: 'a' }).length); // 3
+ * console.log(encodeMessage({ kind: 'accept', name: 'a' }).length); // 4
  * ```
  */
 export function encodeMessage(message: Message): Uint8Array {
@@ -198,7 +196,7 @@ export function encodeMessage(message: Message): Uint8Array {
       writeOffer(writer, message);
       break;
     case 'accept':
-      writer.text(shortened(message.name));
+      writer.text(shortened(message.name)).counted(message.challenge ?? none);
       break;
     case 'refuse':
       writer.text(shortened(message.reason));
@@ -229,6 +227,18 @@ export function encodeMessage(message: Message): Uint8Array {
     case 'noted':
       writeParts(writer, message);
       break;
+    default:
+      writeAskOrBehind(writer, message);
+  }
+  return writer.finish();
+}
+
+/** Writes a message of a kind that only hosts that ask or relay use. */
+function writeAskOrBehind(
+  writer: ByteWriter,
+  message: Ask | Preparing | ListRequest | List | Behind | BehindNoted | EnvelopeMessage,
+): void {
+  switch (message.kind) {
     case 'ask':
       writeAsk(writer, message);
       break;
@@ -240,8 +250,16 @@ export function encodeMessage(message: Message): Uint8Array {
     case 'list':
       writeList(writer, message);
       break;
+    case 'behind':
+      writeBehind(writer, message);
+      break;
+    case 'behind-noted':
+      writeBehindNoted(writer, message);
+      break;
+    case 'envelope':
+      writer.counted(message.envelope);
+      break;
   }
-  return writer.finish();
 }
 
 function writeOffer(writer: ByteWriter, message: Offer): void {
@@ -260,7 +278,8 @@ function writeOffer(writer: ByteWriter, message: Offer): void {
     .uint8(existingFiles.indexOf(message.existing))
     .uint8(deletions.indexOf(message.deletion))
     .float64(message.listedAtMs)
-    .counted(message.contentRoot ?? new Uint8Array(0));
+    .counted(message.contentRoot ?? none);
+  writeRelayed(writer, message.relayed);
 }
 
 function writePoll(writer: ByteWriter, message: Poll): void {
@@ -272,32 +291,6 @@ function writePoll(writer: ByteWriter, message: Poll): void {
     )
     .uint16(message.burst ?? 0)
     .varint(Math.round(message.reportGapMs * 1000));
-}
-
-function writeDone(writer: ByteWriter, message: Done): void {
-  writer.uint8(message.isComplete ? 1 : 0);
-  writer.varint(message.segmentsReceived).varint(message.segmentsLost);
-  writer.varint(message.receivedBytes).varint(message.unchangedFiles);
-  writer.varint(message.deletedEntries).varint(message.undeletedEntries);
-  writer.text(shortened(message.reason));
-  writeUndeleted(writer, message.undeleted);
-}
-
-/**
- * Shortens text so that the message fits in one datagram. Keeps the beginning and the end, because the remedy
- * is at the end.
- */
-function shortened(text: string): string {
-  if (text.length <= maxLineChars) return text;
-  return `${text.slice(0, maxLineChars - endChars - 1)}…${text.slice(-endChars)}`;
-}
-
-const maxLineChars = 200;
-const endChars = 80;
-
-/** Reads text that will be shown to users and escapes its control characters. */
-function readLine(reader: ByteReader): string {
-  return escapeControls(reader.text().slice(0, 2 * maxLineChars));
 }
 
 /**
@@ -324,8 +317,11 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
   switch (kind) {
     case 'offer':
       return readOffer(reader);
-    case 'accept':
-      return { kind, name: readLine(reader) };
+    case 'accept': {
+      const name = readLine(reader);
+      const challenge = reader.counted().slice();
+      return challenge.length === challengeSizeBytes ? { kind, name, challenge } : { kind, name };
+    }
     case 'refuse':
       return readRefusal(reader);
     case 'bye':
@@ -366,22 +362,13 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
       return { kind, after: reader.text() };
     case 'list':
       return readList(reader);
+    case 'behind':
+      return readBehind(reader);
+    case 'behind-noted':
+      return readBehindNoted(reader);
+    case 'envelope':
+      return { kind, envelope: reader.counted().slice() };
   }
-}
-
-function readDone(reader: ByteReader): Done {
-  return {
-    kind: 'done',
-    isComplete: reader.uint8() === 1,
-    segmentsReceived: reader.varint(),
-    segmentsLost: reader.varint(),
-    receivedBytes: reader.varint(),
-    unchangedFiles: reader.varint(),
-    deletedEntries: reader.varint(),
-    undeletedEntries: reader.varint(),
-    reason: readLine(reader),
-    undeleted: readUndeleted(reader),
-  };
 }
 
 function readRefusal(reader: ByteReader): Refuse {
@@ -411,10 +398,12 @@ function readOffer(reader: ByteReader): Offer | undefined {
   const deletion = deletions[reader.uint8()];
   const listedAtMs = reader.float64();
   const contentRoot = reader.counted().slice();
-  if (existing === undefined || deletion === undefined) return undefined;
+  const relayed = readRelayed(reader);
+  if (existing === undefined || deletion === undefined || relayed === 'bad') return undefined;
   const terms: Offer = {
     ...{ ...offer, reportIntervalMs, existing, deletion, listedAtMs },
     ...(group.host === '' ? {} : { group }),
+    ...(relayed === undefined ? {} : { relayed }),
   };
   if (contentRoot.length === 0) return terms;
   return contentRoot.length === digestSizeBytes ? { ...terms, contentRoot } : undefined;

@@ -31,7 +31,12 @@ const offer: Offer = {
 };
 const messages: readonly Message[] = [
   offer,
+  {
+    ...offer,
+    relayed: { originKey: bytesOf(32, 3), hops: [bytesOf(8, 1), bytesOf(8, 2)] },
+  },
   { kind: 'accept', name: 'r1' },
+  { kind: 'accept', name: 'r1', challenge: bytesOf(16, 4) },
   { kind: 'refuse', reason: 'no room', isTemporary: false },
   { kind: 'refuse', reason: 'about to end', isTemporary: true },
   { kind: 'refuse', reason: 'the same', isTemporary: false, sameAs: 65_535 },
@@ -67,6 +72,7 @@ const messages: readonly Message[] = [
     digests: bytesOf(32 * maxNodesPerMessage, 7),
   },
   { kind: 'done', isComplete: true, ...figures, reason: '' },
+  { kind: 'done', isComplete: true, ...figures, reason: '', receipt: bytesOf(112, 3) },
   { kind: 'bye', reason: 'stopped', isFinal: true },
   {
     kind: 'kept',
@@ -110,6 +116,19 @@ const messages: readonly Message[] = [
     hops: [bytesOf(8, 6), bytesOf(8, 7)],
   },
   { kind: 'preparing' },
+  {
+    ...{ kind: 'behind', number: 300, state: 'complete', path: ['r2:7735', 'a:7735'] },
+    ...{ receiverKey: bytesOf(32, 1), challenge: bytesOf(16, 2), receipt: bytesOf(112, 3) },
+    ...{ heldBytes: 2 ** 40, receivedBytes: 5, segmentsReceived: 3, segmentsLost: 1 },
+    reason: 'é',
+  },
+  {
+    ...{ kind: 'behind', number: 0, state: 'failed', path: ['a:7735'], heldBytes: 0 },
+    ...{ receivedBytes: 0, segmentsReceived: 0, segmentsLost: 0, reason: '' },
+  },
+  { kind: 'behind-noted', number: 300, state: 'verifying', envelope: bytesOf(230, 5) },
+  { kind: 'behind-noted', number: 1, state: 'shown', refusal: 'not trusted' },
+  { kind: 'envelope', envelope: bytesOf(230, 6) },
   { kind: 'list-request', after: 'é' },
   {
     kind: 'list',
@@ -208,7 +227,7 @@ t.test('long texts are shortened to fit one datagram', (t) => {
 
 t.test('an empty message makes no decoder throw', (t) => {
   const started = fc
-    .tuple(fc.nat(17), fc.uint8Array({ maxLength: 200 }))
+    .tuple(fc.nat(20), fc.uint8Array({ maxLength: 200 }))
     .map(([kind, rest]) => Uint8Array.of(kind, ...rest));
   const flipped = fc
     .tuple(fc.constantFrom(...messages), fc.nat(), fc.nat(255))

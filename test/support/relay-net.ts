@@ -4,8 +4,9 @@ import { hashLeaf } from '../../src/object/hash-tree.js';
 import { MemoryStores } from '../../src/object/memory-store.js';
 import type { SimulatedHost } from '../../src/simulator/host.js';
 import type { LinkOptions } from '../../src/simulator/link.js';
-import { EndpointRole } from '../../src/simulator/roles/endpoint.js';
+import { EndpointRole, type EndpointRoleOptions } from '../../src/simulator/roles/endpoint.js';
 import { FetchRole, type FetchRoleOptions } from '../../src/simulator/roles/fetch.js';
+import { ForwarderRole, type ForwarderRoleOptions } from '../../src/simulator/roles/forwarder.js';
 import { RelayRole, type RelayRoleOptions } from '../../src/simulator/roles/relay.js';
 import type { ServedObject } from '../../src/simulator/roles/serving.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
@@ -39,14 +40,24 @@ export interface Middle {
   readonly host: SimulatedHost;
 }
 
+export interface Peer {
+  readonly role: EndpointRole;
+  readonly stores: MemoryStores;
+  readonly host: SimulatedHost;
+}
+
 export class RelayNet {
   readonly simulation: Simulation;
   private readonly sentBytes = new Map<string, number>();
   private readonly names = new Set<string>();
-  private readonly link: Partial<LinkOptions>;
+  private readonly linkOf: (from: string, to: string) => Partial<LinkOptions>;
 
-  constructor(seed: string, link: Partial<LinkOptions> = {}) {
-    this.link = link;
+  /** @param link what differs from the usual link, for all links or by their ends */
+  constructor(
+    seed: string,
+    link: Partial<LinkOptions> | ((from: string, to: string) => Partial<LinkOptions>) = {},
+  ) {
+    this.linkOf = typeof link === 'function' ? link : () => link;
     this.simulation = new Simulation({
       seed,
       intercept: ({ from, to, bytes }) => {
@@ -79,6 +90,34 @@ export class RelayNet {
     const stores = this.createStores();
     const role = new RelayRole(this.simulation, {
       ...{ name, stores, from, mssBytes, blockSizeBytes, cacheLimitBytes: 1e9 },
+      ...options,
+    });
+    const host = this.simulation.addRole(name, role);
+    this.connect(name);
+    return { role, stores, host };
+  }
+
+  /** A relay that sends on what it receives. */
+  forwarder(
+    name: string,
+    to: readonly string[],
+    options: Partial<ForwarderRoleOptions> = {},
+  ): { role: ForwarderRole; stores: MemoryStores; host: SimulatedHost } {
+    const stores = this.createStores();
+    const role = new ForwarderRole(this.simulation, {
+      ...{ name, stores, to, mssBytes, blockSizeBytes },
+      ...options,
+    });
+    const host = this.simulation.addRole(name, role);
+    this.connect(name);
+    return { role, stores, host };
+  }
+
+  /** A host that sends an object, or receives. */
+  peer(name: string, options: Partial<EndpointRoleOptions> = {}): Peer {
+    const stores = this.createStores();
+    const role = new EndpointRole(this.simulation, {
+      ...{ name, stores, mssBytes, blockSizeBytes },
       ...options,
     });
     const host = this.simulation.addRole(name, role);
@@ -133,12 +172,21 @@ export class RelayNet {
       ] as const) {
         const link = this.simulation.createLink(`${one} ${two}`, {
           ...{ delayMs: 5, rateBytesPerSec: 500_000, queueLimitBytes: 50_000 },
-          ...this.link,
+          ...this.linkOf(one, two),
         });
         this.simulation.connect(one, two, [link]);
       }
     }
   }
+}
+
+/** Whether the peer durably holds this content, and says so. */
+export function hasReceived({ role, stores }: Peer, content: Uint8Array): boolean {
+  const result = role.received.at(-1);
+  if (result?.status !== 'complete') return false;
+  const blocks = [...(stores.blocksOf(result.manifestDigest) ?? [])];
+  blocks.sort(([i], [j]) => i - j);
+  return Buffer.concat(blocks.map(([, bytes]) => bytes)).equals(content);
 }
 
 /** Whether the client durably holds this content, and says so. */

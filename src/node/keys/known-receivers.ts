@@ -95,8 +95,12 @@ export class KnownReceivers {
   }
 }
 
-/** A host and port, with brackets around an IPv6 address; must not start like a comment. */
-const namePattern = /^(\[[0-9a-f:.]+(%[\w.-]+)?\]|[^\s:#[\]\p{Cc}][^\s:[\]\p{Cc}]*):\d{1,5}$/iu;
+/**
+ * A host and port, with brackets around an IPv6 address; must not start like a comment. For a receiver behind relays,
+ * theirs come first, with slashes between.
+ */
+const namePattern =
+  /^(?:(?:^|(?<!^)\/)(?:\[[0-9a-f:.]+(?:%[\w.-]+)?\]|[^\s:/#[\]\p{Cc}][^\s:/[\]\p{Cc}]*):\d{1,5})+$/iu;
 
 /** A line of the file. */
 export function knownReceiverLine(name: string, publicKey: Uint8Array): string {

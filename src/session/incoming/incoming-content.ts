@@ -1,12 +1,15 @@
 /** The content of an incoming object once it is known what the disk holds of it. */
 import { RangeSet } from '../../base/range-set.js';
 import type { Verification } from '../../object/verification.js';
+import type { EnvelopeContent } from '../../security/envelope.js';
 import type { Announcement } from './announcement.js';
 import type { LeafReception } from './leaf-reception.js';
 
 export class IncomingContent {
   /** Content blocks that have arrived in this session. */
   readonly arrived = new RangeSet();
+  /** If the object is relayed: what its origin says about it. Undefined until it has come. */
+  envelope: EnvelopeContent | undefined;
   private damageCount = 0;
   private badBlockCount = 0;
 

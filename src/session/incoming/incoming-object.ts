@@ -20,6 +20,8 @@ export interface ReceptionOptions extends BlockReceptionOptions {
   readonly allowsDeletion: boolean;
   /** Where to collect the leaf digests of a content; undefined if blocks are not to be verified as they arrive. */
   readonly leavesOf: (contentRoot: Uint8Array, blockCount: number) => LeafDigests | undefined;
+  /** @returns why this receiver does not take what is offered */
+  readonly refuseOffer: (offer: Offer) => string | undefined;
 }
 
 /** An object whose offer has passed the first checks. */
@@ -29,4 +31,6 @@ export interface IncomingObject {
   readonly info: IncomingInfo;
   readonly offer: Offer;
   readonly blocks: BlockReception;
+  /** If the object is relayed: the random number that the envelope of its origin must contain. */
+  readonly challenge: Uint8Array | undefined;
 }

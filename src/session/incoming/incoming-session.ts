@@ -11,6 +11,7 @@ import { withoutUndefined } from '../../base/without-undefined.js';
 import type { DeletionResult, HeldBlock } from '../../object/content-store.js';
 import type { SecureChannel } from '../../security/secure-channel.js';
 import type { Bye, Message, Offer } from '../../wire/messages.js';
+import type { Behind } from '../../wire/relayed.js';
 import type { IncomingInfo, IncomingResult, IncomingStatus } from '../receiver-events.js';
 import type { WorkQueue } from '../work-queue.js';
 import type { ReceptionOptions } from './incoming-object.js';
@@ -123,6 +124,12 @@ export class IncomingSession {
       case 'bye':
         this.handleBye(nowMs, message);
         break;
+      case 'envelope':
+        this.enter(nowMs, stage.handleEnvelope(message.envelope));
+        break;
+      case 'behind-noted':
+        this.output.emit({ type: 'behind-noted', session: this.session, noted: message });
+        break;
       default:
         return false;
     }
@@ -182,6 +189,13 @@ export class IncomingSession {
   /** Fails the session, for example because the disk failed or the program is shutting down. */
   fail(nowMs: TimeMs, reason: string): void {
     if (!this.isSettled) this.enter(nowMs, new Outcome('failed', reason));
+  }
+
+  // --- A relay
+
+  /** Tells the sender about a receiver behind this relay. A `behind-noted` event brings the answer. */
+  tell(behind: Behind): void {
+    if (!this.isSettled) this.output.send(behind);
   }
 
   // --- A source
@@ -245,7 +259,7 @@ export class IncomingSession {
     }
   }
 
-  private settle(nowMs: TimeMs, { status, reason, deletion }: Outcome): Concluding {
+  private settle(nowMs: TimeMs, { status, reason, deletion, receipt }: Outcome): Concluding {
     const { stage, output, options } = this;
     stage.close();
     const result: IncomingResult = {
@@ -259,7 +273,7 @@ export class IncomingSession {
       options.outcomeCounts[status]++;
       output.emit({ type: 'end', result });
     }
-    return new Concluding(output, stage.info, result);
+    return new Concluding(output, stage.info, result, receipt);
   }
 
   /**

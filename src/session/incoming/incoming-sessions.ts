@@ -14,6 +14,7 @@ import { receiverLimits } from '../receiver-limits.js';
 import type { SessionReceiverOptions } from '../receiver-options.js';
 import type { IncomingSessionOutputs } from './incoming-session.js';
 import { IncomingSession } from './incoming-session.js';
+import { refuseOffer } from './relayed-offers.js';
 
 /** A channel to the sender of a session, and the sender's address. */
 export interface SessionOrigin extends ProvenChannel {
@@ -113,6 +114,8 @@ export class IncomingSessions {
         allowsDeletion: options.mayDelete?.(peerKey) ?? false,
         shareBytes: () => budget.limitBytes / Math.max(1, this.activeCount),
         leavesOf: options.leavesOf ?? (() => undefined),
+        refuseOffer: (offer) =>
+          refuseOffer(options, peerKey, offer, channel.receiver === askerNumber),
         ...outputs,
       },
       number,

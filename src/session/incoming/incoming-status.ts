@@ -64,17 +64,9 @@ export function describeIncoming(
 }
 
 /** The message that reports the outcome to the sender. */
-export function outcomeMessage({
-  status,
-  reason = '',
-  datagramsReceived,
-  datagramsLost,
-  receivedBytes,
-  unchangedFiles,
-  deletedEntries,
-  undeletedEntries,
-  deletion,
-}: IncomingResult): Message {
+export function outcomeMessage(result: IncomingResult, receipt?: Uint8Array): Message {
+  const { status, reason = '', datagramsReceived, datagramsLost, receivedBytes } = result;
+  const { unchangedFiles, deletedEntries, undeletedEntries, deletion } = result;
   if (status === 'refused') return { kind: 'refuse', reason, isTemporary: false };
   return {
     kind: 'done',
@@ -84,6 +76,7 @@ export function outcomeMessage({
     undeleted: deletion?.undeleted ?? [],
     isComplete: status === 'complete' || status === 'listed',
     reason,
+    ...withoutUndefined({ receipt }),
   };
 }
 

@@ -403,7 +403,11 @@ export class Connections {
       if (member.status !== 'active') return;
     }
     const digest = this.options.contentRoot.dueTo(member);
-    if (digest !== undefined) this.options.outbox.sendMessage(member, { kind: 'root', digest });
+    if (digest === undefined) return;
+    const { envelope } = member;
+    if (envelope !== undefined)
+      this.options.outbox.sendMessage(member, { kind: 'envelope', envelope });
+    this.options.outbox.sendMessage(member, { kind: 'root', digest });
   }
 
   /**

@@ -10,7 +10,11 @@ export class ContentRoot {
   private checkedCount = -1;
   private root: Uint8Array | undefined;
 
-  constructor(private readonly delivery: Delivery) {}
+  /** @param needsEnvelopes whether a receiver gets its root only with an envelope */
+  constructor(
+    private readonly delivery: Delivery,
+    private readonly needsEnvelopes = false,
+  ) {}
 
   /** The content root. Undefined until all of the content has been read. */
   get value(): Uint8Array | undefined {
@@ -46,7 +50,8 @@ export class ContentRoot {
 
   /** The root to send to this receiver; undefined unless it waits for one that is confirmed. */
   dueTo(member: SessionMember): Uint8Array | undefined {
-    const isDue = this.isConfirmedFor(member) && this.isAwaitedBy(member);
+    const isReady = !this.needsEnvelopes || member.envelope !== undefined;
+    const isDue = isReady && this.isConfirmedFor(member) && this.isAwaitedBy(member);
     return isDue ? member.demand.view?.root() : undefined;
   }
 }

@@ -66,6 +66,9 @@ export class SessionMember {
   private lastReport = -1;
   private figures: DeletionFigures = { unchangedFiles: 0, deletedEntries: 0, undeletedEntries: 0 };
   private spared: readonly Undeleted[] = [];
+  private drawnChallenge: Uint8Array | undefined;
+  private ownEnvelope: Uint8Array | undefined;
+  private doneReceipt: Uint8Array | undefined;
 
   constructor(
     /** The receiver's number in the session. */
@@ -256,16 +259,38 @@ export class SessionMember {
   // --- Taking part
 
   /** The receiver has accepted the offer. */
-  accept(nowMs: TimeMs, selfName: string): void {
+  accept(nowMs: TimeMs, selfName: string, challenge?: Uint8Array): void {
     this.stage = 'active';
     this.restartWait = undefined;
     this.begunHandshake = undefined;
     this.ownName = selfName;
+    this.drawnChallenge = challenge;
+    // It was for the challenge before.
+    this.ownEnvelope = undefined;
     this.startedMs ??= nowMs;
     this.requests.endHandshake();
     this.polls.setDue(false);
     this.lastReport = -1;
     this.deletion.clear();
+  }
+
+  /** If the object is relayed: what the receiver has drawn for its session. */
+  get challenge(): Uint8Array | undefined {
+    return this.drawnChallenge;
+  }
+
+  /** If the object is relayed: what its origin says to the receiver. */
+  get envelope(): Uint8Array | undefined {
+    return this.ownEnvelope;
+  }
+
+  takeEnvelope(envelope: Uint8Array): void {
+    this.ownEnvelope = envelope;
+  }
+
+  /** If the object is relayed and the receiver has completed it: its envelope for the origin. */
+  get receipt(): Uint8Array | undefined {
+    return this.doneReceipt;
   }
 
   /** Whether the receiver was active and fell silent. */
@@ -303,6 +328,7 @@ export class SessionMember {
     const { unchangedFiles, deletedEntries, undeletedEntries, undeleted } = done;
     this.figures = { unchangedFiles, deletedEntries, undeletedEntries };
     this.spared = undeleted;
+    this.doneReceipt = done.receipt;
   }
 
   settle(nowMs: TimeMs, status: SessionOutcomeStatus, reason: string | undefined): void {

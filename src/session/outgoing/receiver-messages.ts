@@ -2,6 +2,7 @@
 import type { Address } from '../../base/address.js';
 import type { TimeMs } from '../../base/machine.js';
 import type { Queue } from '../../base/queue.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import type { SessionGeometry } from '../../object/geometry.js';
 import { manifestLimits } from '../../object/manifest.js';
 import { retryTiming } from '../../transfer/config.js';
@@ -10,7 +11,7 @@ import type { FaultKind } from '../../wire/faults.js';
 import type { ChannelPacket } from '../../wire/header.js';
 import type { Extras, Kept } from '../../wire/lists.js';
 import { maxRangesPerPart } from '../../wire/lists.js';
-import type { Done, Message, Refuse } from '../../wire/messages.js';
+import type { Accept, Done, Message, Refuse } from '../../wire/messages.js';
 import { decodeMessage } from '../../wire/messages.js';
 import type { Report } from '../../wire/report.js';
 import type { NodesRequest } from '../../wire/tree-nodes.js';
@@ -22,6 +23,7 @@ import type { ControlOutbox } from './control-outbox.js';
 import type { GroupProbe } from './group-probe.js';
 import type { SessionMember } from './member.js';
 import type { ReceiverOutcomes } from './receiver-outcomes.js';
+import type { ReceiversBehind } from './receivers-behind.js';
 
 export interface ReceiverMessagesOptions {
   readonly geometry: SessionGeometry;
@@ -30,6 +32,7 @@ export interface ReceiverMessagesOptions {
   readonly delivery: Delivery;
   readonly contentRoot: ContentRoot;
   readonly outcomes: ReceiverOutcomes;
+  readonly behind: ReceiversBehind;
   readonly connections: Connections;
   /** Undefined without a multicast group. */
   readonly probe: GroupProbe | undefined;
@@ -94,7 +97,7 @@ export class ReceiverMessages {
   ): boolean {
     switch (message.kind) {
       case 'accept':
-        this.handleAccept(nowMs, member, message.name);
+        this.handleAccept(nowMs, member, message);
         return true;
       case 'refuse':
         this.handleRefuse(nowMs, member, message);
@@ -116,17 +119,28 @@ export class ReceiverMessages {
       case 'ask':
         // The asker repeats what the offer answers. The offer is repeated as well.
         return member.isAsker;
+      case 'behind':
+        if (member.status !== 'active') return true;
+        return this.options.behind.handle(nowMs, member, message);
       default:
         return false;
     }
   }
 
-  private handleAccept(nowMs: TimeMs, member: SessionMember, selfName: string): void {
+  private handleAccept(
+    nowMs: TimeMs,
+    member: SessionMember,
+    { name: selfName, challenge }: Accept,
+  ): void {
     if (member.status !== 'offered') return;
     const { members, connections, delivery, probe, events } = this.options;
-    member.accept(nowMs, selfName);
+    member.accept(nowMs, selfName, challenge);
     connections.noteProgress(nowMs, member);
-    events.push({ type: 'connect', receiver: member.name, selfName });
+    const { index, name: receiver } = member;
+    events.push({
+      ...{ type: 'connect', index, receiver, selfName },
+      ...withoutUndefined({ challenge }),
+    });
     // The receiver might have restarted, so everything that it reported before is discarded.
     delivery.start(member.demand);
     // With only one receiver, multicast saves nothing.

@@ -1,12 +1,14 @@
 /** The outcomes of a session's receivers. Each receiver gets exactly one outcome, which is final. */
 import type { TimeMs } from '../../base/machine.js';
 import type { Queue } from '../../base/queue.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import type { Delivery } from '../../transfer/delivery.js';
 import type { ReportInterval } from '../../transfer/report-interval.js';
 import type { SessionReceiverOutcome, SessionSenderEvent } from '../sender-events.js';
 import type { ControlOutbox } from './control-outbox.js';
 import type { SessionMember } from './member.js';
 import { outcomeOf } from './receiver-status.js';
+import type { ReceiversBehind } from './receivers-behind.js';
 
 export interface ReceiverOutcomesOptions {
   readonly members: readonly SessionMember[];
@@ -17,6 +19,7 @@ export interface ReceiverOutcomesOptions {
   /** Whether no later session will offer this object. */
   readonly isObjectFinal: boolean;
   readonly events: Queue<SessionSenderEvent>;
+  readonly behind: ReceiversBehind;
 }
 
 export class ReceiverOutcomes {
@@ -49,7 +52,10 @@ export class ReceiverOutcomes {
     const { members, contentSizeBytes } = this.options;
     return members
       .filter(({ isSettled }) => isSettled)
-      .map((member) => outcomeOf(nowMs, member, contentSizeBytes));
+      .flatMap((member) => [
+        outcomeOf(nowMs, member, contentSizeBytes),
+        ...this.options.behind.outcomesOf(nowMs, member),
+      ]);
   }
 
   settle(
@@ -64,7 +70,11 @@ export class ReceiverOutcomes {
     this.unsettledCount--;
     const { delivery, contentSizeBytes, events } = this.options;
     delivery.dismiss(member.demand);
-    events.push({ type: 'receiver', outcome: outcomeOf(nowMs, member, contentSizeBytes) });
+    const { receipt, index } = member;
+    const outcome = outcomeOf(nowMs, member, contentSizeBytes);
+    events.push({ type: 'receiver', index, outcome, ...withoutUndefined({ receipt }) });
+    for (const each of this.options.behind.outcomesOf(nowMs, member))
+      events.push({ type: 'receiver', index, outcome: each });
   }
 
   /** Sends the receiver a `bye` with the reason and settles its outcome. */

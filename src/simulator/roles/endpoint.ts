@@ -22,6 +22,7 @@ import { SessionReceiver } from '../../session/receiver.js';
 import type { IncomingResult, SessionReceiverEvent } from '../../session/receiver-events.js';
 import { SessionSender } from '../../session/sender.js';
 import type { SessionSenderEvent, SessionSenderResult } from '../../session/sender-events.js';
+import type { Behind } from '../../wire/relayed.js';
 import type { Role, SimulatedHost } from '../host.js';
 import { createSimulatedCrypto } from '../session-crypto.js';
 import { Simulation } from '../simulation.js';
@@ -53,6 +54,12 @@ export interface EndpointRoleOptions {
   readonly objects?: readonly SimulatedObject[];
   /** What other hosts can ask for. */
   readonly serves?: readonly ServedObject[];
+  /** @returns why not to take an object of the owner of this key */
+  readonly refuseSender?: (senderKey: Uint8Array) => string | undefined;
+  /** @returns why not to take objects that the owner of this key relays; by default, all relays are trusted */
+  readonly refuseRelay?: (relayKey: Uint8Array) => string | undefined;
+  /** @returns why not to trust a receiver behind a relay */
+  readonly refuseBehind?: (receiver: string, receiverKey: Uint8Array) => string | undefined;
   /** @returns why a host with this key may not ask for anything */
   readonly refuseAsker?: (askerKey: Uint8Array) => string | undefined;
   /** @returns why not to take anything from a host with this key */
@@ -113,6 +120,13 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
     this.host?.drain();
   }
 
+  /** Says this about a receiver behind this host, in each session that it receives. */
+  tell(behind: Behind): void {
+    for (const { session } of this.receiver?.statuses(this.simulation.nowMs) ?? [])
+      this.receiver?.find(session)?.tell(behind);
+    this.host?.drain();
+  }
+
   boot(host: SimulatedHost): Machine<EndpointEvent<ReceiverEvent>> {
     const { simulation } = this;
     const { name, stores, objects = [], classic, blockSizeBytes } = this.options;
@@ -122,7 +136,8 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
       crypto: this.cryptoFor('receiver'),
       name,
       platform: 'posix',
-      refuseSender: () => undefined,
+      refuseSender: this.options.refuseSender ?? (() => undefined),
+      refuseRelay: this.options.refuseRelay ?? (() => undefined),
       ...(blockSizeBytes === undefined ? {} : { blockSizeBytes }),
     });
     this.receiver = receiver;
@@ -199,7 +214,12 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
     if (sending === undefined) return;
     sending.driver.handleEvent(sender, event);
     if (event.type === 'identify') sender.trust(this.simulation.nowMs, event.index);
-    else if (event.type === 'done') this.sent.push({ label: sending.label, result: event.result });
+    else if (event.type === 'identify-behind') {
+      const { refuseBehind = () => undefined } = this.options;
+      const refusal = refuseBehind(event.receiver, event.receiverKey);
+      sender.trustBehind(this.simulation.nowMs, event.number, refusal);
+    } else if (event.type === 'done')
+      this.sent.push({ label: sending.label, result: event.result });
   }
 
   private handleListenerEvent(event: AskListenerEvent): void {

@@ -1,9 +1,11 @@
 /** The stages before an object is received: waiting for the sender's offer, and checking it. */
 import { formatAddress } from '../../../base/address.js';
 import type { TimeMs } from '../../../base/machine.js';
+import { withoutUndefined } from '../../../base/without-undefined.js';
 import { createSessionGeometry } from '../../../object/geometry.js';
 import { toHex } from '../../../wire/byte-codec.js';
 import type { Offer } from '../../../wire/messages.js';
+import { challengeSizeBytes } from '../../../wire/sizes.js';
 import { findContentExcess } from '../../object-limits.js';
 import type { IncomingInfo } from '../../receiver-events.js';
 import { BlockReception } from '../block-reception.js';
@@ -32,7 +34,8 @@ export class AwaitingOffer extends Stage {
   }
 
   /** Takes the first offer. The stage that follows checks it. */
-  takeOffer({ session, manifestDigest, label, contentSizeBytes, deletion }: Offer): Offered {
+  takeOffer(offer: Offer): Offered {
+    const { session, manifestDigest, label, contentSizeBytes, deletion, relayed } = offer;
     const { output, senderKey } = this.opening;
     const info = {
       session,
@@ -42,6 +45,7 @@ export class AwaitingOffer extends Stage {
       senderKey,
       contentSizeBytes,
       isListing: deletion === 'list',
+      ...withoutUndefined({ relayed }),
     };
     output.emit({ type: 'offer', info });
     return new Offered(this.opening, info);
@@ -66,7 +70,12 @@ export class Offered extends Stage {
   private begin(nowMs: TimeMs, offer: Offer): Next {
     const { info } = this;
     const { options, output, startedAtMs } = this.opening;
-    const { contentSizeBytes, manifestSizeBytes, mssBytes, group } = offer;
+    const { contentSizeBytes, manifestSizeBytes, mssBytes, group, relayed } = offer;
+    const refusal = options.refuseOffer(offer);
+    if (refusal !== undefined) {
+      output.countFault('untrusted');
+      return new Outcome('refused', refusal);
+    }
     if (offer.deletion !== 'none' && !options.allowsDeletion) {
       return new Outcome('refused', refusesDeletion);
     }
@@ -81,7 +90,9 @@ export class Offered extends Stage {
     if (excess !== undefined) return this.refuseObject(excess);
     const blocks = new BlockReception(options, geometry, offer, nowMs, startedAtMs);
     if (group !== undefined) output.emit({ type: 'join', session: info.session, group });
-    const object = { options, output, info, offer, blocks };
+    const { crypto } = options;
+    const challenge = relayed === undefined ? undefined : crypto.random(challengeSizeBytes);
+    const object = { options, output, info, offer, blocks, challenge };
     return options.isSource ? new Supplying(object) : beginWithManifest(nowMs, object);
   }
 

@@ -31,13 +31,14 @@ export class Concluding extends SettledStage {
     private readonly output: SessionOutput,
     info: IncomingInfo | undefined,
     private readonly result: IncomingResult,
+    private readonly receipt: Uint8Array | undefined,
   ) {
     super(info, result.status);
   }
 
   /** Sends the outcome. */
   send(nowMs: TimeMs): Concluding {
-    this.output.send(outcomeMessage(this.result));
+    this.output.send(outcomeMessage(this.result, this.receipt));
     this.retry.handleSent(nowMs);
     return this;
   }

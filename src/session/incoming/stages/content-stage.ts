@@ -4,6 +4,9 @@
  */
 import type { TimeMs } from '../../../base/machine.js';
 import { withoutUndefined } from '../../../base/without-undefined.js';
+import { openEnvelope } from '../../../security/envelope.js';
+import { isEqualBytes } from '../../../wire/byte-codec.js';
+import { asLine } from '../../../wire/lines.js';
 import type { Noted } from '../../../wire/lists.js';
 import type { ReceiverState } from '../../../wire/report.js';
 import type { Nodes } from '../../../wire/tree-nodes.js';
@@ -73,6 +76,26 @@ export abstract class ContentStage extends ObjectStage {
   /** Discards blocks that do not match their leaf digests. They are missing from now on. */
   protected abstract discard(nowMs: TimeMs, wrong: readonly WrongBlock[]): Next;
 
+  // --- The envelope
+
+  override handleEnvelope(envelope: Uint8Array): Next {
+    const { offer, options, output, challenge } = this.object;
+    const { relayed, manifestDigest, label } = offer;
+    if (relayed === undefined || challenge === undefined) return this;
+    const opened = openEnvelope(options.crypto, relayed.originKey, envelope);
+    const isRight =
+      opened !== undefined &&
+      isEqualBytes(opened.challenge, challenge) &&
+      isEqualBytes(opened.manifestDigest, manifestDigest) &&
+      asLine(opened.label) === asLine(label);
+    if (!isRight) {
+      output.countFault('bad-envelope');
+      return new Outcome('failed', notOfOrigin);
+    }
+    this.content.envelope = opened;
+    return this;
+  }
+
   // --- The announcement
 
   protected override announceAgain(nowMs: TimeMs): Next {
@@ -118,3 +141,7 @@ export abstract class ContentStage extends ObjectStage {
     return this.announce(nowMs);
   }
 }
+
+/** Why a session ends whose relay does not bring what the origin sends. */
+export const notOfOrigin =
+  'the relay does not bring what the sender behind it sends: nothing was stored; do not trust this relay';

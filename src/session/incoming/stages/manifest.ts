@@ -73,7 +73,7 @@ export class CheckingManifest extends ObjectStage {
 
   private takeChecked(nowMs: TimeMs, checked: Manifest | NoManifest): Next {
     const { object, manifest } = this;
-    if (!('kind' in checked)) return Preparing.begin(object, checked);
+    if (!('kind' in checked)) return Preparing.begin(object, checked, manifest.bytes);
     if (checked.kind === 'bad' || !manifest.isWorthAnotherTry)
       return this.refuseObject(checked.reason);
     object.blocks.feedback.want(nowMs);

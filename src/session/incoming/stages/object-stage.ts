@@ -3,6 +3,7 @@
  */
 import { assert } from '../../../base/assert.js';
 import type { TimeMs } from '../../../base/machine.js';
+import { withoutUndefined } from '../../../base/without-undefined.js';
 import type { Offer, Poll } from '../../../wire/messages.js';
 import type { ReceiverState } from '../../../wire/report.js';
 import type { IncomingInfo } from '../../receiver-events.js';
@@ -29,8 +30,8 @@ export abstract class ObjectStage extends Stage {
   // --- Messages
 
   override handleOffer(nowMs: TimeMs, _offer: Offer): Next {
-    const { options, output } = this.object;
-    output.send({ kind: 'accept', name: options.name });
+    const { options, output, challenge } = this.object;
+    output.send({ kind: 'accept', name: options.name, ...withoutUndefined({ challenge }) });
     const next = output.takeNewChannel() ? this.announceAgain(nowMs) : this;
     if (next instanceof ObjectStage) next.wantReport(nowMs);
     return next;

@@ -16,18 +16,19 @@ import { LeafReception } from '../leaf-reception.js';
 import { Announcing, discardHeld } from './announcing.js';
 import { ObjectStage } from './object-stage.js';
 import type { Next, PreparedDetails } from './stage.js';
+import { Outcome } from './stage.js';
 
 /** The shell is finding out which blocks the disk holds. */
 export class Preparing extends ObjectStage {
   override readonly activity = 'preparing';
   protected override readonly reportedState = 'preparing';
 
-  static begin(object: IncomingObject, manifest: Manifest): Preparing {
+  static begin(object: IncomingObject, manifest: Manifest, manifestBytes: Uint8Array): Preparing {
     const { output, info, offer, blocks } = object;
     const { blockSizeBytes } = blocks.geometry;
     const { existing, deletion, listedAtMs } = offer;
     output.emit({
-      ...{ type: 'prepare', info, manifest, blockSizeBytes },
+      ...{ type: 'prepare', info, manifest, manifestBytes, blockSizeBytes },
       ...{ existing, deletion, listedAtMs },
     });
     return new Preparing(object);
@@ -43,6 +44,9 @@ export class Preparing extends ObjectStage {
     kept: readonly Range[],
     { unchangedFiles = 0, extras = [] }: PreparedDetails,
   ): Next {
+    // What the origin of a relayed object says covers all of it.
+    if (this.object.offer.relayed !== undefined && kept.length > 0)
+      return new Outcome('refused', 'keeps existing files, which is not possible through a relay');
     return new TakingHeld(this.object, { held, kept, extras, unchangedFiles }).step(nowMs);
   }
 }

@@ -7,11 +7,12 @@ import type { DeletionResult } from '../../../object/content-store.js';
 import { offsetOfBlock } from '../../../object/geometry.js';
 import { hashLeaf } from '../../../object/hash-tree.js';
 import type { Verdict } from '../../../object/verification.js';
+import { sealReceipt } from '../../../security/envelope.js';
 import { isEqualBytes } from '../../../wire/byte-codec.js';
 import type { Nodes } from '../../../wire/tree-nodes.js';
 import type { WrongBlock } from '../leaf-reception.js';
 import { RetryTimer } from '../retry-timer.js';
-import { ContentStage } from './content-stage.js';
+import { ContentStage, notOfOrigin } from './content-stage.js';
 import type { Next } from './stage.js';
 import { Outcome } from './stage.js';
 
@@ -120,7 +121,15 @@ class Whole extends ReceptionStage {
   protected override readonly announcedState = 'whole';
 
   override handleRoot(nowMs: TimeMs, digest: Uint8Array): Next {
-    const { verification, leaves } = this.content;
+    const { verification, leaves, envelope } = this.content;
+    if (this.object.offer.relayed !== undefined) {
+      // The relay repeats the root, with the envelope.
+      if (envelope === undefined) return this;
+      if (!isEqualBytes(digest, envelope.contentRoot)) {
+        this.object.output.countFault('bad-envelope');
+        return failed(notOfOrigin);
+      }
+    }
     if (verification.tree.keepsBlocks) {
       // The root does not show whether the other blocks belong to the offered content. The sender repeats it.
       if (leaves?.isOver === false) return this.compareLeaves(nowMs);
@@ -184,7 +193,13 @@ class Storing extends ReceptionStage {
   }
 
   override handleStored(note: string, deletion: DeletionResult | undefined): Next {
-    return new Outcome('complete', note, deletion);
+    const { offer, options } = this.object;
+    const { envelope } = this.content;
+    const receipt =
+      offer.relayed === undefined || envelope === undefined
+        ? undefined
+        : sealReceipt(options.crypto, offer.relayed.originKey, envelope);
+    return new Outcome('complete', note, deletion, receipt);
   }
 }
 
@@ -198,7 +213,11 @@ function act(nowMs: TimeMs, { object, content }: ContentStage, verdict: Verdict)
     case 'differs':
       return new Receiving(object, content).replace(nowMs, verdict.blocks);
     case 'hopeless':
-      return failed('the digests still differ after repeated repairs');
+      return failed(
+        object.offer.relayed === undefined
+          ? 'the digests still differ after repeated repairs'
+          : notOfOrigin,
+      );
   }
 }
 

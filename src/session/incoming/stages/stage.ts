@@ -20,6 +20,8 @@ export class Outcome {
     readonly reason: string,
     /** What was deleted or, if the sender only asked, what would be deleted. */
     readonly deletion?: DeletionResult,
+    /** If the object was relayed and is complete: the receipt for its origin. */
+    readonly receipt?: Uint8Array,
   ) {}
 }
 
@@ -82,6 +84,10 @@ export abstract class Stage {
   }
 
   handleNoted(_nowMs: TimeMs, _noted: Noted): Next {
+    return this;
+  }
+
+  handleEnvelope(_envelope: Uint8Array): Next {
     return this;
   }
 
