@@ -81,7 +81,7 @@ export class ObjectSource {
 
   /** @throws P2mpError SOURCE_UNREADABLE, INVALID_ARGUMENT; the signal's reason after it aborts */
   static async open(options: ObjectSourceOptions): Promise<ObjectSource> {
-    const { paths, input = process.stdin, inputName = 'stdin', signal } = options;
+    const { paths, inputName = 'stdin', signal } = options;
     if (paths.length === 0) {
       throw new P2mpError('INVALID_ARGUMENT', 'nothing to send; name a file or folder');
     }
@@ -96,6 +96,7 @@ export class ObjectSource {
     const { checkRead } = options;
     if (!paths.includes('-')) return ObjectSource.of(found, walked, listedAtMs, { checkRead });
     // Reads the input last, so that none is consumed if something else fails.
+    const { input = process.stdin } = options;
     const { handle, sizeBytes } = await spoolInput(input, signal);
     const entry = {
       kind: 'file',
