@@ -1,6 +1,7 @@
 // All tests of `npm test`, each file in a process of its own. To run some of them: npx tap FILES. tap itself would
 // start each file with hooks that record what it loads, and compile it there; that took longer than most tests.
-import { readdirSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import t from 'tap';
@@ -35,12 +36,24 @@ await build({
 });
 
 for (const name of names) {
-  const hooks = ['--enable-source-maps', '--import', './test/support/teardown-order.mjs'];
-  const node = [process.execPath, ...hooks, `${bundleFolder}${name}.mjs`];
+  const hooks = ['./test/support/teardown-order.mjs', './test/support/show-hang.mjs'];
+  const options = ['--enable-source-maps', ...hooks.flatMap((hook) => ['--import', hook])];
+  const node = [process.execPath, ...options, `${bundleFolder}${name}.mjs`];
+  // Into a file, because most reporters of tap read no standard error: the buffer fills up, and whatever file then
+  // writes to it never ends.
+  const errorPath = `${bundleFolder}${name}.stderr`;
+  mkdirSync(dirname(errorPath), { recursive: true });
+  const errorFile = openSync(errorPath, 'w');
   // The options that tap gives to all processes of Node are the hooks.
   t.spawn('env', ['-u', 'NODE_OPTIONS', ...node], {
     buffered: true,
     timeout: Number(process.env.TAP_TIMEOUT) * 1000,
     name: `test/${name}.ts`,
+    stdio: [0, 'pipe', errorFile],
+  }).then(() => {
+    closeSync(errorFile);
+    // Warnings of Node, for example about files that nobody closed, and what show-hang.mjs prints.
+    const errors = readFileSync(errorPath, 'utf8');
+    if (errors !== '') t.equal(errors, '', `test/${name}.ts writes nothing to standard error`);
   });
 }

@@ -20,7 +20,8 @@ type Event = SessionReceiverEvent | AskerEvent;
 
 export class FetchingClient {
   readonly events: Event[] = [];
-  private readonly emitter = new EventEmitter();
+  /** Any number of fetches may wait at once. */
+  private readonly emitter = new EventEmitter().setMaxListeners(0);
 
   private constructor(
     readonly keyPair: KeyPair,

@@ -11,6 +11,7 @@ import type { ServedObject } from '../../../src/node/serve/served-object.js';
 import type { ServedPathEvent } from '../../../src/node/serve/served-path.js';
 import { sha256 } from '../../../src/node/sha256.js';
 import { standardBlockSizeBytes as block } from '../../../src/wire/sizes.js';
+import { lookDuring } from '../../support/meanwhile.js';
 
 // No program can set the time of a status change, so all files are a minute older.
 const realNow = Date.now;
@@ -46,11 +47,13 @@ async function open(
   return { catalogue, events, find };
 }
 
-function read(object: ServedObject, offsetBytes: number): Promise<Buffer | P2mpError> {
-  return new Promise((resolve) => {
+async function read(object: ServedObject, offsetBytes: number): Promise<Buffer | P2mpError> {
+  const bytes = await new Promise<Buffer | P2mpError>((resolve) => {
     const content = object.open((error) => resolve(error as P2mpError));
     content.read(offsetBytes, block, (bytes) => resolve(Buffer.from(bytes)));
   });
+  object.release();
+  return bytes;
 }
 
 t.test('each path is offered under its last part', (t) => {
@@ -151,7 +154,6 @@ t.test('a read that finds a change leads to a new index', async (t) => {
   t.equal(catalogue.entries()[0]?.object, undefined, 'nothing is offered meanwhile');
   const second = await find('file');
   t.match(await read(second, 250 * block), Buffer);
-  first.release();
 });
 
 t.test('looks that find nothing take at most half of the time', async (t) => {
@@ -230,18 +232,17 @@ t.test('indexes are made one after another, and progress shows', async (t) => {
   const home = t.testdir();
   const names = ['a', 'b', 'c'];
   for (const name of names) writeFileSync(join(home, name), randomBytes(100 * block));
-  const { catalogue, events } = await open(
+  const { catalogue, find } = await open(
     t,
     names.map((name) => join(home, name)),
   );
   let highest = 0;
   let seen = 0;
-  while (events.length < names.length) {
-    await new Promise(setImmediate);
+  await lookDuring(Promise.all(names.map(find)), () => {
     const running = catalogue.entries().filter(({ indexing }) => (indexing?.doneBytes ?? 0) > 0);
     highest = Math.max(highest, running.length);
     seen += running.length;
-  }
+  });
   t.equal(highest, 1);
   t.ok(seen > 10, `${seen} times`);
 });
