@@ -24,6 +24,7 @@ import type { ExistingFiles } from '../../src/node/disk/parts/part-store.js';
 import { PartStore, removeStaleParts } from '../../src/node/disk/parts/part-store.js';
 import type { Entry } from '../../src/object/manifest.js';
 import { createManifest } from '../../src/object/manifest.js';
+import { momentDuring } from '../support/meanwhile.js';
 
 const skip = process.platform === 'win32' && 'Windows requires privileges for links';
 const noRoot = process.getuid?.() !== 0 && 'only root can change the owner of files';
@@ -117,7 +118,7 @@ t.test('a link that appears during completion stops it', { skip }, async (t) => 
     () => 'whole',
     (error: Error) => error.message,
   );
-  while (!existsSync(join(dir, 'a/0'))) await new Promise((resolve) => setImmediate(resolve));
+  await momentDuring(finishing, () => existsSync(join(dir, 'a/0')));
   renameSync(join(dir, 'a'), join(dir, 'moved'));
   symlinkSync(outside, join(dir, 'a'));
   t.equal(

@@ -16,7 +16,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { identityOf } from '../../src/node/disk/fsync.js';
 import { PartFiles } from '../../src/node/disk/parts/part-files.js';
@@ -27,6 +26,7 @@ import { OpenFiles } from '../../src/node/disk/store/open-files.js';
 import { TargetFolder } from '../../src/node/disk/store/target-folder.js';
 import type { Entry } from '../../src/object/manifest.js';
 import { createManifest } from '../../src/object/manifest.js';
+import { momentDuring } from '../support/meanwhile.js';
 
 const noRoot = process.getuid?.() !== 0 && 'only root can change the owner of files';
 const skip = process.platform === 'win32' && 'Windows requires privileges for links';
@@ -68,7 +68,7 @@ async function receive(
     () => 'whole',
     (error: Error) => error.message,
   );
-  while (!isTime()) await setImmediate();
+  await momentDuring(finishing, isTime);
   exchange();
   const end = await finishing;
   if (end !== 'whole') await store.discard();

@@ -17,11 +17,20 @@ import { FetchingClient } from '../support/fetching-client.js';
 
 async function open(t: Test, paths: string[], trustClient: ServeOptions['trustClient']) {
   const events: ServeEvent[] = [];
-  const options = { paths, trustClient, onEvent: (event: ServeEvent) => void events.push(event) };
+  let onIndexed: (event: ServeEvent) => void = () => undefined;
+  /** Resolves with what became of the path that is indexed first. */
+  const indexed = new Promise<ServeEvent>((resolve) => {
+    onIndexed = resolve;
+  });
+  const onEvent = (event: ServeEvent) => {
+    events.push(event);
+    if (event.type === 'indexed' || event.type === 'unservable') onIndexed(event);
+  };
+  const options = { paths, trustClient, onEvent };
   const place = { port: 0, bind: ['127.0.0.1'], keyPair: await generateKeyPair() };
   const serving = await serve({ ...options, ...place });
   t.teardown(() => serving.close('the test is over'));
-  return { events, address: serving.addresses[0] as Address, serving };
+  return { events, indexed, address: serving.addresses[0] as Address, serving };
 }
 
 async function openClient(t: Test, home: string, name: string) {
@@ -45,12 +54,12 @@ t.test(
     });
     writeFileSync(join(home, 'authorized_keys'), `${lines.join('\n')}\n`);
     const keys = await AuthorizedKeys.load(join(home, 'authorized_keys'));
-    const { address, events, serving } = await open(t, [path], trustAuthorizedClients(keys));
-    await new Promise<void>((resolve) => {
-      const look = () =>
-        events.some(({ type }) => type === 'indexed') ? resolve() : setImmediate(look);
-      look();
-    });
+    const { address, events, indexed, serving } = await open(
+      t,
+      [path],
+      trustAuthorizedClients(keys),
+    );
+    t.match(await indexed, { type: 'indexed' });
     const root = Uint8Array.from(Buffer.from(serving.entries()[0]?.contentRoot ?? '', 'hex'));
     t.equal(root.length, 32);
     for (const [name, client] of clients) {

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { send } from '../../src/index.js';
 import { generateKeyPair } from '../../src/node/keys/key-files.js';
-import { ifThere } from '../support/if-there.js';
-import type { Exit } from '../support/processes.js';
+import { createPipe, type Exit } from '../support/processes.js';
 import { eventsOf, type ReceiverProgram, SessionPlace } from '../support/session-commands.js';
 
 t.jobs = 2;
@@ -88,19 +87,19 @@ t.test(
 
 t.test('a second signal kills running commands', { buffered, skip }, async (t) => {
   const place = new SessionPlace(t);
-  const pidFile = join(place.folder, 'pid');
-  const command = `trap '' TERM; echo $$ >'${pidFile}'; while :; do sleep 0.1; done`;
+  const pipe = join(place.folder, 'pipe');
+  const reader = createPipe(t, pipe);
+  const command = `exec >'${pipe}'; trap '' TERM; echo runs; while :; do sleep 0.1; done`;
   const receiver = await place.receive(['--open', '--json', '--on-complete', command]);
   await sendMany(place, receiver, 1);
-  const readPid = () => Number(ifThere(() => readFileSync(pidFile, 'utf8')) ?? 0);
-  while (readPid() === 0) await new Promise(setImmediate);
-  const pid = readPid();
+  await Promise.race([
+    reader.waitFor(/runs/),
+    receiver.program.exited.then(({ stderr }) => Promise.reject(new Error(stderr))),
+  ]);
   receiver.program.kill('SIGTERM');
   // Two simultaneous signals would merge into one.
   receiver.program.kill('SIGINT');
   t.equal((await receiver.program.exited).code, 130);
-  // The shell is gone, or a zombie until init reaps it.
-  const readState = () => ifThere(() => readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? 'gone';
-  while (!/gone|\) Z/.test(readState())) await new Promise(setImmediate);
+  await reader.exited;
   t.pass('the command no longer runs');
 });

@@ -254,6 +254,12 @@ export function parseResult({ stdout }: Pick<Exit, 'stdout'>): JsonEvent {
   return result;
 }
 
+/** Makes a named pipe. @returns what prints its content, and ends once no process has the pipe open any more */
+export function createPipe(t: Cleaner, path: string): Program {
+  execFileSync('mkfifo', [path]);
+  return new Program(t, 'cat', [path]);
+}
+
 /** The command lines of all running processes that contain this text. */
 export function commandLinesWith(text: string): string[] {
   const lines =

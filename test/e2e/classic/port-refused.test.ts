@@ -1,7 +1,7 @@
 /** A port that refuses datagrams is reported at once, and retried for as long as a silent one. */
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Address } from '../../../src/base/address.js';
@@ -143,11 +143,25 @@ t.test('an answer clears the refusal', async (t) => {
   });
 });
 
-async function openEndpoint(t: Cleaner, received: { from: Address; text: string }[] = []) {
+class Received {
+  texts: string[] = [];
+  private readonly emitter = new EventEmitter();
+
+  add(text: string): void {
+    this.texts.push(text);
+    this.emitter.emit('text');
+  }
+
+  async atLeast(count: number): Promise<void> {
+    while (this.texts.length < count) await once(this.emitter, 'text');
+  }
+}
+
+async function openEndpoint(t: Cleaner, received = new Received()) {
   const endpoint = await Endpoint.open({
     port: 0,
     bind: ['127.0.0.1'],
-    handleDatagram: (from, bytes) => received.push({ from, text: Buffer.from(bytes).toString() }),
+    handleDatagram: (_, bytes) => received.add(Buffer.from(bytes).toString()),
     handleWritable: () => undefined,
     handleSendError: () => undefined,
   });
@@ -156,7 +170,7 @@ async function openEndpoint(t: Cleaner, received: { from: Address; text: string 
 }
 
 t.test('datagrams from a watched address are handled normally', { skip }, async (t) => {
-  const received: { from: Address; text: string }[] = [];
+  const received = new Received();
   const endpoint = await openEndpoint(t, received);
   const [at] = endpoint.addresses;
   const peers = [createSocket('udp4'), createSocket('udp4')];
@@ -172,8 +186,8 @@ t.test('datagrams from a watched address are handled normally', { skip }, async 
     );
     endpoint.send({ to, bytes: Buffer.from('question') });
   }
-  while (received.length < 2) await new Promise((resolve) => setImmediate(resolve));
-  t.same(received.map(({ text }) => text).toSorted(), ['answer 0', 'answer 1']);
+  await received.atLeast(2);
+  t.same(received.texts.toSorted(), ['answer 0', 'answer 1']);
   const thief = createSocket({ type: 'udp4', reuseAddr: true });
   t.teardown(() => thief.close());
   thief.bind(at?.port ?? 0, '127.0.0.1');
@@ -182,7 +196,7 @@ t.test('datagrams from a watched address are handled normally', { skip }, async 
 });
 
 t.test('an answer in a watch socket is not lost when the watch ends', { skip }, async (t) => {
-  const received: { from: Address; text: string }[] = [];
+  const received = new Received();
   const endpoint = await openEndpoint(t, received);
   const [at] = endpoint.addresses;
   const to = { host: '127.0.0.1', port: await findClosedPort() };
@@ -203,9 +217,9 @@ t.test('an answer in a watch socket is not lost when the watch ends', { skip }, 
     end?.();
     // After the watch ends, the first socket receives again.
     answer(1);
-    while (received.length < count + 1) await new Promise((resolve) => setImmediate(resolve));
-    t.equal(received.length, count + 1);
-    received.length = 0;
+    await received.atLeast(count + 1);
+    t.equal(received.texts.length, count + 1);
+    received.texts = [];
   }
 });
 

@@ -11,7 +11,7 @@ import {
   type CommandQueueOptions,
   maxWaitingCommands,
 } from '../../../src/node/service/command-queue.js';
-import { ifThere } from '../../support/if-there.js';
+import { createPipe } from '../../support/processes.js';
 
 t.jobs = 4;
 const buffered = true;
@@ -43,37 +43,15 @@ function createQueue(
   return { queue, folder, ends };
 }
 
-/** Whether a process runs; a zombie does not. */
-function isRunning(pid: number): boolean {
-  try {
-    if (process.platform === 'linux') {
-      return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-    }
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
-
-/** Resolves once a file of the test's folder has that many complete lines. */
-async function linesOf({ folder }: Setup, name: string, count: number): Promise<string[]> {
-  const path = join(folder, name);
-  for (;;) {
-    const lines = (ifThere(() => readFileSync(path, 'utf8')) ?? '').split('\n').slice(0, -1);
-    if (lines.length >= count) return lines;
-    await new Promise(setImmediate);
-  }
-}
-
 t.test('a few run at once, and all in order', { buffered, skip }, async (t) => {
   const command = 'mkdir "$DIR/now/$N"; ls "$DIR/now" | wc -l >>"$DIR/counts"; rmdir "$DIR/now/$N"';
-  const setup = createQueue(t, command, { maxRunning: 3 });
-  const { queue, folder, ends } = setup;
+  const { queue, folder, ends } = createQueue(t, command, { maxRunning: 3 });
   mkdirSync(join(folder, 'now'));
   for (let job = 0; job < 30; job++) queue.add(job);
   t.match(queue.counts, { running: 3, waiting: 27 });
   await queue.idle();
-  const counts = (await linesOf(setup, 'counts', 30)).map(Number);
+  const counts = readFileSync(join(folder, 'counts'), 'utf8').trim().split('\n').map(Number);
+  t.equal(counts.length, 30);
   t.ok(Math.max(...counts) <= 3, `at most ${Math.max(...counts)} at once`);
   t.match(queue.counts, { running: 0, waiting: 0, ended: { done: 30, failed: 0 } });
   t.same(
@@ -99,22 +77,26 @@ t.test("commands beyond the queue's limit are refused by name", { buffered, skip
 
 t.test('processes that a command has started end with it', { buffered, skip }, async (t) => {
   for (const [name, command] of [
-    ['heeds SIGTERM', 'sleep 1000 & echo $! >>"$DIR/pids"; echo $$ >>"$DIR/pids"; wait'],
-    ['ignores it', 'trap "" TERM; sleep 1000 & echo $! >>"$DIR/pids"; echo $$ >>"$DIR/pids"; wait'],
+    ['heeds SIGTERM', 'sleep 1000 & echo runs; wait'],
+    ['ignores it', 'trap "" TERM; sleep 1000 & echo runs; wait'],
     [
       'exits before the process that it started',
-      '(trap "" TERM; exec sleep 1000) & echo $! >>"$DIR/pids"; echo $$ >>"$DIR/pids"; wait',
+      '(trap "" TERM; exec sleep 1000) & echo runs; wait',
     ],
   ] as const) {
     t.test(name, { buffered }, async (t) => {
-      const setup = createQueue(t, command);
-      const { queue, ends } = setup;
+      const { queue, folder, ends } = createQueue(t, `exec >"$DIR/pipe"; ${command}`);
+      // Ends once no process has the pipe open.
+      const reader = createPipe(t, join(folder, 'pipe'));
       queue.add(1);
-      const pids = (await linesOf(setup, 'pids', 2)).map(Number);
+      await Promise.race([
+        reader.waitFor(/runs/),
+        queue.idle().then(() => Promise.reject(new Error(ends[0]?.reason))),
+      ]);
       queue.stop();
       await queue.idle();
       t.match(ends, [{ job: 1, status: 'stopped' }]);
-      while (pids.some(isRunning)) await new Promise(setImmediate);
+      await reader.exited;
       t.pass('no process is left');
     });
   }

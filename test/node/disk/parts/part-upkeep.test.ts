@@ -1,5 +1,6 @@
 /** Incomplete objects: only parts that a sender may come back for are kept. */
-import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, utimesSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import t, { type Test } from 'tap';
@@ -113,7 +114,9 @@ t.test('old parts are removed while the receiver runs', async (t) => {
   const host = await SessionHost.open(t, join(folder, 'in'), { keepPartsMs: 100 });
   await interrupt(host, sent, await generateKeyPair());
   t.match(await host.ends(1), [{ status: 'failed' }]);
-  while (existsSync(host.path('.p2mp-part'))) await new Promise(setImmediate);
+  const watcher = watch(host.dir);
+  t.teardown(() => watcher.close());
+  while (existsSync(host.path('.p2mp-part'))) await once(watcher, 'change');
   t.same(readdirSync(host.dir), []);
 });
 

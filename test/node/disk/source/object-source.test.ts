@@ -31,6 +31,7 @@ import {
   type ObjectSourceOptions,
 } from '../../../../src/node/disk/source/object-source.js';
 import { decodeManifest, encodeManifest } from '../../../../src/object/manifest.js';
+import { lookDuring } from '../../../support/meanwhile.js';
 import type { Cleaner } from '../../../support/processes.js';
 
 const mebibyte = 1024 * 1024;
@@ -550,16 +551,10 @@ t.test('few files are open at once, and none at the end', { skip: noProc }, asyn
     reads.push(source.read(((7 * i) % fileCount) * fileSizeBytes + 100, 500));
   }
   for (let i = 0; i < fileCount; i++) reads.push(source.read(i * fileSizeBytes, fileSizeBytes));
-  let isDone = false;
-  const done = Promise.all(reads).then(() => {
-    isDone = true;
-  });
   let most = 0;
-  while (!isDone) {
+  await lookDuring(Promise.all(reads), () => {
     most = Math.max(most, countOpen(folder));
-    await setImmediate();
-  }
-  await done;
+  });
   t.ok(most > 1 && most <= 16, `${most} at most`);
   await source.close();
   t.equal(countOpen(folder), 0);
