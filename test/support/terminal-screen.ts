@@ -3,11 +3,18 @@ import xterm from '@xterm/headless';
 
 /** A terminal that keeps lines that scroll off the top. */
 export class TerminalScreen {
+  /** How often the screen was erased from its first column to its end. tmux keeps such a screen as printed lines. */
+  wholeErasures = 0;
   private readonly terminal: xterm.Terminal;
 
   constructor(columns: number, rows = 30) {
     const options = { cols: columns, rows, scrollback: 10_000, allowProposedApi: true };
     this.terminal = new xterm.Terminal(options);
+    this.terminal.parser.registerCsiHandler({ final: 'J' }, () => {
+      const { cursorX, cursorY } = this.terminal.buffer.active;
+      if (cursorX === 0 && cursorY === 0) this.wholeErasures++;
+      return false;
+    });
   }
 
   write(text: string): Promise<void> {

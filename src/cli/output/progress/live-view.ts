@@ -42,6 +42,12 @@ export function breaksLines(env: Readonly<Record<string, string | undefined>>): 
   return env['XTERM_VERSION'] === undefined && env['STY'] === undefined && env['TERM'] !== 'linux';
 }
 
+/**
+ * Erases this line, whose start is the cursor's position, and all below it. tmux keeps what is erased from the very first
+ * column of the window on, as if it had scrolled off the top. The rest is therefore erased from the second column on.
+ */
+const eraseFromHere = '\x1b[2K\x1b[C\x1b[J\r';
+
 /** Draws a live view. Between redraws, the cursor stays at the start of the last line of the view. */
 export class LiveView {
   private view: View | undefined;
@@ -69,7 +75,7 @@ export class LiveView {
   hide(): void {
     if (this.view === undefined) return;
     this.stream.off('resize', this.redraw);
-    this.stream.write(`${this.toFirstLine()}\x1b[J`);
+    this.stream.write(this.toFirstLine() + eraseFromHere);
     this.view = undefined;
     this.text = '';
     this.widths = [];
@@ -94,7 +100,7 @@ export class LiveView {
     // Each line is erased as a whole first. Otherwise tmux keeps the width of what the line showed before, and
     // breaks the line into two when the window becomes narrower.
     const drawn = lines.map((line) => `\x1b[2K${render(line, hasColor)}`);
-    const text = `${drawn.join('\r\n')}\x1b[J\r`;
+    const text = drawn.length === 0 ? eraseFromHere : `${drawn.join('\r\n')}\x1b[J\r`;
     if (text === this.text) return;
     this.stream.write(this.toFirstLine() + text);
     this.text = text;

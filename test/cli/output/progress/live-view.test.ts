@@ -116,6 +116,22 @@ t.test('resizing the window keeps printed lines and leaves no remains of the tab
   }
 });
 
+t.test('a table of the height of the window leaves no copy in the history of tmux', async (t) => {
+  for (let rows = 2; rows < 12; rows++) {
+    const window = new Window(80, rows);
+    const live = new LiveView(window, true);
+    for (let step = 0; step < 5; step++) {
+      live.show(viewOf(step));
+      await window.resize(80 - step, rows);
+    }
+    live.printAbove(() => window.write('printed\r\n'));
+    live.hide();
+    await window.settle();
+    t.equal(window.screen.wholeErasures, 0, `${rows} rows`);
+    t.same(window.screen.lines, ['printed', ''], `${rows} rows`);
+  }
+});
+
 t.test('the table fills a window of any size, and reports how many rows it omits', async (t) => {
   for (let rows = 2; rows < 12; rows++) {
     const window = new Window(60, rows);
