@@ -192,7 +192,7 @@ export class ReceiveOutput {
           : [`${formatPlural(result.updatedBlocks, 'block')} updated`]),
         ...(result.badBlocks === 0
           ? []
-          : [`${formatPlural(result.badBlocks, 'bad block')} repaired`]),
+          : [`${formatPlural(result.badBlocks, 'damaged block')} received again`]),
         ...(result.contentRoot === undefined ? [] : [`content root ${result.contentRoot}`]),
       ];
       const rest = `, ${facts.join(', ')}${why}`;
