@@ -9,7 +9,7 @@ export function checkAreText(args: readonly string[]): void {
   if (bad === undefined) return;
   throw new P2mpError(
     'INVALID_ARGUMENT',
-    `argument ${bad}: not UTF-8; rename the file (for example with convmv), or send it as standard input with --stdin-name`,
+    `argument ${bad}: not UTF-8; if it names a file, rename it (for example with convmv), or send it as standard input with --stdin-name`,
   );
 }
 

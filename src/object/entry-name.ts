@@ -30,6 +30,23 @@ export const nameLimits = {
   depth: 64,
 } as const;
 
+/** What is wrong with a name, as the rest of a sentence about it. */
+const nameFaultTexts: Readonly<Record<NameFault, string>> = {
+  'empty-name': 'has an empty part',
+  'long-name': `is longer than ${nameLimits.sizeBytes} bytes, or a part of it than ${nameLimits.partSizeBytes}`,
+  'deep-name': `is more than ${nameLimits.depth} levels deep`,
+  'not-utf8': 'is not UTF-8',
+  'nul-in-name': 'contains a zero byte',
+  'absolute-name': 'is absolute',
+  'dot-name': 'has a part "." or "..", or one that ends with a dot or a blank',
+  'reserved-name': 'is reserved, or contains a reserved character',
+};
+
+/** @returns text that follows the name, such as `is not UTF-8` */
+export function describeNameFault(fault: NameFault): string {
+  return nameFaultTexts[fault];
+}
+
 /** Names reserved for devices on Windows, with any extension, and with spaces before the extension. */
 const deviceName = /^(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(?:\.|$)/i;
 

@@ -26,7 +26,7 @@ t.test(
     const { name, dir } = await place.receive();
     const deep = `sent/d/${writeDeepFile(place.sent)}`;
     const good = writeRandomFile(place.sent, 1000, 'good');
-    const line = `${deep}: not sent: its name would be refused (deep-name)\n`;
+    const line = `${deep}: not sent: its name is more than 64 levels deep\n`;
     const args = [place.sent, '--to', name, '--open'];
     const exit = await place.send(args).exited;
     t.equal(exit.code, 5, exit.stderr);
@@ -34,7 +34,7 @@ t.test(
     t.match(exit.stdout, /^ {2}not sent: 1 entry$/m);
     t.ok(isSameContent(good, join(dir, 'sent', 'good')));
     t.match(await place.send([...args, '--quiet']).exited, { code: 5, stdout: '', stderr: line });
-    const skipped = [{ name: deep, reason: 'its name would be refused (deep-name)' }];
+    const skipped = [{ name: deep, reason: 'its name is more than 64 levels deep' }];
     const json = await place.send([...args, '--quiet', '--json']).exited;
     t.match({ code: json.code, ...parseResult(json) }, { code: 5, status: 'complete', skipped });
     const dry = await place.send([...args, '--dry-run', '--json']).exited;

@@ -1,6 +1,6 @@
 /** The destination at the receivers: `NAME` renames a single path; `FOLDER/` is where all paths go. */
 import { P2mpError } from '../../../base/errors.js';
-import { checkEntryName } from '../../../object/entry-name.js';
+import { checkEntryName, describeNameFault } from '../../../object/entry-name.js';
 import type { FolderEntry } from '../../../object/manifest.js';
 import { holderMode } from '../../../object/manifest.js';
 import { isReservedName } from '../parts/part-folder.js';
@@ -28,7 +28,7 @@ export function readDestination(
   const fault = checkEntryName(name, 'posix');
   if (fault !== undefined || isReservedName(name)) {
     const why =
-      fault === undefined ? 'is reserved for unfinished transfers' : `is not allowed (${fault})`;
+      fault === undefined ? 'is reserved for unfinished transfers' : describeNameFault(fault);
     throw new P2mpError(
       'INVALID_ARGUMENT',
       `--dest ${dest}: this name ${why}; give a name, or a folder below the receiver's own, such as backup/`,

@@ -10,7 +10,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { at } from '../../../base/assert.js';
 import { P2mpError } from '../../../base/errors.js';
 import { formatCount } from '../../../base/format.js';
-import { readEntryName } from '../../../object/entry-name.js';
+import { describeNameFault, readEntryName } from '../../../object/entry-name.js';
 import type { Entry } from '../../../object/manifest.js';
 import { isInside, manifestLimits } from '../../../object/manifest.js';
 import { forEachInTurns, namesPerTurn } from '../../in-turns.js';
@@ -280,7 +280,7 @@ function candidateOf(nameBytes: Buffer, prefix: string, folder: string): Candida
     name,
     path: folder + part,
     isGiven: false,
-    ...(typeof read === 'string' ? { fault: `would be refused (${read})` } : {}),
+    ...(typeof read === 'string' ? { fault: describeNameFault(read) } : {}),
   };
 }
 
