@@ -868,7 +868,11 @@ t.test('a send that cannot start rejects with a code, and sends nothing', async 
     [{ paths: [] }, 'INVALID_ARGUMENT', /^nothing to send: /],
     [{ paths: [''] }, 'INVALID_ARGUMENT', /^a path is empty/],
     [{ receivers: [] }, 'INVALID_ARGUMENT', /^no receiver: /],
-    [{ receivers: [server, server] }, 'INVALID_ARGUMENT', /are the same host and port .*name it once/],
+    [
+      { receivers: [server, server] },
+      'INVALID_ARGUMENT',
+      /are the same host and port .*name it once/,
+    ],
     [{ mssBytes: 480 }, 'INVALID_ARGUMENT', /MSS 480: must be .* from 481 to/],
     [{ mssBytes: 65_001 }, 'INVALID_ARGUMENT', /MSS 65001: must be/],
     [{ mssBytes: 1.5 }, 'INVALID_ARGUMENT', /1\.5/],

@@ -211,7 +211,11 @@ t.test('invalid options reject with a code, and nothing is sent', async (t) => {
   const nowhere = (label: string) => ({ host: `${label}.nowhere.invalid`, port: 1 });
   const bad = [
     [{ servers: [] }, 'INVALID_ARGUMENT', /^no receiver: /],
-    [{ servers: [server, server] }, 'INVALID_ARGUMENT', /are the same host and port .*name it once/],
+    [
+      { servers: [server, server] },
+      'INVALID_ARGUMENT',
+      /are the same host and port .*name it once/,
+    ],
     [{ mssBytes: 0 }, 'INVALID_ARGUMENT', /^MSS 0: /],
     [{ mssBytes: 65_500 }, 'INVALID_ARGUMENT', /^MSS 65500: /],
     [{ windowBlocks: 0 }, 'INVALID_ARGUMENT', /^window 0: /],
