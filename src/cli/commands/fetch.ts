@@ -15,8 +15,9 @@ import { exitCode } from '../exit-code.js';
 import { parseInvitations } from '../invitation-list.js';
 import { FetchOutput, fetchResultJson, printFetchSummary } from '../output/fetch-output.js';
 import { Output } from '../output/output.js';
+import { printInterrupted } from '../output/print-event.js';
 import { loadOrCreateKey } from '../own-key.js';
-import { chooseNamed } from '../receivers/chosen-receivers.js';
+import { type ChosenReceivers, chooseNamed } from '../receivers/chosen-receivers.js';
 import { knownReceiversLoader } from '../receivers/known-receivers-option.js';
 import { createServerTrust } from '../receivers/server-trust.js';
 import { tuneEngine } from '../tune-engine.js';
@@ -40,30 +41,23 @@ export async function fetch(args: readonly string[]): Promise<ExitCode> {
   const invitations = await parseInvitations(argv);
   const loadKnown = knownReceiversLoader(argv);
   const choose = () => chooseNamed('server', from, argv, loadKnown, output);
-  const { specs: sources, fingerprints: announced } = await choose();
-  const fingerprints = new Map(announced);
   const logPath = argv.log === undefined ? undefined : single('log', argv.log);
   const report = new FetchOutput(output, argv.verbose, logPath);
   const interruption = new AbortController();
   const { signal } = interruption;
-  let fetching: Fetching | undefined;
-  const reload = async () => {
-    const next = await choose();
-    for (const [name, key] of next.fingerprints) fingerprints.set(name, key);
-    await fetching?.setSources(next.specs);
-    return next.specs;
-  };
+  const reloads = new Reloads(choose);
   onInterrupt(
     () => interruption.abort(),
-    () => void report.handleReload(reload()),
+    () => void report.handleReload(reloads.reload()),
   );
   if (argv.open)
     output.warn('--open: sources are not authenticated; give a root to know what you get');
   let result: FetchResult;
   try {
     const pause = (isPaused: boolean) => report.pause(isPaused);
+    const { specs: sources, fingerprints } = await reloads.chooseNext();
     const chosen = { specs: sources, fingerprints };
-    fetching = await startFetch({
+    const fetching = await startFetch({
       ...{ ...what, sources, signal, ...transferOf(argv) },
       ...(await loadKey(argv, output)),
       invitations,
@@ -71,7 +65,11 @@ export async function fetch(args: readonly string[]): Promise<ExitCode> {
       progressIntervalMs: output.isJson ? 1000 : 200,
       onEvent: (event) => report.handleEvent(event),
     });
+    reloads.begin(fetching);
     result = await fetching.result;
+  } catch (error) {
+    if (!signal.aborted || error !== signal.reason) throw error;
+    return printInterrupted(output, 'p2mp fetch', 'fetched');
   } finally {
     report.end();
   }
@@ -81,6 +79,40 @@ export async function fetch(args: readonly string[]): Promise<ExitCode> {
   if (result.status === 'complete') return exitCode.ok;
   output.error(`p2mp fetch: ${result.reason ?? 'failed'}`);
   return signal.aborted ? exitCode.interrupted : exitCode.none;
+}
+
+/** Chooses the sources at the start and after each SIGHUP, one time after another. */
+class Reloads {
+  /** The keys that sources of all choices have announced. */
+  private readonly fingerprints = new Map<string, string>();
+  private handleStart: (fetching: Fetching) => void = () => undefined;
+  private readonly started = new Promise<Fetching>((resolve) => {
+    this.handleStart = resolve;
+  });
+  private last: Promise<unknown> = this.started;
+
+  constructor(private readonly choose: () => Promise<ChosenReceivers>) {}
+
+  async chooseNext(): Promise<ChosenReceivers> {
+    const { specs, fingerprints } = await this.choose();
+    for (const [name, key] of fingerprints) this.fingerprints.set(name, key);
+    return { specs, fingerprints: this.fingerprints };
+  }
+
+  begin(fetching: Fetching): void {
+    this.handleStart(fetching);
+  }
+
+  /** A signal that comes before the fetch has begun is handled then. @returns the sources */
+  reload(): Promise<ChosenReceivers['specs']> {
+    const reloaded = this.last.then(async () => {
+      const { specs } = await this.chooseNext();
+      await (await this.started).setSources(specs);
+      return specs;
+    });
+    this.last = reloaded.catch(() => undefined);
+    return reloaded;
+  }
 }
 
 /** What to fetch: a name, a root, or both. @throws P2mpError INVALID_ARGUMENT */

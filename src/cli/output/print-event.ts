@@ -73,8 +73,8 @@ export function printDiagnosis(output: Output, event: DiagnosisEvent): void {
 }
 
 /** Prints that a sender was interrupted before it sent anything. @returns the exit code */
-export function printInterrupted(output: Output, command: string): ExitCode {
-  const message = 'interrupted before anything was sent';
+export function printInterrupted(output: Output, command: string, what = 'sent'): ExitCode {
+  const message = `interrupted before anything was ${what}`;
   output.json({ event: 'result', error: { code: 'INTERRUPTED', message } });
   output.error(`${command}: ${message}`);
   output.flush();

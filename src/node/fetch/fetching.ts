@@ -105,7 +105,8 @@ export class Fetching {
   }
 
   /**
-   * Changes the sources: new ones join, and missing ones leave. The others stay as they are.
+   * Changes the sources: new ones join, and missing ones leave. Those that were excluded are asked again, except those
+   * that have sent something wrong. The others stay as they are.
    * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST; then all stay as they are
    */
   async setSources(sources: readonly ServerSpec[]): Promise<void> {
@@ -114,13 +115,15 @@ export class Fetching {
     const { machine, runner } = this;
     if (machine === undefined || runner === undefined) return;
     const before = new Map(this.sources.map((each) => [formatAddress(each.address), each]));
-    this.sources = found.map((each) => before.get(formatAddress(each.address)) ?? each);
     // New ones first, because the fetch ends when no source is left.
-    for (const each of this.sources) {
-      const isNew = !before.delete(formatAddress(each.address));
-      if (isNew) machine.join(runner.nowMs, each);
-      if (isNew) this.leaveUnrouted(machine, each);
-    }
+    this.sources = found.map((each) => {
+      const key = formatAddress(each.address);
+      const earlier = before.get(key) ?? each;
+      before.delete(key);
+      if (!machine.join(runner.nowMs, each)) return earlier;
+      this.leaveUnrouted(machine, each);
+      return each;
+    });
     for (const each of before.values())
       machine.leave(runner.nowMs, each, 'is not among the sources any more');
     runner.drain();

@@ -54,9 +54,9 @@ export class FetchMachine implements Machine<FetchRoleEvent> {
     return this.fetch.report(nowMs);
   }
 
-  /** Adds a source to the running fetch. */
-  join(nowMs: TimeMs, spec: ReceiverSpec): void {
-    this.fetch.join(nowMs, spec);
+  /** Adds a source to the running fetch. @returns false if it takes part already, or has lied */
+  join(nowMs: TimeMs, spec: ReceiverSpec): boolean {
+    return this.fetch.join(nowMs, spec);
   }
 
   /** Answers an `identify` event: trusts the source, or excludes it for this reason. */

@@ -30,8 +30,6 @@ export interface FetchOptions
   readonly split?: 'speed' | 'equal';
   /** How long other sources may take to answer after the first offer; 1 s by default. */
   readonly graceMs?: number;
-  /** The fetch fails after this time without any source; 60 s by default. */
-  readonly patienceMs?: number;
   readonly blockSizeBytes?: number;
   /** Whether the fetch waits for `proceed` or `conclude` when the content is chosen. By default, it continues at once. */
   readonly awaitsDecision?: boolean;
@@ -42,7 +40,6 @@ export class Fetch {
   private readonly events = new Queue<FetchRoleEvent>();
   private readonly calls: MachineCalls;
   private readonly blockSizeBytes: number;
-  private readonly patienceMs: number;
   private activityNow: FetchActivity = 'asking';
   private chosen: FetchedObject | undefined;
   /** Undefined until the content is chosen. */
@@ -57,7 +54,6 @@ export class Fetch {
 
   constructor(private readonly options: FetchOptions) {
     this.blockSizeBytes = options.blockSizeBytes ?? standardBlockSizeBytes;
-    this.patienceMs = options.patienceMs ?? 60_000;
     this.sources = new Sources(options);
     this.calls = new MachineCalls(options.host);
   }
@@ -82,9 +78,9 @@ export class Fetch {
     return this.schedule?.report(nowMs);
   }
 
-  /** Adds a source to the running fetch. */
-  join(nowMs: TimeMs, spec: ReceiverSpec): void {
-    if (this.activityNow !== 'ended') this.sources.join(nowMs, spec);
+  /** Adds a source to the running fetch. @returns false if it takes part already, or has lied */
+  join(nowMs: TimeMs, spec: ReceiverSpec): boolean {
+    return this.activityNow !== 'ended' && this.sources.join(nowMs, spec);
   }
 
   /** Uses a source no more. It is identified by the object with which it came. */
@@ -134,8 +130,8 @@ export class Fetch {
     this.opening?.step(nowMs);
     if (nowMs >= this.chooseAtMs) this.choose(nowMs);
     if (this.activityNow === 'fetching') this.schedule?.handleTimeout(nowMs);
-    if (nowMs >= this.aloneSinceMs + this.patienceMs)
-      this.end(nowMs, 'failed', `no source for ${this.patienceMs / 1000} s`);
+    if (nowMs >= this.aloneSinceMs + this.sources.patienceMs)
+      this.end(nowMs, 'failed', this.sources.absence);
     this.advance(nowMs);
   }
 
@@ -145,7 +141,7 @@ export class Fetch {
     if (activityNow === 'ended') return undefined;
     const atMs = Math.min(
       this.chooseAtMs,
-      this.aloneSinceMs + this.patienceMs,
+      this.aloneSinceMs + this.sources.patienceMs,
       this.sources.dueAtMs,
       (activityNow === 'fetching' ? schedule?.pollTimeout() : undefined) ?? Infinity,
     );
@@ -312,7 +308,7 @@ export class Fetch {
   private applyOpening(nowMs: TimeMs): boolean {
     const action = this.opening?.pollAction();
     if (action === undefined) return false;
-    if (action.type === 'exclude') this.exclude(nowMs, action.source, action.reason);
+    if (action.type === 'exclude') this.exclude(nowMs, action.source, action.reason, true);
     else if (action.type === 'fail') this.end(nowMs, 'failed', action.reason);
     else if (action.type === 'choose-again') this.chooseAgain(nowMs);
     else this.beginFetching(nowMs);
@@ -373,7 +369,7 @@ export class Fetch {
       sources.handleWritten(nowMs, session, sizeBytes);
     }
     if (isGood) schedule?.handleBlock(nowMs, source, block);
-    else if (isNeeded) this.exclude(nowMs, source, 'sent a block with wrong content');
+    else if (isNeeded) this.exclude(nowMs, source, 'sent a block with wrong content', true);
     else schedule?.noteDuplicate(sizeBytes);
   }
 
@@ -391,14 +387,15 @@ export class Fetch {
 
   // --- The end of a source, and of the fetch
 
-  /** A source is not used any more, because it is of no use or cannot be trusted. */
-  private exclude(nowMs: TimeMs, source: Source, reason: string): void {
+  /** A source is not used any more, because it is of no use or has lied. */
+  private exclude(nowMs: TimeMs, source: Source, reason: string, hasLied = false): void {
+    source.hasLied = hasLied;
     this.dismiss(nowMs, source, { reason, isRetried: false });
   }
 
-  private dismiss(nowMs: TimeMs, source: Source, { reason, isRetried }: Dismissal): void {
+  private dismiss(nowMs: TimeMs, source: Source, dismissal: Dismissal): void {
+    const { reason, isRetried } = this.sources.dismiss(nowMs, source, dismissal);
     this.unschedule(nowMs, source, reason, isRetried);
-    this.sources.dismiss(nowMs, source, reason, isRetried);
     this.opening?.handleLoss(nowMs, source);
     this.noteSources(nowMs);
   }
@@ -431,9 +428,9 @@ export class Fetch {
       reason ?? '',
       (source) => schedule?.isPrompt(source) ?? true,
     );
-    const elapsedMs = nowMs - startedAtMs;
     const report = schedule?.report(nowMs);
+    const known = { status, groups, elapsedMs: nowMs - startedAtMs, note };
     const optional = withoutUndefined({ reason, report, object: object?.info });
-    this.events.push({ type: 'end', result: { status, groups, elapsedMs, note, ...optional } });
+    this.events.push({ type: 'end', result: { ...known, ...optional } });
   }
 }

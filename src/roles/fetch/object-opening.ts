@@ -107,7 +107,7 @@ export class ObjectOpening {
     const holders = usable.filter((source) => object.isManifestOf(source));
     const source = holders.find(({ isDelivering }) => isDelivering) ?? holders[0];
     this.manifestSource = source;
-    if (source !== undefined) sources.supplierOf(source)?.wantManifest(nowMs);
+    if (source !== undefined) sources.wantManifest(nowMs, source);
     else if (usable.length > 0) this.actions.push({ type: 'choose-again' });
   }
 
@@ -195,7 +195,10 @@ export class ObjectOpening {
   /** Once all leaf digests are known, compares what the store holds with them. */
   private compareIfComplete(): void {
     if (!this.object.leaves.isComplete || this.work !== undefined) return;
-    for (const source of this.sources) source.leaves = undefined;
+    for (const source of this.sources) {
+      source.leaves = undefined;
+      source.owesSinceMs = undefined;
+    }
     this.begin(this.object.compareHeld(), () => this.actions.push({ type: 'ready' }));
   }
 }

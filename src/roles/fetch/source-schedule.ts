@@ -51,7 +51,7 @@ export class SourceSchedule {
     this.scheduled[index] = source;
     const supplier = this.sources.supplierOf(source);
     this.scheduler.setPace(index, supplier?.usesGroup === true);
-    supplier?.wantOnly(nowMs, this.scheduler.wantedFrom(index));
+    this.sources.wantOnly(nowMs, source, this.scheduler.wantedFrom(index));
   }
 
   /** Nothing can be asked of a source any more. */
@@ -70,7 +70,7 @@ export class SourceSchedule {
 
   /** A verified block has arrived. */
   handleBlock(nowMs: TimeMs, source: Source, block: number): void {
-    source.noteDelivery();
+    source.noteDelivery(nowMs);
     if (source.index === undefined) this.add(nowMs, source);
     this.measure(nowMs, source);
     if (source.index !== undefined) this.scheduler.handleBlock(nowMs, source.index, block);
@@ -121,8 +121,7 @@ export class SourceSchedule {
       index = scheduler.pollChanged()
     ) {
       const source = at(this.scheduled, index);
-      if (source.index === index)
-        this.sources.supplierOf(source)?.wantOnly(nowMs, scheduler.wantedFrom(index));
+      if (source.index === index) this.sources.wantOnly(nowMs, source, scheduler.wantedFrom(index));
     }
     for (let event = scheduler.pollEvent(); event !== undefined; event = scheduler.pollEvent()) {
       if (event.type === 'segment')

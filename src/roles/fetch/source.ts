@@ -9,6 +9,9 @@ import type { SourceIndex } from './fetch-events.js';
 const firstRetryMs = 1000;
 const maxRetryMs = 15_000;
 
+/** A source that makes so many offers, one after another, and sends nothing that is asked of it, is not asked again. */
+const maxVainOffers = 5;
+
 export class Source {
   /** The ask in progress; undefined if there is none. */
   ask: number | undefined;
@@ -22,8 +25,20 @@ export class Source {
   silentSinceMs: TimeMs | undefined;
   /** When to ask it again. */
   retryAtMs: TimeMs = Infinity;
+  /** Whether it has sent something wrong. It is never asked again then. */
+  hasLied = false;
+  /** Since when it has not sent what is asked of it; undefined if nothing is. */
+  owesSinceMs: TimeMs | undefined;
+  /** What had arrived of it when that was last looked at. */
+  seenBytes = 0;
+  /** Whether it has sent something that was asked of it since its offer. */
+  private hasAnswered = false;
+  /** Number of its latest offers after which it sent nothing that was asked of it. */
+  private vainOffers = 0;
   private retryMs = firstRetryMs;
   private reason: string | undefined;
+  /** Why it was last lost; undefined if it never was. */
+  lostFor: string | undefined;
 
   constructor(readonly spec: ReceiverSpec) {}
 
@@ -49,9 +64,36 @@ export class Source {
     return this.reason;
   }
 
-  /** The source delivers, so that the next loss of it counts as the first. */
-  noteDelivery(): void {
+  /** Something is asked of it. */
+  noteAsk(nowMs: TimeMs): void {
+    this.owesSinceMs ??= nowMs;
+  }
+
+  /** It has sent something that was asked of it. */
+  noteAnswer(nowMs: TimeMs): void {
+    this.hasAnswered = true;
+    if (this.owesSinceMs !== undefined) this.owesSinceMs = nowMs;
+  }
+
+  /** It has sent a verified block, so that the next loss of it counts as the first. */
+  noteDelivery(nowMs: TimeMs): void {
+    this.noteAnswer(nowMs);
     this.retryMs = firstRetryMs;
+    this.vainOffers = 0;
+  }
+
+  /**
+   * Its offer is over, because the source is lost or makes another one.
+   * @returns why it is not to be asked again; undefined if it may be
+   */
+  endOffer(): string | undefined {
+    if (this.isUsable && this.owesSinceMs !== undefined && !this.hasAnswered) this.vainOffers++;
+    this.hasAnswered = false;
+    this.seenBytes = 0;
+    this.owesSinceMs = undefined;
+    return this.vainOffers < maxVainOffers
+      ? undefined
+      : `has offered the content ${maxVainOffers} times and sent nothing of it`;
   }
 
   /** There is no connection to the source any more. */
@@ -61,6 +103,7 @@ export class Source {
     this.offer = undefined;
     this.leaves = undefined;
     this.silentSinceMs = undefined;
+    this.lostFor = reason;
     this.reason = isRetried ? undefined : reason;
     this.retryAtMs = isRetried ? nowMs + this.retryMs : Infinity;
     this.retryMs = Math.min(2 * this.retryMs, maxRetryMs);

@@ -5,6 +5,7 @@
 import { sameAddress } from '../../base/address.js';
 import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
+import type { ReadonlyRangeSet } from '../../base/range-set.js';
 import type { RefusedEvent } from '../../base/refusal.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { EndpointEvent } from '../../endpoint/endpoint.js';
@@ -15,17 +16,25 @@ import type { SessionReceiverEvent } from '../../session/receiver-events.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { AskedObject } from '../../wire/asks.js';
 import type { FaultEvent } from '../../wire/faults.js';
-import type { ExistingFiles } from '../../wire/messages.js';
+import type { ExistingFiles, Offer } from '../../wire/messages.js';
 import type { Nodes } from '../../wire/tree-nodes.js';
+import type { Dismissal } from './content-choice.js';
 import type { FetchPort } from './fetch-port.js';
 import type { GroupEvent } from './fetch-result.js';
 import { Source } from './source.js';
+
+const defaultPatienceMs = 60_000;
 
 export interface SourcesOptions {
   readonly port: FetchPort;
   readonly sources: readonly ReceiverSpec[];
   readonly what: Partial<AskedObject>;
   readonly existing?: ExistingFiles;
+  /**
+   * A source that sends nothing of what is asked of it for this time is asked again from the start. The fetch fails after
+   * this time without any source. 60 s by default.
+   */
+  readonly patienceMs?: number;
   /** The relays that the ask has come through, the nearest to the asking receiver first; none by default. */
   readonly hops?: readonly Uint8Array[];
 }
@@ -71,6 +80,7 @@ export type SourceAction =
   | FaultEvent;
 
 export class Sources {
+  readonly patienceMs: number;
   private readonly all: Source[] = [];
   private readonly actions = new Queue<SourceAction>();
   /** The sessions whose ends are to be confirmed. */
@@ -84,6 +94,7 @@ export class Sources {
 
   constructor(private readonly options: SourcesOptions) {
     for (const spec of options.sources) this.all.push(new Source(spec));
+    this.patienceMs = options.patienceMs ?? defaultPatienceMs;
   }
 
   [Symbol.iterator](): IterableIterator<Source> {
@@ -117,6 +128,14 @@ export class Sources {
       reasons.push(this.all.length === 1 ? reason : `${name}: ${reason}`);
     }
     return reasons.join('; ');
+  }
+
+  /** Why a fetch fails that has waited for a source in vain: also, why the sources were lost. */
+  get absence(): string {
+    const losses = this.all.flatMap(({ name, lostFor }) =>
+      lostFor === undefined ? [] : [`; ${name}: ${lostFor}`],
+    );
+    return `no source for ${this.patienceMs / 1000} s${losses.join('')}`;
   }
 
   /** What can be wanted of a source; undefined if there is no session with it. */
@@ -158,15 +177,21 @@ export class Sources {
     for (const source of this.all) this.ask(nowMs, source);
   }
 
-  /** One that was excluded before can join again. */
-  join(nowMs: TimeMs, spec: ReceiverSpec): void {
-    const earlier = this.all.findIndex(
-      (each) => each.excludedFor !== undefined && sameAddress(each.spec.address, spec.address),
-    );
-    if (earlier >= 0) this.all.splice(earlier, 1);
+  /**
+   * A source joins. One that was excluded can join again, unless it has lied.
+   * @returns whether it does
+   */
+  join(nowMs: TimeMs, spec: ReceiverSpec): boolean {
+    const index = this.all.findIndex((each) => sameAddress(each.spec.address, spec.address));
+    const earlier = this.all[index];
+    if (earlier !== undefined) {
+      if (earlier.excludedFor === undefined || earlier.hasLied) return false;
+      this.all.splice(index, 1);
+    }
     const source = new Source(spec);
     this.all.push(source);
     if (this.hasStarted) this.ask(nowMs, source);
+    return true;
   }
 
   private ask(nowMs: TimeMs, source: Source): void {
@@ -183,32 +208,82 @@ export class Sources {
 
   get dueAtMs(): TimeMs {
     let atMs = Infinity;
-    for (const { retryAtMs, leaves } of this.all)
-      atMs = Math.min(atMs, retryAtMs, leaves?.dueAtMs ?? Infinity);
+    for (const source of this.all) {
+      const { retryAtMs, leaves } = source;
+      atMs = Math.min(atMs, retryAtMs, leaves?.dueAtMs ?? Infinity, this.stallsAtMs(source));
+    }
     return atMs;
   }
 
   handleTimeout(nowMs: TimeMs): void {
     for (const source of this.all) {
       if (nowMs >= source.retryAtMs) this.ask(nowMs, source);
+      if (nowMs >= this.stallsAtMs(source)) this.handleStall(nowMs, source);
       for (const request of source.leaves?.repetitions(nowMs) ?? [])
         this.supplierOf(source)?.request(request);
       this.requestLeaves(nowMs, source);
     }
   }
 
+  private stallsAtMs({ owesSinceMs = Infinity }: Source): TimeMs {
+    return owesSinceMs + this.patienceMs;
+  }
+
+  private handleStall(nowMs: TimeMs, source: Source): void {
+    const { isWhole = false, arrivedBytes = 0 } = this.supplierOf(source) ?? {};
+    const isMoving = arrivedBytes > source.seenBytes;
+    source.seenBytes = arrivedBytes;
+    if (isMoving || (isWhole && source.leaves === undefined)) {
+      source.owesSinceMs = isMoving ? nowMs : undefined;
+      return;
+    }
+    const seconds = this.patienceMs / 1000;
+    const reason = `has sent nothing of what it was asked for in ${seconds} s`;
+    this.conclude(nowMs, source, false, reason);
+    this.lose(nowMs, source, reason, true);
+  }
+
+  // --- Requests
+
+  wantManifest(nowMs: TimeMs, source: Source): void {
+    source.noteAsk(nowMs);
+    this.supplierOf(source)?.wantManifest(nowMs);
+  }
+
+  /** Wants exactly these blocks of a source from now on. */
+  wantOnly(nowMs: TimeMs, source: Source, wanted: ReadonlyRangeSet): void {
+    if (wanted.isEmpty) source.owesSinceMs = undefined;
+    else source.noteAsk(nowMs);
+    this.supplierOf(source)?.wantOnly(nowMs, wanted);
+  }
+
   /** Sends the requests for leaf digests that are due. */
   requestLeaves(nowMs: TimeMs, source: Source): void {
-    for (const request of source.leaves?.requests(nowMs) ?? [])
+    for (const request of source.leaves?.requests(nowMs) ?? []) {
+      source.noteAsk(nowMs);
       this.supplierOf(source)?.request(request);
+    }
   }
 
   // --- Ends
 
-  /** Uses a source no more, or only after it has been asked again. */
-  dismiss(nowMs: TimeMs, source: Source, reason: string, isRetried: boolean): void {
-    this.conclude(nowMs, source, false, reason);
+  /**
+   * Uses a source no more, or only after it has been asked again.
+   * @returns what was decided
+   */
+  dismiss(nowMs: TimeMs, source: Source, dismissal: Dismissal): Dismissal {
+    this.conclude(nowMs, source, false, dismissal.reason);
+    return this.forget(nowMs, source, dismissal);
+  }
+
+  /** There is no connection to the source any more. @returns what was decided */
+  private forget(nowMs: TimeMs, source: Source, dismissal: Dismissal): Dismissal {
+    const vain = source.endOffer();
+    const isInVain = dismissal.isRetried && vain !== undefined;
+    const reason = isInVain ? `${vain}; at last: ${dismissal.reason}` : dismissal.reason;
+    const isRetried = dismissal.isRetried && !isInVain;
     source.lose(nowMs, reason, isRetried);
+    return { reason, isRetried };
   }
 
   private conclude(
@@ -326,11 +401,11 @@ export class Sources {
     this.noteHeard(source);
     switch (event.type) {
       case 'source':
-        source.offer = event.offer;
-        this.actions.push({ type: 'offer', source });
+        this.takeOffer(nowMs, source, event.offer);
         break;
       case 'manifest-part':
       case 'nodes':
+        source.noteAnswer(nowMs);
         this.actions.push({ ...event, source });
         break;
       case 'supplied':
@@ -345,9 +420,20 @@ export class Sources {
     return true;
   }
 
+  private takeOffer(nowMs: TimeMs, source: Source, offer: Offer): void {
+    const vain = source.endOffer();
+    source.offer = offer;
+    if (vain === undefined) {
+      this.actions.push({ type: 'offer', source });
+      return;
+    }
+    this.conclude(nowMs, source, false, vain);
+    this.lose(nowMs, source, vain, false);
+  }
+
   private lose(nowMs: TimeMs, source: Source, reason: string, isRetried: boolean): void {
-    source.lose(nowMs, reason, isRetried);
-    this.actions.push({ type: 'lost', source, reason, isRetried });
+    const decided = this.forget(nowMs, source, { reason, isRetried });
+    this.actions.push({ type: 'lost', source, ...decided });
   }
 }
 

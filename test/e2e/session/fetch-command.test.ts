@@ -1,5 +1,7 @@
 /** `p2mp fetch` as a process, from `p2mp serve` as processes. */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { formatAddress } from '../../../src/base/address.js';
@@ -125,7 +127,7 @@ t.test('sources whose keys are not known end the fetch at once', { buffered }, a
     t.equal(code, 1);
     const lines = stderr.split('\n').filter((line) => line.includes('is not known here'));
     t.equal(lines.length, from === first ? 1 : 2, 'each is reported once');
-    t.match(lines.at(-1), /^p2mp fetch: .*here; compare the key with the output of "p2mp keygen/);
+    t.match(lines.at(-1), /^p2mp fetch: .*here; run "p2mp serve --invite" .*compare the key with .* "p2mp keygen/);
     t.notMatch(stderr, /p2mp receive/);
   }
 });
@@ -190,6 +192,38 @@ t.test(
       { event: 'reloaded', sources: [server] },
       { event: 'joined', source: server },
     ]);
+  },
+);
+
+t.test(
+  'a SIGHUP that comes before the fetch has begun counts',
+  { skip: process.platform === 'win32', buffered },
+  async (t) => {
+    const place = new SessionPlace(t);
+    const path = writeRandomFile(place.sent, 1000);
+    const { address } = await place.serve([path, '--open']);
+    // The command waits for what is written to this pipe.
+    const list = join(place.folder, 'mirrors');
+    execFileSync('mkfifo', [list]);
+    const args = [
+      'fetch',
+      'sent',
+      '--from',
+      `@${list}`,
+      '--open',
+      '--dir',
+      join(place.folder, 'in'),
+    ];
+    const fetching = place.start(place.senderHome, [...args, '--json']);
+    const first = await open(list, 'w');
+    fetching.kill('SIGHUP');
+    await first.write(`127.0.0.1:${await openSilentPort(t)}`);
+    await first.close();
+    await fetching.waitForEvent('progress');
+    const second = await open(list, 'w');
+    await second.write(formatAddress(address));
+    await second.close();
+    t.equal((await fetching.exited).code, 0);
   },
 );
 

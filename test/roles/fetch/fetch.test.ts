@@ -1,13 +1,20 @@
 /** Fetches from several sources, in virtual time. */
 import t from 'tap';
+import { withoutUndefined } from '../../../src/base/without-undefined.js';
 import { MemoryStores } from '../../../src/object/memory-store.js';
 import type { SimulatedHost } from '../../../src/simulator/host.js';
 import { FetchRole, type FetchRoleOptions } from '../../../src/simulator/roles/fetch.js';
 import type { ServedObject } from '../../../src/simulator/roles/serving.js';
 import { createSimulatedCrypto } from '../../../src/simulator/session-crypto.js';
-import type { Simulation } from '../../../src/simulator/simulation.js';
+import { Simulation } from '../../../src/simulator/simulation.js';
 import { createContent } from '../../../src/simulator/transfer.js';
-import { type AskingRun, type HostPlan, runAsking } from '../../support/asking-hosts.js';
+import { decodeSession } from '../../../src/wire/header.js';
+import {
+  type AskingOptions,
+  type AskingRun,
+  type HostPlan,
+  runAsking,
+} from '../../support/asking-hosts.js';
 import { withDigests, withWrongBlocks } from '../../support/served-objects.js';
 
 const blockSizeBytes = 4000;
@@ -23,6 +30,7 @@ interface FetchPlan {
   readonly rates?: Readonly<Record<string, number>>;
   readonly lossProbability?: number;
   readonly options?: Partial<FetchRoleOptions>;
+  readonly intercept?: AskingOptions['intercept'];
   readonly prepare?: (run: FetchRun) => void;
 }
 
@@ -36,9 +44,10 @@ interface FetchRun {
 
 function runFetch(plan: FetchPlan): FetchRun & { readonly isAtRest: boolean } {
   const { seed = '1', servers: hosts, rates = {}, lossProbability = 0, options = {} } = plan;
+  const { intercept } = plan;
   let run: FetchRun | undefined;
   const servers = runAsking({
-    ...{ seed, hosts, lossProbability },
+    ...{ seed, hosts, lossProbability, ...withoutUndefined({ intercept }) },
     prepare: (prepared) => {
       const { simulation } = prepared;
       const timing = { clock: simulation, writeTimeMs: 0.2, storeTimeMs: 5, checkpointMs: 20 };
@@ -172,6 +181,62 @@ t.test('sources that hold other content are told apart', async (t) => {
   });
   t.ok(isFetched(chosen), JSON.stringify(chosen.role.results));
 });
+
+t.test('an excluded source can join again, unless it has lied', async (t) => {
+  const other = withDigests('object', createContent('other', 8000), blockSizeBytes);
+  const liar = withWrongBlocks(object, [0, 7, 60, 130], blockSizeBytes);
+  const root = object.digestTree.root();
+  let joins: (boolean | undefined)[] = [];
+  const run = runFetch({
+    servers: { s1: serving, s2: { serves: [other] }, s3: { serves: [liar] } },
+    options: { what: { name: 'object', root } },
+    prepare: ({ simulation, servers, role }) => {
+      simulation.at(600, () => {
+        for (const name of ['s2', 's3']) servers.host(name).role.serving?.change([object]);
+        joins = ['s1', 's2', 's3'].map((name) =>
+          role.fetch?.join(simulation.nowMs, { name, address: Simulation.address(name) }),
+        );
+      });
+    },
+  });
+  t.same(joins, [false, true, false], 'one takes part, one is repaired, one has lied');
+  t.ok(isFetched(run), JSON.stringify(run.role.results));
+  const shares = run.role.results[0]?.report?.sources.map(({ name, deliveredBytes }) => [
+    name,
+    deliveredBytes > 0,
+  ]);
+  t.match(shares, [
+    ['s1', true],
+    ['s3', true],
+    ['s2', true],
+  ]);
+});
+
+for (const others of [[], ['s2']]) {
+  const title = others.length === 0 ? 'ends the fetch if it is the only one' : 'is excluded';
+  t.test(`a source that makes offers and sends no block ${title}`, async (t) => {
+    const run = runFetch({
+      servers: { s1: serving, ...Object.fromEntries(others.map((name) => [name, serving])) },
+      // So that the other one needs longer than the source takes to be excluded.
+      rates: { s2: 4000 },
+      options: { patienceMs: 20_000 },
+      intercept: ({ from, bytes }) => {
+        const packet = decodeSession(bytes);
+        const isData = typeof packet !== 'string' && packet.kind === 'data';
+        return from === 's1' && isData ? [] : [bytes];
+      },
+    });
+    const left = run.role.events.filter(({ type }) => type === 'left');
+    const ofIt = left.filter((event) => 'source' in event && event.source === 's1');
+    const reason =
+      /^has offered the content 5 times and sent nothing of it; at last: has sent nothing of what/;
+    t.match(ofIt.at(-1), { reason, isRetried: false });
+    t.equal(ofIt.filter((event) => 'isRetried' in event && !event.isRetried).length, 1);
+    if (others.length === 0) t.match(run.role.results, [{ status: 'failed', reason }]);
+    else t.ok(isFetched(run), JSON.stringify(run.role.results));
+    t.ok(run.isAtRest);
+  });
+}
 
 t.test('a fetch that is killed resumes', async (t) => {
   const run = runFetch({
