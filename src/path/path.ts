@@ -17,12 +17,6 @@ import { PathModel } from './path-model.js';
 import { ReturnPath } from './return-path.js';
 import { SentBursts } from './sent-bursts.js';
 
-/**
- * Minimum delay that counts as queueing on the return path. Late reads and clock drift can cause shorter
- * delays.
- */
-const leastQueueMs = 10;
-
 const rttLimits: RttLimits = {
   initialMs: 100,
   granularityMs: 1,
@@ -197,10 +191,12 @@ export class Path implements ControlledPath {
     };
   }
 
-  /** Estimated arrival time of the newest datagram, without the time that the report spent in a queue. */
+  /**
+   * Estimated arrival time of the newest datagram, without the time that the report spent in a queue. Even short delays
+   * count: rates are measured over a few milliseconds, and those of a relay's reports vary with what it sends.
+   */
   private withoutQueueBack(sentAtMs: TimeMs, reportedAtMs: TimeMs): TimeMs {
     const { queueMs } = this.back;
-    if (queueMs < leastQueueMs) return reportedAtMs;
     const soonestMs = Math.min(reportedAtMs, sentAtMs + this.model.minRttMs);
     return Math.max(soonestMs, reportedAtMs - queueMs);
   }

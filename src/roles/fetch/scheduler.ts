@@ -26,6 +26,12 @@ const tickMs = 20;
 /** A window is filled up by runs of at least this part of it, so that sources read contiguous runs. */
 const runsPerWindow = 4;
 
+/**
+ * The only source is asked for more than one window, because no other would deliver anything sooner. Then it does not run
+ * dry either if what is asked reaches it late, as behind the content that a relay sends by the same link.
+ */
+const windowsOfOnly = 3;
+
 /** A slow source loses a block if another source would deliver it in less than this part of the time. */
 const lossFactor = 2;
 const lossMarginMs = 100;
@@ -268,7 +274,8 @@ export class FetchScheduler {
   /** Fills the window of a source from its pool. */
   private fill(nowMs: TimeMs, source: FetchSource): void {
     const { pool } = source;
-    const mostBlocks = Math.min(source.mostBlocks, this.fairCount(source));
+    const windowCount = this.live.length === 1 ? windowsOfOnly : 1;
+    const mostBlocks = Math.min(windowCount * source.mostBlocks, this.fairCount(source));
     let room = mostBlocks - source.asked.count;
     if (room < Math.min(Math.ceil(mostBlocks / runsPerWindow), pool.count)) return;
     while (room > 0) {

@@ -107,7 +107,9 @@ export class RelayedObject implements ContentSource {
     const block = offsetBytes / blockSizeBytes;
     assert(Number.isInteger(block) && sizeBytes <= blockSizeBytes, 'sessions read blocks');
     const { place } = this;
-    if (place?.held.has(block) === true) this.readHeld(place, block, take);
+    const recent = place?.recent(block);
+    if (recent !== undefined) take(recent);
+    else if (place?.held.has(block) === true) this.readHeld(place, block, take);
     else this.await(block, take);
     if (place !== undefined && this.filling !== undefined) this.hurry(place, this.filling, block);
   }
