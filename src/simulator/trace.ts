@@ -1,6 +1,7 @@
 /** Trace of a simulation: one record per event, exported as JSON lines. */
 import { formatCrc32 } from '../base/crc32.js';
 import type { TimeMs } from '../base/machine.js';
+import { SessionSender } from '../session/sender.js';
 
 /** What happened to a datagram, or an event that a host's machine emitted. */
 export type TraceRecord =
@@ -21,7 +22,8 @@ export type TraceRecord =
     };
 
 /**
- * Formats a record as one line of JSON without a newline. Byte arrays are shown as size and CRC-32.
+ * Formats a record as one line of JSON without a newline. Byte arrays are shown as size and CRC-32, the sender of an
+ * event as the number of its session.
  * @example
  * ```ts
  * import { formatTraceLine } from 'p2mp/core';
@@ -31,7 +33,8 @@ export type TraceRecord =
  * ```
  */
 export function formatTraceLine(record: TraceRecord): string {
-  return JSON.stringify(record, (_key, value: unknown) =>
-    value instanceof Uint8Array ? `${value.length} bytes, crc32 ${formatCrc32(value)}` : value,
-  );
+  return JSON.stringify(record, (_key, value: unknown) => {
+    if (value instanceof Uint8Array) return `${value.length} bytes, crc32 ${formatCrc32(value)}`;
+    return value instanceof SessionSender ? value.session : value;
+  });
 }

@@ -19,7 +19,7 @@ import { runSources, type SourcesRun } from '../support/sources-run.js';
 import { drawSourcesScenario } from '../support/sources-scenario.js';
 
 /** `npm run test:sweeps` runs those from here to 1,000. */
-const scenarioCount = 300;
+const scenarioCount = 150;
 const chosen = chosenScenarios('P2MP_SOURCES_SCENARIO');
 
 function check(t: Test, number: number): SourcesRun {
