@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import t from 'tap';
-import { bundleOptions } from './support/bundle.mjs';
+import { bundleOptions, bundleTap } from './support/bundle.mjs';
 
 const folder = fileURLToPath(new URL('.', import.meta.url));
 const bundleFolder = fileURLToPath(new URL('../test.bundled/', import.meta.url));
@@ -28,24 +28,28 @@ function rank(name) {
 t.setTimeout(0);
 t.jobs = Number(process.env.TAP_JOBS);
 rmSync(bundleFolder, { recursive: true, force: true });
+await bundleTap(`${bundleFolder}node_modules`);
+const hooks = ['support/teardown-order', 'support/show-hang'];
 await build({
   ...bundleOptions,
-  entryPoints: names.map((name) => ({ in: `${folder}${name}.ts`, out: name })),
+  entryPoints: [
+    ...names.map((name) => ({ in: `${folder}${name}.ts`, out: name })),
+    ...hooks.map((name) => ({ in: `${folder}${name}.mjs`, out: name })),
+  ],
   outdir: bundleFolder,
   outExtension: { '.js': '.mjs' },
 });
+const node = [process.execPath, '--enable-source-maps'];
+for (const hook of hooks) node.push('--import', `${bundleFolder}${hook}.mjs`);
 
 for (const name of names) {
-  const hooks = ['./test/support/teardown-order.mjs', './test/support/show-hang.mjs'];
-  const options = ['--enable-source-maps', ...hooks.flatMap((hook) => ['--import', hook])];
-  const node = [process.execPath, ...options, `${bundleFolder}${name}.mjs`];
   // Into a file, because most reporters of tap read no standard error: the buffer fills up, and whatever file then
   // writes to it never ends.
   const errorPath = `${bundleFolder}${name}.stderr`;
   mkdirSync(dirname(errorPath), { recursive: true });
   const errorFile = openSync(errorPath, 'w');
   // The options that tap gives to all processes of Node are the hooks.
-  t.spawn('env', ['-u', 'NODE_OPTIONS', ...node], {
+  t.spawn('env', ['-u', 'NODE_OPTIONS', ...node, `${bundleFolder}${name}.mjs`], {
     buffered: true,
     timeout: Number(process.env.TAP_TIMEOUT) * 1000,
     name: `test/${name}.ts`,
