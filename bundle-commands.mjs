@@ -65,6 +65,27 @@ const groupedCommands = {
   },
 };
 
+/**
+ * Packages that only some runs of a command need, and whose tables of characters take 50 ms to set up. Each is a single
+ * function. It is loaded when it is called first.
+ */
+const lazyPackages = {
+  name: 'lazy packages',
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^(string-width|cli-truncate|wrap-ansi)$/ }, ({ path, kind, importer }) =>
+      kind === 'import-statement' && isOurs(importer) ? { path, namespace: 'lazy' } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: 'lazy' }, ({ path }) => ({
+      contents: `let loaded;
+        export default (...args) => {
+          loaded ??= require(${JSON.stringify(path)}).default;
+          return loaded(...args);
+        };`,
+      resolveDir: resolve('.'),
+    }));
+  },
+};
+
 const commonOptions = {
   outdir: `${folder}/cli`,
   allowOverwrite: true,
@@ -81,7 +102,7 @@ const commonOptions = {
   legalComments: 'none',
   logLevel: 'warning',
   metafile: true,
-  plugins: [oneErrorClass, ownPlaces, groupedCommands],
+  plugins: [oneErrorClass, ownPlaces, groupedCommands, lazyPackages],
   // They contain binaries, start threads, are seldom needed, or come without the text of their license.
   external: [
     '@humanwhocodes/momoa',

@@ -106,9 +106,11 @@ export class Admission<Request> {
   }
 
   private fill(nowMs: TimeMs): void {
-    const { perSec, burst } = this.limits;
-    const gained = (Math.max(0, nowMs - this.filledAtMs) * perSec) / 1000;
-    this.units = Math.min(burst, this.units + gained);
+    const { burst } = this.limits;
+    if (this.units < burst) {
+      const gained = (Math.max(0, nowMs - this.filledAtMs) * this.limits.perSec) / 1000;
+      this.units = Math.min(burst, this.units + gained);
+    }
     this.filledAtMs = Math.max(this.filledAtMs, nowMs);
   }
 

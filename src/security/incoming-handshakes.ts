@@ -84,15 +84,20 @@ export class IncomingHandshakes {
   ) {
     this.cookies = new Cookies(crypto);
     const { waiting, waitMs, hellosPerSec, helloBurst, handshakeBurst } = handshakeLimits;
-    const { handshakesPerSec, handshakeShare } = handshakeLimits;
-    const affordablePerSec = (1000 * handshakeShare) / crypto.handshakeCostMs;
-    const perSec = Math.min(handshakesPerSec, affordablePerSec);
     const random = createLots(crypto);
     this.hellos = new Admission(
       { waiting, waitMs, perSec: hellosPerSec, burst: helloBurst },
       random,
     );
-    this.opens = new Admission({ waiting, waitMs, perSec, burst: handshakeBurst }, random);
+    const opens = {
+      ...{ waiting, waitMs, burst: handshakeBurst },
+      // Not measured before it matters, which takes several handshakes at once.
+      get perSec() {
+        const { handshakesPerSec, handshakeShare } = handshakeLimits;
+        return Math.min(handshakesPerSec, (1000 * handshakeShare) / crypto.handshakeCostMs);
+      },
+    };
+    this.opens = new Admission(opens, random);
   }
 
   /** Number of handshakes that have begun and not expired. */

@@ -55,6 +55,7 @@ export async function createNodeCrypto(keyPair: KeyPair): Promise<SessionCrypto>
   });
   const startHandshake: SessionCrypto['startHandshake'] = (role, prologue) =>
     new NoiseHandshake(library, ownPair, role === 'initiator', prologue);
+  let handshakeCostMs: number | undefined;
   return {
     random: (sizeBytes) => plain(randomBytes(sizeBytes)),
     hash: sha256,
@@ -73,9 +74,10 @@ export async function createNodeCrypto(keyPair: KeyPair): Promise<SessionCrypto>
     sealEnvelope: (receiverKey, prologue, payload) =>
       envelopes.seal(Buffer.from(receiverKey), prologue, Buffer.from(payload)),
     openEnvelope: (prologue, envelope) => envelopes.open(prologue, envelope),
-    // Measured only on demand, because senders do not need this value.
+    // Measured only on demand, because hosts that few others call never need this value.
     get handshakeCostMs() {
-      return measureHandshake(startHandshake);
+      handshakeCostMs ??= measureHandshake(startHandshake);
+      return handshakeCostMs;
     },
   };
 }

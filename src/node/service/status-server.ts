@@ -5,7 +5,6 @@
 import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { P2mpError } from '../../base/errors.js';
-import { createBoundedServer } from './bounded-http.js';
 import type { Complaints, StatusSource } from './status-source.js';
 
 export interface StatusServerOptions {
@@ -33,6 +32,8 @@ export class StatusServer {
    */
   async listen(host: string, port: number): Promise<AddressInfo> {
     const { names = [], source } = this.options;
+    // Loaded on demand, because Node's HTTP server takes a command longer to load than most of its own code.
+    const { createBoundedServer } = await import('./bounded-http.js');
     const metrics = await source.loadMetrics();
     const metricsText = oneAtATime(() => metrics.text());
     const server = createBoundedServer([host, ...names], async (path, response) => {
