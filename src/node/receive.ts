@@ -25,7 +25,7 @@ import { PlacedIndex } from './disk/store/placed-files.js';
 import { TargetFolder } from './disk/store/target-folder.js';
 import { FileReceiver } from './file-receiver.js';
 import { checkInvitationTerms, formatInvitation } from './keys/invitation-code.js';
-import { createNodeCrypto } from './keys/node-crypto.js';
+import { createWarmCrypto } from './keys/node-crypto.js';
 import { refusalOf } from './keys/trust-answer.js';
 import { SessionGroups } from './net/groups/session-groups.js';
 import type { Offload } from './net/offload/offload-socket.js';
@@ -165,7 +165,7 @@ export class Receiving {
     await (await TargetFolder.open(dir)).checkTakesFiles();
     await removeStaleParts(dir, keepPartsMs);
     const machine = new SessionReceiver({
-      crypto: await createNodeCrypto(keyPair),
+      crypto: await createWarmCrypto(keyPair),
       name,
       platform: process.platform === 'win32' ? 'windows' : 'posix',
       refuseSender: (senderKey) => refusalOf(trustSender(senderKey), untrusted),

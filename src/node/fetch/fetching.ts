@@ -27,7 +27,7 @@ const defaultMaxOpenFiles = 256;
 
 /** The longest wait for the sources' confirmations of the end. */
 const farewellMs = 2000;
-const farewellCheckMs = 10;
+const farewellCheckMs = 1;
 
 /**
  * A running fetch. `startFetch` starts one.

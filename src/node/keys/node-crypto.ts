@@ -83,6 +83,17 @@ export async function createNodeCrypto(keyPair: KeyPair): Promise<SessionCrypto>
 }
 
 /**
+ * The same for a host that others call. Its first caller does not wait until the code of handshakes is compiled.
+ * @throws P2mpError INVALID_ARGUMENT
+ */
+export async function createWarmCrypto(keyPair: KeyPair): Promise<SessionCrypto> {
+  const crypto = await createNodeCrypto(keyPair);
+  // Runs a few handshakes.
+  void crypto.handshakeCostMs;
+  return crypto;
+}
+
+/**
  * Runs both sides of a few handshakes.
  * @returns the time that one side of a handshake takes, in milliseconds
  */

@@ -9,7 +9,7 @@ import { RelayMachine } from '../../roles/relay/relay-machine.js';
 import type { InvitationTerms } from '../../security/invitations.js';
 import { affordableFileCount } from '../disk/descriptor-limit.js';
 import { FileBudget } from '../disk/store/file-budget.js';
-import { createNodeCrypto } from '../keys/node-crypto.js';
+import { createWarmCrypto } from '../keys/node-crypto.js';
 import { refusalOf } from '../keys/trust-answer.js';
 import type { Offload } from '../net/offload/offload-socket.js';
 import { resolveReceivers } from '../net/resolve-receivers.js';
@@ -61,7 +61,7 @@ export class Relaying {
     const { keyPair, trustClient, cacheFolder: path, cacheLimitBytes } = options;
     const { maxOpenFiles = defaultMaxOpenFiles, answerTimeoutMs, patienceMs } = options;
     const upstreams = await resolveReceivers(options.upstreams);
-    const crypto = await createNodeCrypto(keyPair);
+    const crypto = await createWarmCrypto(keyPair);
     const fileBudget = new FileBudget(await affordableFileCount(maxOpenFiles));
     const report = (event: RelayFilesEvent) => options.onEvent?.(event);
     const cache = await CacheFolder.open({

@@ -13,7 +13,7 @@ import type { FaultCounts } from '../../wire/faults.js';
 import { affordableFileCount } from '../disk/descriptor-limit.js';
 import { IndexFolder } from '../disk/index/index-folder.js';
 import { checkInvitationTerms, formatInvitation } from '../keys/invitation-code.js';
-import { createNodeCrypto } from '../keys/node-crypto.js';
+import { createWarmCrypto } from '../keys/node-crypto.js';
 import { refusalOf } from '../keys/trust-answer.js';
 import { noOffload, type Offload } from '../net/offload/offload-socket.js';
 import { SendErrorLog } from '../net/send-error-log.js';
@@ -142,7 +142,7 @@ export class Serving {
   /** @throws P2mpError INVALID_ARGUMENT, SOURCE_UNREADABLE, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: ServeOptions): Promise<Serving> {
     const { paths, keyPair, indexFolder, trustClient } = options;
-    const crypto = await createNodeCrypto(keyPair);
+    const crypto = await createWarmCrypto(keyPair);
     const listener = new AskListener({ crypto, refuseAsker: refuserOf(trustClient) });
     const endpoint = new Endpoint({ listener });
     const host = new LateHost();

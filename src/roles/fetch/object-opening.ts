@@ -1,6 +1,6 @@
 /**
- * Prepares an object for its blocks: gets the manifest from one source and checks it, finds out what the store holds,
- * and collects the leaf digests from all sources.
+ * Prepares an object for its blocks: gets the manifest from one source and checks it, then finds out what the store
+ * holds and at the same time collects the leaf digests from all sources.
  */
 import { P2mpError } from '../../base/errors.js';
 import type { TimeMs } from '../../base/machine.js';
@@ -50,6 +50,8 @@ export class ObjectOpening {
 
   start(nowMs: TimeMs): void {
     const { object, sources } = this;
+    // Of an object that was chosen before.
+    for (const source of sources) source.leaves = undefined;
     this.manifestSource = sources.usable.find((source) => object.isFrom(source));
     if (object.hasManifest) this.checkManifest();
     else this.wantManifest(nowMs);
@@ -60,7 +62,7 @@ export class ObjectOpening {
   /** A source can be used from now on. */
   handleJoin(nowMs: TimeMs, source: Source): void {
     const { activityNow, manifestSource } = this;
-    if (activityNow === 'digests') this.collectLeaves(nowMs, source);
+    if (activityNow !== 'manifest') this.collectLeaves(nowMs, source);
     else if (source === manifestSource || manifestSource?.isDelivering !== true)
       this.replaceManifestSource(nowMs);
   }
@@ -122,11 +124,13 @@ export class ObjectOpening {
   }
 
   private checkManifest(): void {
-    this.begin(this.object.checkManifest(), (_nowMs, checked) => this.takeChecked(checked));
+    this.begin(this.object.checkManifest(), (nowMs, checked) => this.takeChecked(nowMs, checked));
   }
 
-  private takeChecked(checked: Manifest | NoManifest): void {
+  private takeChecked(nowMs: TimeMs, checked: Manifest | NoManifest): void {
     if (!('kind' in checked)) {
+      this.activityNow = 'preparing';
+      for (const source of this.sources.usable) this.collectLeaves(nowMs, source);
       this.openStore(checked);
       return;
     }
@@ -149,17 +153,18 @@ export class ObjectOpening {
 
   private openStore(manifest: Manifest): void {
     const { object, calls } = this;
-    this.activityNow = 'preparing';
     calls.during(() =>
       object.open(
         manifest,
-        (found) =>
-          calls.call(() =>
-            this.begin(object.takeFound(found), (nowMs) => this.collectAllLeaves(nowMs)),
-          ),
+        (found) => calls.call(() => this.begin(object.takeFound(found), () => this.takeHeld())),
         (error) => calls.call(() => this.handleStoreFailure(error)),
       ),
     );
+  }
+
+  private takeHeld(): void {
+    this.activityNow = 'digests';
+    this.compareIfReady();
   }
 
   /** An error of the store, now or while blocks are written. */
@@ -170,14 +175,10 @@ export class ObjectOpening {
 
   // --- The leaf digests
 
-  private collectAllLeaves(nowMs: TimeMs): void {
-    this.activityNow = 'digests';
-    for (const source of this.sources.usable) this.collectLeaves(nowMs, source);
-    this.compareIfComplete();
-  }
-
   private collectLeaves(nowMs: TimeMs, source: Source): void {
-    source.leaves = new LeafReception(this.object.leaves, this.object.tree);
+    const { leaves, tree } = this.object;
+    if (leaves.isComplete) return;
+    source.leaves = new LeafReception(leaves, tree);
     this.sources.requestLeaves(nowMs, source);
   }
 
@@ -185,20 +186,27 @@ export class ObjectOpening {
     if (source.leaves === undefined) return;
     if (source.leaves.take(nodes)) {
       this.sources.requestLeaves(nowMs, source);
-      this.compareIfComplete();
+      this.finishLeaves();
     } else {
       const reason = 'sent digests that do not lead to the root of the content';
       this.actions.push({ type: 'exclude', source, reason });
     }
   }
 
-  /** Once all leaf digests are known, compares what the store holds with them. */
-  private compareIfComplete(): void {
-    if (!this.object.leaves.isComplete || this.work !== undefined) return;
+  /** Once all leaf digests are known, no source owes any. */
+  private finishLeaves(): void {
+    if (!this.object.leaves.isComplete) return;
     for (const source of this.sources) {
       source.leaves = undefined;
       source.owesSinceMs = undefined;
     }
+    this.compareIfReady();
+  }
+
+  /** Once it is known what the store holds, and all leaf digests are known, compares them. */
+  private compareIfReady(): void {
+    const isReady = this.activityNow === 'digests' && this.object.leaves.isComplete;
+    if (!isReady || this.work !== undefined) return;
     this.begin(this.object.compareHeld(), () => this.actions.push({ type: 'ready' }));
   }
 }
