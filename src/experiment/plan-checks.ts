@@ -145,10 +145,13 @@ function checkUploads(file: PlanFile): Problem[] {
 
 /** Finds settings that are not possible beside `fetches`. */
 function checkFetches(file: PlanFile): Problem[] {
-  const { fetches, mode, receivers, protocol, uploads, link } = file;
+  const { fetches, mode, network, receivers, loss, protocol, uploads, link, gilbertElliott } = file;
   if (fetches === undefined) return [];
+  const isReal = mode.includes('real');
+  const hasLoss = loss.join() !== '0' || gilbertElliott !== undefined;
   const wrong: readonly (readonly [string, boolean, string])[] = [
-    ['mode', mode.join() !== 'simulated', 'fetches are simulated; set "mode": "simulated"'],
+    ['network', isReal && network !== 'loopback', 'real fetches use loopback; remove this key'],
+    ['loss', isReal && hasLoss, 'real fetches have no artificial loss; set "loss": 0'],
     ['receivers', receivers.join() !== '1', 'fetches have one receiver; set "receivers": 1'],
     ['protocol', protocol !== undefined, 'fetches are sessions by unicast; remove this key'],
     ['uploads', uploads !== undefined, 'uploads and fetches are different plans; remove one'],

@@ -9,9 +9,9 @@ export interface RunResult {
   /** Number of rounds whose timeout expired before all receivers had acknowledged. */
   readonly timeouts: number;
   readonly retransmissions: number;
-  /** Data packets sent, including end markers. */
-  readonly datagrams: number;
-  readonly acks: number;
+  /** Data packets sent, including end markers; undefined if nobody counts them. */
+  readonly datagrams: number | undefined;
+  readonly acks: number | undefined;
   /** Receivers that have every byte. */
   readonly completeReceivers: number;
   /**
@@ -33,8 +33,8 @@ export interface RunRow extends Run {
   readonly rounds: number;
   readonly timeouts: number;
   readonly retransmissions: number;
-  readonly datagrams: number;
-  readonly acks: number;
+  readonly datagrams: number | undefined;
+  readonly acks: number | undefined;
   readonly completeReceivers: number;
   readonly twinDelayS: number | undefined;
 }

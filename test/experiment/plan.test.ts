@@ -427,13 +427,14 @@ t.test('a plan refuses what sessions choose themselves', (t) => {
   t.end();
 });
 
-t.test('fetches: one client and many sources, only simulated', (t) => {
+t.test('fetches: one client and many sources, in real runs over loopback without loss', (t) => {
   const fetches = { sources: { from: 1, to: 3 }, deaths: [0, 1], rateBytesPerSec: 1000 };
   const { points } = parse({ fetches, receivers: 1, loss: 0 });
   t.equal(points.length, 3 * 2 * 2);
   const { sources, split, rates, deaths, sourceRateBytesPerSec, protocol } = points[0] ?? {};
   t.same([sources, split, rates, deaths], [1, 'speed', 'equal', 0]);
   t.same([sourceRateBytesPerSec, protocol], [1000, 'unicast']);
+  t.equal(parse({ fetches, receivers: 1, loss: 0, mode: 'real' }).points.length, 3 * 2 * 2);
   const some = '"loss": 0, "fetches": {"sources": 2, "rateBytesPerSec": 1000}';
   isRefused(
     t,
@@ -442,8 +443,8 @@ t.test('fetches: one client and many sources, only simulated', (t) => {
   );
   isRefused(
     t,
-    `"receivers": 1, ${some},\n  "mode": ▲"real"`,
-    'mode: fetches are simulated; set "mode": "simulated"',
+    `"receivers": 1, ${some}, "mode": "real",\n  "network": ▲"namespaces"`,
+    'network: real fetches use loopback; remove this key',
   );
   t.end();
 });

@@ -29,6 +29,10 @@ export class CommandProcess {
   /** Resolves once the process has ended. */
   readonly lastLine: Promise<string>;
   private readonly child: ChildProcess;
+  /** The names of the events so far. */
+  private readonly printed = new Set<string>();
+  /** Called at the first event of each name. */
+  private readonly awaited = new Map<string, () => void>();
   private readonly ended: Promise<void>;
 
   /** @param name the command's name in errors */
@@ -66,6 +70,7 @@ export class CommandProcess {
     this.lastLine = new Promise((resolve, reject) => {
       lines.on('line', (line) => {
         last = line;
+        this.noteEvent(line);
       });
       child.once('error', reject);
       child.once('close', () => {
@@ -89,6 +94,30 @@ export class CommandProcess {
     };
     if (address !== undefined) return address;
     throw new P2mpError('RUN_FAILED', `${this.name}: ${error?.message ?? 'does not listen'}`);
+  }
+
+  /**
+   * Resolves once the process has printed an event of this name.
+   * @throws P2mpError RUN_FAILED if it ends first
+   */
+  async event(name: string): Promise<void> {
+    if (this.printed.has(name)) return;
+    const isPrinted = await Promise.race([
+      new Promise<boolean>((resolve) => this.awaited.set(name, () => resolve(true))),
+      this.ended.then(() => false),
+    ]);
+    if (!isPrinted) throw new P2mpError('RUN_FAILED', `${this.name} ended before: ${name}`);
+  }
+
+  private noteEvent(line: string): void {
+    const { event: name } = JSON.parse(line) as { readonly event: string };
+    this.printed.add(name);
+    this.awaited.get(name)?.();
+  }
+
+  /** Kills the process at once. */
+  kill(): void {
+    this.child.kill('SIGKILL');
   }
 
   /** Asks the process to exit and waits until it has exited. */

@@ -11,6 +11,7 @@ import { createContent, receiverSeed } from '../../simulator/transfer.js';
 import { fileError } from '../system-error.js';
 import type { Command } from './command-process.js';
 import { CommandProcess, commandOf } from './command-process.js';
+import { runFetch } from './fetches.js';
 import type { RealNetwork } from './real-network.js';
 import { loopback, NamespaceNetwork } from './real-network.js';
 import { runUploads } from './uploads.js';
@@ -62,6 +63,7 @@ export class RealRunner {
    */
   async run({ point, seed }: Run): Promise<RunResult> {
     if (point.senders !== undefined) return runUploads(point, seed, this.folder, this.signal);
+    if (point.sources !== undefined) return runFetch(point, seed, this.folder, this.signal);
     await this.network.prepare(point);
     const rttMs = await this.measureRtt(point, seed);
     const result = await this.transfer(point, seed);

@@ -113,7 +113,8 @@ export function parseRun(run: Run | undefined, record: RunRecord, source: string
 function parseResult(run: Run, cells: readonly string[]): RunRow {
   const columns = columnsOf(run);
   const number = (name: string): number => Number(cells[columns.indexOf(name)]);
-  const twin = cells[columns.indexOf('twin_delay_s')];
+  const optional = (name: string): number | undefined =>
+    cells[columns.indexOf(name)] === '' ? undefined : number(name);
   return {
     ...run,
     rttMs: number('rtt_ms'),
@@ -121,10 +122,10 @@ function parseResult(run: Run, cells: readonly string[]): RunRow {
     rounds: number('rounds'),
     timeouts: number('timeouts'),
     retransmissions: number('retransmissions'),
-    datagrams: number('datagrams'),
-    acks: number('acks'),
+    datagrams: optional('datagrams'),
+    acks: optional('acks'),
     completeReceivers: number('complete_receivers'),
-    twinDelayS: twin === '' ? undefined : Number(twin),
+    twinDelayS: optional('twin_delay_s'),
   };
 }
 

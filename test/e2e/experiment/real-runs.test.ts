@@ -155,6 +155,33 @@ t.test('uploads run in both orders, and every file is verified', { buffered }, a
   t.same(commandLinesWith(temporary), [], 'no process remains');
 });
 
+t.test(
+  'fetches run with sources that stay or die, and the copy is verified',
+  { buffered },
+  async (t) => {
+    const fetches = {
+      sources: 2,
+      split: ['speed', 'equal'],
+      deaths: [0, 1],
+      rateBytesPerSec: 400_000,
+    };
+    const { title, seed, mssBytes } = plan;
+    const content = { title, seed, fileSizeBytes: 200_000, mssBytes, receivers: 1, fetches };
+    const { args, out, temporary, env } = prepare(t, { ...content, mode: 'real', repetitions: 1 });
+    const exit = await startExperiment(t, args, { env }).exited;
+    t.equal(exit.code, 0, exit.stderr);
+    const rows = readTable(out, 'runs.csv');
+    t.same(
+      rows.map(({ split, deaths }) => `${split} ${deaths}`),
+      ['speed 0', 'equal 0', 'speed 1', 'equal 1'],
+    );
+    for (const row of rows)
+      t.match(row, { complete_receivers: '1', rounds: '', datagrams: '', twin_delay_s: /^\d/ });
+    t.same(readdirSync(temporary), [], 'no temporary folder remains');
+    t.same(commandLinesWith(temporary), [], 'no process remains');
+  },
+);
+
 t.test('real runs of another network are not continued', { buffered }, async (t) => {
   const content = { ...plan, mode: 'real', repetitions: 1, loss: 0 };
   const { args, out, env } = prepare(t, content);
