@@ -3,9 +3,10 @@
  * must work, and Node must print no warnings. run-on-each.mjs runs this with all supported
  * versions.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { formatAddress } from '../../src/base/address.js';
 import { isSameContent, writeRandomFile } from '../support/loopback.js';
 import {
   type Exit,
@@ -35,7 +36,7 @@ function checkQuiet(t: Test, exit: Exit, ...allowed: RegExp[]): void {
 }
 
 const openNote = /^--open: /;
-const keyNote = /^Created this receiver's key, /;
+const keyNote = /^Created this \w+'s key, /;
 const unknownNote = /SHA256:/;
 
 t.test('help, version, keys and completion', { buffered }, async (t) => {
@@ -46,6 +47,10 @@ t.test('help, version, keys and completion', { buffered }, async (t) => {
     ['--version'],
     ['send', '--help'],
     ['receive', '--help'],
+    ['serve', '--help'],
+    ['fetch', '--help'],
+    ['relay', '--help'],
+    ['list', '--help'],
     ['peers', '--help'],
     ['digest', '--help'],
     ['experiment', '--help'],
@@ -104,6 +109,30 @@ for (const offload of ['with', 'without']) {
       t.ok(isSameContent(file, join(dir, file.slice(file.lastIndexOf('/') + 1))));
     });
   }
+}
+
+for (const format of [[], ['--json']]) {
+  t.test(`a server, a relay, a list and a fetch ${format}`.trim(), { buffered }, async (t) => {
+    const place = new SessionPlace(t);
+    const file = writeRandomFile(place.sent, 300_000);
+    const server = await place.serve([file, '--open', ...format]);
+    const from = formatAddress(server.address);
+    const caching = ['--upstream', from, '--cache-size', '50MB', '--open', ...format];
+    const relay = await place.relay(caching);
+    const list = await place.start(place.senderHome, ['list', from, '--open', ...format]).exited;
+    checkQuiet(t, list, openNote, keyNote);
+    t.match(list.stdout, /sent/);
+    const dir = join(place.folder, 'in');
+    mkdirSync(dir);
+    const sources = ['--from', `${formatAddress(relay.address)},${from}`];
+    const words = ['fetch', 'sent', ...sources, '--open', '--dir', dir, ...format];
+    checkQuiet(t, await place.start(place.senderHome, words).exited, openNote, keyNote);
+    t.ok(isSameContent(file, join(dir, 'sent')));
+    for (const { program } of [relay, server]) {
+      program.kill('SIGTERM');
+      checkQuiet(t, await program.exited, openNote, keyNote);
+    }
+  });
 }
 
 for (const format of [[], ['--json']]) {
