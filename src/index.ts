@@ -63,6 +63,7 @@ export type {
 } from './node/send-options.js';
 export type { IndexProgress } from './node/serve/object-catalogue.js';
 export type {
+  ClientOutcome,
   ClientStatus,
   OfferedPathStatus,
   ServedClient,

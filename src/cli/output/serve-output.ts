@@ -13,12 +13,12 @@ import { withoutUndefined } from '../../base/without-undefined.js';
 import { formatAuthorizedKey } from '../../node/keys/authorized-keys.js';
 import { fingerprint } from '../../node/keys/key-files.js';
 import type {
+  ClientOutcome,
   ClientStatus,
   OfferedPathStatus,
   ServeEvent,
 } from '../../node/serve/serve-options.js';
-import type { SessionReceiverOutcome } from '../../session/sender-events.js';
-import { arrivalJson } from './json/arrival-json.js';
+import { deliveryJson } from './json/arrival-json.js';
 import type { Output } from './output.js';
 import { printOddity } from './print-event.js';
 import { servingTable } from './progress/serving-table.js';
@@ -158,7 +158,7 @@ export class ServeOutput {
     );
   }
 
-  private handleEnd(name: string, outcome: SessionReceiverOutcome, contentSizeBytes: number): void {
+  private handleEnd(name: string, outcome: ClientOutcome, contentSizeBytes: number): void {
     const { output } = this;
     const { status, reason, receiver, receivedBytes, elapsedMs } = outcome;
     if (status === 'complete') this.completeCount++;
@@ -210,7 +210,7 @@ export class ServeOutput {
     const nowMs = performance.now();
     const counts = [
       ...clients.map(
-        ({ receiver, name, heldBytes }) => [`${receiver} ${name}`, heldBytes] as const,
+        ({ receiver, name, receivedBytes }) => [`${receiver} ${name}`, receivedBytes] as const,
       ),
       ...indexing.map(({ name, indexing: each }) => [`/${name}`, each?.doneBytes ?? 0] as const),
     ];
@@ -229,7 +229,7 @@ function clientJson(status: ClientStatus) {
     name: status.name,
     bytes: status.contentSizeBytes,
     activity: status.activity,
-    ...arrivalJson(status, status.datagramsSent),
+    ...deliveryJson(status, status.datagramsSent),
     repairs: status.repairs,
   };
 }

@@ -17,6 +17,7 @@ import { SourceDriver } from '../../session/drivers/source-driver.js';
 import { SessionSender } from '../../session/sender.js';
 import type {
   SessionReceiverOutcome,
+  SessionReceiverStatus,
   SessionSenderEvent,
   SessionSenderResult,
 } from '../../session/sender-events.js';
@@ -187,7 +188,7 @@ export class OutgoingSessions {
         .filter(({ isSettled }) => !isSettled)
         .map((peer) => {
           const { contentSizeBytes } = sender.geometry;
-          return { ...sender.status(nowMs, peer), name, contentSizeBytes };
+          return { ...withoutHeld(sender.status(nowMs, peer)), name, contentSizeBytes };
         }),
     );
   }
@@ -245,4 +246,13 @@ export class OutgoingSessions {
     this.running.delete(sender);
     object.release();
   }
+}
+
+/** Leaves out what the client holds: its reports only say what it wants of this server. */
+export function withoutHeld<Status extends SessionReceiverStatus>({
+  heldBytes: _held,
+  heldBeforeBytes: _heldBefore,
+  ...status
+}: Status): Omit<Status, 'heldBytes' | 'heldBeforeBytes'> {
+  return status;
 }

@@ -119,7 +119,7 @@ export type ServeEvent =
       readonly type: 'end';
       readonly name: string;
       readonly contentSizeBytes: number;
-      readonly outcome: SessionReceiverOutcome;
+      readonly outcome: ClientOutcome;
     }
   /** Reported once in each interval while clients fetch or indexes are made, and once more afterwards. */
   | {
@@ -145,8 +145,11 @@ export interface OfferedPathStatus {
   readonly reason?: string;
 }
 
-/** The status of a client that fetches. */
-export interface ClientStatus extends SessionReceiverStatus {
+/** How a client's fetch ended here. What the client holds is not known, because it can have other sources. */
+export type ClientOutcome = Omit<SessionReceiverOutcome, 'heldBytes' | 'heldBeforeBytes'>;
+
+/** The status of a client that fetches. What the client holds is not known, because it can have other sources. */
+export interface ClientStatus extends Omit<SessionReceiverStatus, 'heldBytes' | 'heldBeforeBytes'> {
   /** The name of the object. */
   readonly name: string;
   readonly contentSizeBytes: number;

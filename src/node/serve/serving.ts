@@ -26,7 +26,7 @@ import type {
   ObjectCatalogue,
   OfferedObject,
 } from './object-catalogue.js';
-import { OutgoingSessions } from './outgoing-sessions.js';
+import { OutgoingSessions, withoutHeld } from './outgoing-sessions.js';
 import type { ClientStatus, OfferedPathStatus, ServeEvent, ServeOptions } from './serve-options.js';
 import type { ServedPathEvent } from './served-path.js';
 import { LateHost, type PortEvent, type ServingOptions, type ServingPort } from './serving-port.js';
@@ -125,7 +125,7 @@ export class Serving {
         const { status } = outcome;
         this.endedClients[status] = (this.endedClients[status] ?? 0) + 1;
         this.ended.receivedBytes += outcome.receivedBytes;
-        this.emit({ type: 'end', name, contentSizeBytes, outcome });
+        this.emit({ type: 'end', name, contentSizeBytes, outcome: withoutHeld(outcome) });
       },
       handleDone: (result) => {
         this.ended.datagramsSent += result.datagramsSent;

@@ -127,7 +127,10 @@ t.test('sources whose keys are not known end the fetch at once', { buffered }, a
     t.equal(code, 1);
     const lines = stderr.split('\n').filter((line) => line.includes('is not known here'));
     t.equal(lines.length, from === first ? 1 : 2, 'each is reported once');
-    t.match(lines.at(-1), /^p2mp fetch: .*here; run "p2mp serve --invite" .*compare the key with .* "p2mp keygen/);
+    t.match(
+      lines.at(-1),
+      /^p2mp fetch: .*here; run "p2mp serve --invite" .*compare the key with .* "p2mp keygen/,
+    );
     t.notMatch(stderr, /p2mp receive/);
   }
 });

@@ -3,11 +3,20 @@ import { withoutUndefined } from '../../../base/without-undefined.js';
 import type { IncomingStatus } from '../../../session/receiver-events.js';
 import type { SessionReceiverStatus } from '../../../session/sender-events.js';
 
+type Status = SessionReceiverStatus | IncomingStatus;
+
 /** @param datagrams data datagrams sent to the receiver, or arrived at it */
-export function arrivalJson(status: SessionReceiverStatus | IncomingStatus, datagrams: number) {
+export function arrivalJson(status: Status, datagrams: number) {
+  const { heldBytes, heldBeforeBytes } = status;
+  return { heldBytes, heldBeforeBytes, ...deliveryJson(status, datagrams) };
+}
+
+/** Without what the receiver holds, which one of several sources does not know. */
+export function deliveryJson(
+  status: Omit<Status, 'heldBytes' | 'heldBeforeBytes'>,
+  datagrams: number,
+) {
   return {
-    heldBytes: status.heldBytes,
-    heldBeforeBytes: status.heldBeforeBytes,
     receivedBytes: status.receivedBytes,
     seconds: status.elapsedMs / 1000,
     loss: status.lossRatio,

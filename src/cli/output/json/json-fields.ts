@@ -45,9 +45,7 @@ export const invitedFields = {
 };
 
 /** How much of a session's content has arrived at one receiver, and how. */
-export const arrivalFields = {
-  heldBytes: count.describe('Content that the receiver holds.'),
-  heldBeforeBytes: count.describe('The part of it that the receiver held before the session.'),
+export const deliveryFields = {
   receivedBytes: count.describe('Content that arrived in the session.'),
   seconds: seconds.describe('Time since the receiver first took part.'),
   loss: z.number().min(0).max(1).describe('Share of the data datagrams that did not arrive.'),
@@ -58,6 +56,12 @@ export const arrivalFields = {
   unchanged: count.describe('Files that were unchanged by size and time, and not compared.'),
   deleted: count.describe('Entries that the receiver deleted.'),
   undeleted: count.describe('Entries that the receiver should have deleted, and did not.'),
+};
+
+export const arrivalFields = {
+  heldBytes: count.describe('Content that the receiver holds.'),
+  heldBeforeBytes: count.describe('The part of it that the receiver held before the session.'),
+  ...deliveryFields,
 };
 
 export const deletedNames = texts

@@ -1,9 +1,9 @@
 /** The events of `p2mp serve` and `p2mp list`. */
 import { z } from 'zod';
 import {
-  arrivalFields,
   contentRoot,
   count,
+  deliveryFields,
   event,
   invitationEvent,
   invitedFields,
@@ -23,7 +23,7 @@ const clientFields = {
   name,
   bytes: count.describe('Size of the content.'),
   activity: text.describe('The current activity for people: the texts may change.'),
-  ...arrivalFields,
+  ...deliveryFields,
   repairs: count.describe('Datagrams with segments that the client missed the first time.'),
 };
 

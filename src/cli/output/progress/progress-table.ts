@@ -67,6 +67,8 @@ export interface ProgressTable {
   readonly rows: readonly ProgressRow[];
   /** Names of further columns that a narrow terminal can do without, the least important first. */
   readonly extras: readonly string[];
+  /** Names of columns that mean nothing here; none by default. */
+  readonly omitted?: readonly string[];
   readonly total: Text;
 }
 
@@ -75,7 +77,7 @@ export interface ProgressTable {
  * longest way to go, and a line counts the others. The total line is always there.
  */
 export function progressTable(table: ProgressTable, area: ViewArea): Text[] {
-  const { head, rows, extras, total } = table;
+  const { head, rows, extras, omitted = [], total } = table;
   const { columns, lines, glyphs } = area;
   const rowCount = shownRows(rows.length, lines - fixedLines);
   if (rowCount === 0) return [total];
@@ -97,7 +99,8 @@ export function progressTable(table: ProgressTable, area: ViewArea): Text[] {
     ...more.map((name) => row.more[name] ?? ''),
   ]);
   // A name is worth more than an extra figure, but less than the essential ones.
-  const aligned = alignFigures([names, ...cells]);
+  const isShown = (_cell: Text, i: number) => !omitted.includes(names[i] ?? '');
+  const aligned = alignFigures([names.filter(isShown), ...cells.map((row) => row.filter(isShown))]);
   const narrow = dropColumns(aligned, columns, extras, nameColumns);
   const [kept = [], ...figures] = dropColumns(narrow, columns, essentials);
   // The bar needs no name.

@@ -1,10 +1,10 @@
 /** The live table of `p2mp serve`: a row for each client and each index that is being made, and a total line. */
-import { bytesPerSec, formatPlural, formatRate } from '../../../base/format.js';
+import { bytesPerSec, formatBytes, formatPlural, formatRate } from '../../../base/format.js';
 import type { ClientStatus, OfferedPathStatus } from '../../../node/serve/serve-options.js';
 import { joinFitting } from '../table.js';
 import type { Text } from '../text.js';
 import type { ViewArea } from './live-view.js';
-import { formatLoss } from './progress-parts.js';
+import { formatLoss, percent } from './progress-parts.js';
 import { type ProgressRow, progressTable } from './progress-table.js';
 
 /** What the server knows at one moment. */
@@ -17,7 +17,10 @@ export interface ServingStatus {
   readonly completeCount: number;
 }
 
-const extras = ['loss', 'ETA', 'average', 'object'];
+const extras = ['loss', 'average', 'object'];
+
+/** A client may hold more than this server knows of, and get the rest from other servers. */
+const omitted = ['bar', 'here', 'ETA'];
 
 export function servingTable(serving: ServingStatus, area: ViewArea): Text[] {
   const { clients, indexing, rates } = serving;
@@ -26,28 +29,32 @@ export function servingTable(serving: ServingStatus, area: ViewArea): Text[] {
       name: client.receiver,
       state: client.activity,
       standing: client.status === 'active' ? 'active' : 'waiting',
-      heldBytes: client.heldBytes,
+      heldBytes: client.receivedBytes,
       sizeBytes: client.contentSizeBytes,
       rate: rates[i],
       average: bytesPerSec(client.receivedBytes, client.elapsedMs),
-      more: { object: client.name, loss: formatLoss(client.lossRatio) },
+      more: {
+        sent: formatBytes(client.receivedBytes),
+        object: client.name,
+        loss: formatLoss(client.lossRatio),
+      },
     }),
   );
   const indexRows = indexing.map(
     ({ name, indexing: progress }, i): ProgressRow => ({
       name,
-      state: 'indexing',
+      state: `indexing ${percent(progress?.doneBytes ?? 0, progress?.totalBytes ?? 0)}%`,
       standing: 'active',
       heldBytes: progress?.doneBytes ?? 0,
       sizeBytes: progress?.totalBytes ?? 0,
       rate: rates[clients.length + i],
       average: undefined,
-      more: { object: '', loss: '' },
+      more: { sent: '', object: '', loss: '' },
     }),
   );
   const total = totalLine(serving, area);
   return progressTable(
-    { head: 'client', rows: [...clientRows, ...indexRows], extras, total },
+    { head: 'client', rows: [...clientRows, ...indexRows], extras, omitted, total },
     area,
   );
 }
