@@ -1,14 +1,12 @@
 // What a crowd of p2mp fetch costs the link of one server: the bytes that leave its interface, with all headers.
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { killCommands, startCommand, tail } from './commands.mjs';
-import { closeLabs, Lab } from './lab.mjs';
-import { describeMaking } from './made.mjs';
+import { startCommand, tail } from './commands.mjs';
+import { Lab } from './lab.mjs';
 import { median } from './processes.mjs';
+import { withServedFile } from './served-file.mjs';
 
 const program = fileURLToPath(new URL('../dist/cli/p2mp.js', import.meta.url));
 const clientProgram = fileURLToPath(new URL('crowd-client.mjs', import.meta.url));
@@ -23,17 +21,7 @@ const startUpMs = 4000;
 const spreadsMs = [0, 300];
 
 export async function benchCrowd({ runs = 3, sizeMb = 200, clientCounts = [8], losses = [0] }) {
-  const folder = mkdtempSync(join(tmpdir(), 'p2mp-bench-crowd-'));
-  const stop = () => {
-    killCommands();
-    closeLabs();
-  };
-  process.once('exit', stop);
-  try {
-    const data = join(folder, 'served', 'data');
-    mkdirSync(join(folder, 'served'));
-    writeFileSync(data, randomBytes(sizeMb * 1e6));
-    console.log(JSON.stringify(describeMaking()));
+  await withServedFile(sizeMb, async ({ folder, data }) => {
     console.log(`${sizeMb} MB from one server at ${rateMbit} Mbit/s; what its link carries`);
     for (const clientCount of clientCounts) {
       for (const lossPercent of losses) {
@@ -48,10 +36,7 @@ export async function benchCrowd({ runs = 3, sizeMb = 200, clientCounts = [8], l
         }
       }
     }
-  } finally {
-    stop();
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 function print({ clientCount, lossPercent, spreadMs, multicast }, results) {

@@ -1,16 +1,14 @@
 // p2mp fetch from several servers against aria2c over HTTP from nginx on the same hosts. The servers' links have
 // different rates, and something happens to a server or to the client.
 import { execFileSync, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { killCommands, startCommand, tail } from './commands.mjs';
-import { closeLabs, Lab } from './lab.mjs';
+import { startCommand, tail } from './commands.mjs';
+import { Lab } from './lab.mjs';
 import { firstLieBlocks } from './lies.mjs';
-import { describeMaking } from './made.mjs';
 import { median } from './processes.mjs';
+import { withServedFile } from './served-file.mjs';
 import { programs } from './source-programs.mjs';
 
 const ratesMbit = [100, 60, 40];
@@ -57,17 +55,7 @@ const cases = {
 };
 
 export async function benchSources({ runs = 3, sizeMb = 200, only = Object.keys(programs) }) {
-  const folder = mkdtempSync(join(tmpdir(), 'p2mp-bench-sources-'));
-  const stop = () => {
-    killCommands();
-    closeLabs();
-  };
-  process.once('exit', stop);
-  try {
-    const data = join(folder, 'served', 'data');
-    mkdirSync(join(folder, 'served'));
-    writeFileSync(data, randomBytes(sizeMb * 1e6));
-    console.log(JSON.stringify(describeMaking()));
+  await withServedFile(sizeMb, async ({ folder, data }) => {
     console.log(
       `${sizeMb} MB from servers at ${ratesMbit.join(', ')} Mbit/s; best: the payload alone`,
     );
@@ -83,10 +71,7 @@ export async function benchSources({ runs = 3, sizeMb = 200, only = Object.keys(
       }
       for (const id of ids) console.log(`${name}: ${id} ${describe(scene, results[id], sizeMb)}`);
     }
-  } finally {
-    stop();
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 function describe(scene, results, sizeMb) {
