@@ -1,8 +1,11 @@
 /** Objects that simulated hosts serve with digests: right ones, and those of hosts that lie. */
 import { DigestTree } from '../../src/object/digest-tree.js';
 import { hashLeaf } from '../../src/object/hash-tree.js';
+import { encodeManifest } from '../../src/object/manifest.js';
 import type { ServedObject } from '../../src/simulator/roles/serving.js';
+import { createManifestOfFiles } from '../../src/simulator/roles/session-sender.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
+import { createContent } from '../../src/simulator/transfer.js';
 
 export type VerifiableObject = ServedObject & { readonly digestTree: DigestTree };
 
@@ -34,7 +37,7 @@ export function withWrongBlocks(
     content[place] = (content[place] as number) ^ 1;
   }
   // The sender compares what it reads with digests that it knows.
-  const digestTree = changed(object.digestTree, { has: () => false, set: () => undefined });
+  const digestTree = changedTree(object.digestTree, { has: () => false, set: () => undefined });
   return { ...object, content, digestTree };
 }
 
@@ -46,7 +49,7 @@ export function withWrongDigests(object: VerifiableObject): ServedObject {
     if (digests.length > 0) digests[0] = (digests[0] as number) ^ 1;
     return digests;
   };
-  return { ...object, digestTree: changed(tree, { nodes }) };
+  return { ...object, digestTree: changedTree(tree, { nodes }) };
 }
 
 /** The object of a host that offers a wrong size of the content. The number of its blocks is right. */
@@ -57,15 +60,94 @@ export function withWrongSize(
 ): ServedObject {
   const content = new Uint8Array(sizeBytes);
   content.set(object.content.subarray(0, sizeBytes));
-  const digestTree = changed(object.digestTree, { has: () => false, set: () => undefined });
+  const digestTree = changedTree(object.digestTree, { has: () => false, set: () => undefined });
   return { ...object, content, manifest, digestTree };
 }
 
-function changed(tree: DigestTree, methods: Partial<DigestTree>): DigestTree {
+export function changedTree(tree: DigestTree, methods: Partial<DigestTree>): DigestTree {
   return new Proxy(tree, {
     get: (_, property) => {
       const value: unknown = Reflect.get(methods, property) ?? Reflect.get(tree, property, tree);
       return typeof value === 'function' ? value.bind(tree) : value;
     },
   });
+}
+
+/**
+ * What a host serves under the name. `right`: the content that is wanted. `wrong-blocks`: that content, with wrong bytes
+ * in some blocks. `wrong-digests`: that content, with wrong digests of its blocks. `wrong-manifest`: with a manifest that
+ * does not match its digest. `wrong-size`: as if it were one byte longer or shorter. `other`: other content of the same
+ * size. `no-digests`: content whose digests it does not know. `nothing`: no such object.
+ */
+export type Served =
+  | 'right'
+  | 'wrong-blocks'
+  | 'wrong-digests'
+  | 'wrong-manifest'
+  | 'wrong-size'
+  | 'other'
+  | 'no-digests'
+  | 'nothing';
+
+export interface VersionsOptions {
+  readonly name: string;
+  readonly seed: string;
+  readonly contentSizeBytes: number;
+  readonly blockSizeBytes: number;
+  readonly fileCount: number;
+}
+
+/** An object as honest and other hosts serve it. */
+export class ServedVersions {
+  readonly right: VerifiableObject;
+  readonly other: VerifiableObject;
+  /** By root. */
+  readonly contents: ReadonlyMap<string, Uint8Array>;
+  private readonly manifest: Uint8Array;
+
+  constructor(private readonly options: VersionsOptions) {
+    const { name, seed: number, contentSizeBytes, blockSizeBytes, fileCount } = options;
+    this.manifest = encodeManifest(createManifestOfFiles(contentSizeBytes, fileCount));
+    const create = (seed: string) => ({
+      ...withDigests(name, createContent(seed, contentSizeBytes), blockSizeBytes),
+      manifest: this.manifest,
+    });
+    this.right = create(`right ${number}`);
+    this.other = create(`other ${number}`);
+    const entries = [this.right, this.other].map(({ digestTree, content }) => {
+      return [Buffer.from(digestTree.root()).toString('hex'), content] as const;
+    });
+    this.contents = new Map(entries);
+  }
+
+  servedAs(served: Served, wrongBlocks: readonly number[]): ServedObject[] {
+    const { right, other, manifest } = this;
+    const { contentSizeBytes, blockSizeBytes, fileCount } = this.options;
+    switch (served) {
+      case 'right':
+        return [right];
+      case 'other':
+        return [other];
+      case 'wrong-blocks':
+        return [withWrongBlocks(right, wrongBlocks, blockSizeBytes)];
+      case 'wrong-digests':
+        return [withWrongDigests(right)];
+      case 'wrong-manifest': {
+        const wrong = manifest.slice();
+        wrong[wrong.length - 1] = (wrong.at(-1) as number) ^ 1;
+        return [{ ...right, manifest: wrong, manifestDigest: hash(manifest) }];
+      }
+      case 'wrong-size': {
+        // As many blocks as before.
+        const sizeBytes = contentSizeBytes + (contentSizeBytes % blockSizeBytes === 1 ? 1 : -1);
+        if (sizeBytes < 0) return [];
+        const wrong = encodeManifest(createManifestOfFiles(sizeBytes, fileCount));
+        return [withWrongSize(right, sizeBytes, wrong)];
+      }
+      case 'no-digests':
+        return [{ name: right.name, content: right.content, manifest }];
+      case 'nothing':
+        return [];
+    }
+  }
 }

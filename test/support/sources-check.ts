@@ -1,9 +1,14 @@
 /** Checks the invariants of every fetch over sessions. */
 import type { TimeMs } from '../../src/base/machine.js';
-import type { ClientLife, SourcesRun } from './sources-run.js';
-import { type SourceScenario, type SourcesScenario, sourcesMssBytes } from './sources-scenario.js';
-
-type Check = (isGood: boolean, complaint: string) => void;
+import type { SourcesRun } from './sources-run.js';
+import { type SourcesScenario, sourcesMssBytes } from './sources-scenario.js';
+import type { FetchWatch } from './watched-fetch.js';
+import {
+  type Check,
+  checkLiars,
+  checkRepetitions,
+  type RepetitionBounds,
+} from './watched-fetch-check.js';
 
 /** @returns one line per violation; none for a good run */
 export function complaintsAboutSources(scenario: SourcesScenario, run: SourcesRun): string[] {
@@ -16,17 +21,28 @@ export function complaintsAboutSources(scenario: SourcesScenario, run: SourcesRu
   check(run.busyHosts.length === 0, `${run.busyHosts.join()} still know the client`);
   checkEnd(scenario, run, check);
   for (const life of run.lives) {
-    checkRepetitions(scenario, life, check);
-    checkLiars(scenario, life, check);
+    checkRepetitions(boundsOf(scenario), life, check);
+    checkLiars((source) => isLiar(scenario, source), life, check);
     checkMemory(scenario, life, check);
     checkReport(scenario, life, check);
   }
   return complaints;
 }
 
+function boundsOf({ blockSizeBytes, bufferBytes, sources }: SourcesScenario): RepetitionBounds {
+  return {
+    ...{ blockSizeBytes, mssBytes: sourcesMssBytes, sourceCount: sources.length },
+    isOrderly: bufferBytes === undefined && sources.every(({ link }) => !link.corruptProbability),
+  };
+}
+
+function isLiar({ sources }: SourcesScenario, source: string): boolean {
+  return sources.some(({ name, served }) => name === source && served.startsWith('wrong'));
+}
+
 /** The outcome, and when it is there. */
 function checkEnd(scenario: SourcesScenario, run: SourcesRun, check: Check): void {
-  const { result, endMs = Infinity } = run.lives.at(-1) as ClientLife;
+  const { result, endMs = Infinity } = run.lives.at(-1) as FetchWatch;
   if (result?.status === 'complete') {
     const content = run.contents.get(result.object?.contentRoot ?? '');
     const isRight = content !== undefined && Buffer.from(content).equals(run.stored as Uint8Array);
@@ -60,68 +76,10 @@ function isPossible(scenario: SourcesScenario, run: SourcesRun, endMs: TimeMs): 
   });
 }
 
-/** No block is asked of two sources before the last window, or again unless it was lost. */
-function checkRepetitions(
-  { blockSizeBytes, bufferBytes, sources }: SourcesScenario,
-  life: ClientLife,
-  check: Check,
-): void {
-  const { repeatedBlocks, earlyRepeats, againBlocks, duplicateBlocks, vainBlocks } = life;
-  check(earlyRepeats === 0, `${earlyRepeats} blocks asked twice before the last window`);
-  check(vainBlocks === 0, `${vainBlocks} blocks arrived twice that were asked for once`);
-  const mostAgain = repeatedBlocks + againBlocks;
-  check(duplicateBlocks <= mostAgain, `${duplicateBlocks} blocks twice, not ${mostAgain}`);
-  const { report } = life.result ?? {};
-  if (report !== undefined) {
-    const lost = report.sources.reduce((sum, source) => sum + source.blocksReplaced, 0);
-    check(againBlocks <= lost, `${againBlocks} blocks asked again, though ${lost} were lost`);
-    const duplicateBytes = duplicateBlocks * blockSizeBytes;
-    const isCounted =
-      report.duplicateBytes <= duplicateBytes &&
-      report.duplicateBytes > duplicateBytes - blockSizeBytes;
-    check(
-      duplicateBlocks === 0 ? report.duplicateBytes === 0 : isCounted,
-      `${report.duplicateBytes} duplicate bytes reported, not ${duplicateBytes}`,
-    );
-  }
-  const manifestSegments = sources.length * Math.ceil(1000 / sourcesMssBytes);
-  const segmentsPerBlock = Math.ceil((blockSizeBytes + 16) / sourcesMssBytes);
-  const mostSegments = life.askedBlocks * segmentsPerBlock + manifestSegments;
-  const { arrivedSegments } = life;
-  // Without room, a segment is dropped and comes again; and so does a block that was damaged on the way.
-  const isOrderly =
-    bufferBytes === undefined && sources.every(({ link }) => !link.corruptProbability);
-  check(
-    !isOrderly || arrivedSegments <= mostSegments,
-    `${arrivedSegments} segments, not ${mostSegments}`,
-  );
-}
-
-const accusations = [
-  'sent a block with wrong content',
-  'sent digests that do not lead to the root of the content',
-  'sent a wrong manifest',
-];
-
-/** Who sent wrong blocks is excluded and named, and nobody else is accused. */
-function checkLiars({ sources }: SourcesScenario, life: ClientLife, check: Check): void {
-  const left = life.events.flatMap((event) => (event.type === 'left' ? [event] : []));
-  for (const liar of life.liars) {
-    const last = left.findLast(({ source }) => source === liar);
-    const isNamed = last?.reason === accusations[0] && !last?.isRetried;
-    check(isNamed, `${liar} sent a wrong block and is not excluded`);
-  }
-  for (const { source, reason } of left) {
-    const { served } = sources.find(({ name }) => name === source) as SourceScenario;
-    const isLiar = served.startsWith('wrong');
-    check(!accusations.includes(reason) || isLiar, `${source} is accused though it is honest`);
-  }
-}
-
 /** A window is what a source delivers in three round trips, or in one and 100 ms; estimates may be too high for a while. */
 function checkMemory(
   { sources, blockSizeBytes, bufferBytes = Infinity }: SourcesScenario,
-  { mostAsked, mostBufferedBytes }: ClientLife,
+  { mostAsked, mostBufferedBytes }: FetchWatch,
   check: Check,
 ): void {
   const windows = sources.map(({ rates, link }) => {
@@ -137,7 +95,7 @@ function checkMemory(
   check(mostBufferedBytes <= most, `${mostBufferedBytes} bytes buffered, not ${most}`);
 }
 
-function checkReport({ sources }: SourcesScenario, life: ClientLife, check: Check): void {
+function checkReport({ sources }: SourcesScenario, life: FetchWatch, check: Check): void {
   const { report } = life.result ?? {};
   if (report === undefined || life.result?.status !== 'complete') return;
   const segments = life.events

@@ -3,22 +3,7 @@ import type { TimeMs } from '../../src/base/machine.js';
 import { createRandom } from '../../src/base/random.js';
 import type { LinkOptions } from '../../src/simulator/link.js';
 import { Draw } from './scenario.js';
-
-/**
- * What a host serves under the name. `right`: the content that is wanted. `wrong-blocks`: that content, with wrong bytes
- * in some blocks. `wrong-digests`: that content, with wrong digests of its blocks. `wrong-manifest`: with a manifest that
- * does not match its digest. `wrong-size`: as if it were one byte longer or shorter. `other`: other content of the same
- * size. `no-digests`: content whose digests it does not know. `nothing`: no such object.
- */
-export type Served =
-  | 'right'
-  | 'wrong-blocks'
-  | 'wrong-digests'
-  | 'wrong-manifest'
-  | 'wrong-size'
-  | 'other'
-  | 'no-digests'
-  | 'nothing';
+import type { Served } from './served-objects.js';
 
 export interface SourceScenario {
   readonly name: string;
@@ -186,7 +171,7 @@ function harden(
   };
 }
 
-function drawOutages(
+export function drawOutages(
   draw: Draw,
   spanMs: number,
   kinds: readonly Outage['kind'][],
@@ -203,7 +188,7 @@ function drawOutages(
   return outages;
 }
 
-function drawLink(draw: Draw, hasLoss: boolean): LinkOptions {
+export function drawLink(draw: Draw, hasLoss: boolean): LinkOptions {
   const delayMs = draw.pick([0.1, 5, draw.between(0, 60)]);
   if (!hasLoss) return { delayMs };
   const sometimes = (most: number) => (draw.chance(0.5) ? draw.between(0, most) : 0);
