@@ -173,10 +173,6 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   private open(nowMs: TimeMs, member: SessionMember, asked: ProvenChannel): void {
     member.open(nowMs, asked);
-    for (const other of this.members) {
-      if (other === member || !other.isSameAsker(member)) continue;
-      this.outcomes.settle(nowMs, other, 'aborted', 'has asked again');
-    }
     this.askers.set(asked.channel.session, member);
   }
 

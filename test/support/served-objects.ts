@@ -37,19 +37,13 @@ export function withWrongBlocks(
     content[place] = (content[place] as number) ^ 1;
   }
   // The sender compares what it reads with digests that it knows.
-  const digestTree = changedTree(object.digestTree, { has: () => false, set: () => undefined });
+  const digestTree = withoutLeaves(object.digestTree);
   return { ...object, content, digestTree };
 }
 
 /** The object of a host that sends wrong digests of its blocks under the right root. */
 export function withWrongDigests(object: VerifiableObject): ServedObject {
-  const { digestTree: tree } = object;
-  const nodes = (height: number, firstNode: number, count: number) => {
-    const digests = tree.nodes(height, firstNode, count);
-    if (digests.length > 0) digests[0] = (digests[0] as number) ^ 1;
-    return digests;
-  };
-  return { ...object, digestTree: changedTree(tree, { nodes }) };
+  return { ...object, digestTree: withWrongNodes(object.digestTree) };
 }
 
 /** The object of a host that offers a wrong size of the content. The number of its blocks is right. */
@@ -60,11 +54,26 @@ export function withWrongSize(
 ): ServedObject {
   const content = new Uint8Array(sizeBytes);
   content.set(object.content.subarray(0, sizeBytes));
-  const digestTree = changedTree(object.digestTree, { has: () => false, set: () => undefined });
+  const digestTree = withoutLeaves(object.digestTree);
   return { ...object, content, manifest, digestTree };
 }
 
-export function changedTree(tree: DigestTree, methods: Partial<DigestTree>): DigestTree {
+/** A tree that a sender does not compare with what it reads. */
+export function withoutLeaves(tree: DigestTree): DigestTree {
+  return changed(tree, { has: () => false, set: () => undefined });
+}
+
+/** A tree that gives wrong digests under the right root. */
+export function withWrongNodes(tree: DigestTree): DigestTree {
+  const nodes = (height: number, firstNode: number, count: number) => {
+    const digests = tree.nodes(height, firstNode, count);
+    if (digests.length > 0) digests[0] = (digests[0] as number) ^ 1;
+    return digests;
+  };
+  return changed(tree, { nodes });
+}
+
+function changed(tree: DigestTree, methods: Partial<DigestTree>): DigestTree {
   return new Proxy(tree, {
     get: (_, property) => {
       const value: unknown = Reflect.get(methods, property) ?? Reflect.get(tree, property, tree);

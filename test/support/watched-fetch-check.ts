@@ -68,6 +68,6 @@ export function checkLiars(
   }
   for (const { source, reason } of left) {
     const isFair = !accusations.includes(reason) || isAnyLiar(source);
-    check(isFair, `${source} is accused though it is honest`);
+    check(isFair, `${source} is accused though it is honest: ${reason}`);
   }
 }

@@ -39,6 +39,8 @@ export interface FetchWatch {
   /** The largest number of blocks that one source was asked for at a time. */
   readonly mostAsked: number;
   readonly mostBufferedBytes: number;
+  /** Whether only those blocks are fetched that somebody waits for. */
+  readonly isOnDemand: boolean;
 }
 
 export interface WatchOptions {
@@ -88,6 +90,10 @@ export class WatchedFetch implements FetchWatch {
 
   private get sources() {
     return this.fetch['sources'];
+  }
+
+  get isOnDemand(): boolean {
+    return this.fetch['isOnDemand'];
   }
 
   get arrivedSegments(): number {

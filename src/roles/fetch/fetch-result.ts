@@ -49,6 +49,13 @@ export type FetchActivity =
   | 'storing'
   | 'ended';
 
+/** A source offers what another fetch on this port receives from it in this session. It leaves at once. */
+export interface SharedEvent {
+  readonly type: 'shared';
+  readonly source: string;
+  readonly session: number;
+}
+
 /** What the shell must do so that multicast reaches the host. */
 export type GroupEvent =
   /** Join this group if the host can. */
@@ -69,6 +76,7 @@ export type FetchRoleEvent =
   | { readonly type: 'chosen'; readonly object: FetchedInfo }
   /** Manifest and digests are known, and blocks are asked for. */
   | { readonly type: 'ready' }
+  | SharedEvent
   /** A source joins the fetch. */
   | { readonly type: 'joined'; readonly source: string }
   /** A source is not, or no longer, used. */

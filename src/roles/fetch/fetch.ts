@@ -73,6 +73,11 @@ export class Fetch {
     return this.activityNow === 'ended' && this.sources.areConfirmed;
   }
 
+  /** Whether one of the sources is connected in this session. */
+  hasSession(session: number): boolean {
+    return this.sources.usable.some((source) => source.session === session);
+  }
+
   /** What each source contributes; undefined before blocks are asked for. */
   report(nowMs: TimeMs): FetchReport | undefined {
     return this.schedule?.report(nowMs);
@@ -422,12 +427,8 @@ export class Fetch {
     this.activityNow = 'ended';
     this.opening = undefined;
     object?.end(status === 'complete');
-    this.sources.end(
-      nowMs,
-      status === 'complete',
-      reason ?? '',
-      (source) => schedule?.isPrompt(source) ?? true,
-    );
+    const isPrompt = (source: Source) => schedule?.isPrompt(source) ?? true;
+    this.sources.end(nowMs, status === 'complete', reason ?? '', isPrompt);
     const report = schedule?.report(nowMs);
     const known = { status, groups, elapsedMs: nowMs - startedAtMs, note };
     const optional = withoutUndefined({ reason, report, object: object?.info });

@@ -20,7 +20,7 @@ import type { ExistingFiles, Offer } from '../../wire/messages.js';
 import type { Nodes } from '../../wire/tree-nodes.js';
 import type { Dismissal } from './content-choice.js';
 import type { FetchPort } from './fetch-port.js';
-import type { GroupEvent } from './fetch-result.js';
+import type { GroupEvent, SharedEvent } from './fetch-result.js';
 import { Source } from './source.js';
 
 const defaultPatienceMs = 60_000;
@@ -74,6 +74,7 @@ export type SourceAction =
       readonly ask: number;
       readonly serverKey: Uint8Array;
     }
+  | SharedEvent
   | GroupEvent
   | OtherAddressEvent
   | RefusedEvent
@@ -373,6 +374,10 @@ export class Sources {
         break;
       case 'refused':
         this.lose(nowMs, source, event.reason, false);
+        break;
+      case 'shared':
+        this.actions.push({ type: 'shared', source: source.name, session: event.session });
+        this.lose(nowMs, source, event.reason, true);
         break;
       case 'failed':
         this.lose(nowMs, source, event.reason, true);

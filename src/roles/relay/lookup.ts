@@ -35,6 +35,9 @@ export class Lookup {
   /** Whether a server may answer later that does not now. */
   isAnyAway = false;
 
+  /** Whether a server has answered with a session in which an object is filled already. */
+  isShared = false;
+
   constructor(
     options: LookupOptions,
     readonly what: Partial<AskedObject>,
@@ -76,7 +79,7 @@ export class Lookup {
 
   /** Why no server has answered. */
   get reason(): string {
-    const all = [...this.reasons].map(([server, reason]) => `${server} ${reason}`);
+    const all = [...this.reasons].map(([server, reason]) => `${server}: ${reason}`);
     return all.length === 0 ? 'no upstream server answers' : all.join('; ');
   }
 }

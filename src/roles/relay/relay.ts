@@ -159,6 +159,19 @@ export class Relay {
     this.offer(open, lookup.takers.splice(0));
   }
 
+  /** The upstream server answers with the session that fills an object already. */
+  private handleShared(nowMs: TimeMs, lookup: Lookup, session: number): void {
+    lookup.isShared = true;
+    lookup.isAnyAway = true;
+    if (lookup.object !== undefined) return;
+    for (const open of this.objects) {
+      if (open.lookup?.fetch.hasSession(session) !== true) continue;
+      lookup.object = open.object;
+      lookup.fetch.conclude(nowMs);
+      this.offer(open, lookup.takers.splice(0));
+    }
+  }
+
   private describe({ fetch, what }: Lookup): CachedObject {
     const { contentSizeBytes, contentRoot, label, offer } = fetch.object as NonNullable<
       typeof fetch.object
@@ -176,10 +189,14 @@ export class Relay {
   private fill(nowMs: TimeMs, open: OpenObject): void {
     const { object, lookup } = open;
     const { head, shelf, fetch } = object;
-    if (lookup === undefined || shelf === undefined || fetch !== undefined) return;
-    open.fillBeganAtMs = nowMs;
-    object.begin(lookup.fetch);
-    this.events.push({ type: 'fill', ...infoOf(open), isCached: shelf.keeps });
+    // If its sources turn out to be of no use, it chooses again, and waits again.
+    const isWaiting = lookup?.fetch.activity === 'asking' && lookup.fetch.object !== undefined;
+    if (!isWaiting || shelf === undefined) return;
+    if (fetch === undefined) {
+      open.fillBeganAtMs = nowMs;
+      object.begin(lookup.fetch);
+      this.events.push({ type: 'fill', ...infoOf(open), isCached: shelf.keeps });
+    }
     const known =
       head === undefined
         ? undefined
@@ -226,7 +243,7 @@ export class Relay {
     this.lookups.delete(lookup);
     const { object } = lookup;
     const open = object === undefined ? undefined : this.objects.of(object);
-    const reason = object?.isReady === true ? (result.reason ?? '') : lookup.reason;
+    const reason = lookup.reasons.size > 0 ? lookup.reason : (result.reason ?? lookup.reason);
     this.refuse(lookup.takers, reason, lookup.isAnyAway);
     this.counts.fetchedBytes += result.report?.deliveredBytes ?? 0;
     if (open === undefined || open.lookup !== lookup) return;
@@ -351,9 +368,16 @@ export class Relay {
         this.handleReady(lookup);
         break;
       case 'joined':
+        lookup.reasons.delete(event.source);
         this.events.push({ type: 'upstream-joined', name, upstream: event.source });
         break;
+      case 'shared':
+        this.handleShared(nowMs, lookup, event.session);
+        break;
       case 'left': {
+        const { isShared } = lookup;
+        lookup.isShared = false;
+        if (isShared) break;
         const { source: upstream, reason, isRetried } = event;
         lookup.reasons.set(upstream, reason);
         lookup.isAnyAway ||= isRetried;

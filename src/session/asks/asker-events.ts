@@ -25,6 +25,8 @@ export type AskerEvent =
   | (AskInfo & { readonly type: 'silent' })
   /** The asked host has refused. The ask is over. */
   | (AskInfo & { readonly type: 'refused'; readonly reason: string })
+  /** The asked host offers what another ask of this port receives in this session. The ask is over. */
+  | (AskInfo & { readonly type: 'shared'; readonly session: number; readonly reason: string })
   /** The asked host was not reached, or not understood. The ask is over. */
   | (AskInfo & { readonly type: 'failed'; readonly reason: string })
   /** The session that answered has its outcome, which the session receiver has reported. The ask is over. */

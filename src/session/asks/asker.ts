@@ -368,17 +368,15 @@ export class Asker implements Machine<AskerEvent> {
     const { isSource = false } = ask.spec;
     const origin = { channel, peerKey, rttMs, from, isSource };
     ask.take(offer.session, offer.reportIntervalMs);
-    const refusal = receiver.takeOffer(nowMs, origin, this.adapt(ask, offer) as Offer, isAgain);
-    if (refusal === undefined) {
+    const reason = receiver.takeOffer(nowMs, origin, this.adapt(ask, offer) as Offer, isAgain);
+    if (reason === undefined) {
       if (!isAgain) this.emit(ask, { type: 'answered', session: offer.session });
     } else {
-      this.requests.sendMessage(ask, channel, {
-        kind: 'refuse',
-        reason: refusal,
-        isTemporary: false,
-      });
+      this.requests.sendMessage(ask, channel, { kind: 'refuse', reason, isTemporary: false });
       this.asks.delete(ask.id);
-      this.emit(ask, { type: 'failed', reason: refusal });
+      const { session } = offer;
+      const isShared = receiver.find(session) !== undefined;
+      this.emit(ask, isShared ? { type: 'shared', session, reason } : { type: 'failed', reason });
     }
     this.lookAtMs = Math.min(this.lookAtMs, nowMs + lookMs);
   }

@@ -135,6 +135,7 @@ export class ReceiverMessages {
     if (member.status !== 'offered') return;
     const { members, connections, delivery, probe, events } = this.options;
     member.accept(nowMs, selfName, challenge);
+    this.replaceEarlier(nowMs, member);
     connections.noteProgress(nowMs, member);
     const { index, name: receiver } = member;
     events.push({
@@ -146,6 +147,15 @@ export class ReceiverMessages {
     // With only one receiver, multicast saves nothing.
     if (members.filter(({ isSettled }) => !isSettled).length > 1) probe?.restart(nowMs);
     connections.sendRequest(nowMs, member);
+  }
+
+  /** An asker that has asked again, and accepts, takes part only once. */
+  private replaceEarlier(nowMs: TimeMs, member: SessionMember): void {
+    const { members, outcomes } = this.options;
+    for (const other of members) {
+      if (other.index < member.index && other.isSameAsker(member))
+        outcomes.settle(nowMs, other, 'aborted', 'has asked again');
+    }
   }
 
   private handleRefuse(nowMs: TimeMs, member: SessionMember, refuse: Refuse): void {

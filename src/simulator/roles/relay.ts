@@ -1,6 +1,7 @@
 /** A simulated host that relays objects of upstream servers. If it is killed and started again, its cache is still there. */
 import type { Machine } from '../../base/machine.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
+import type { ContentSource } from '../../object/content-source.js';
 import type { MemoryStores } from '../../object/memory-store.js';
 import type { RelayAnswer } from '../../roles/relay/lookup.js';
 import type { ObjectHead } from '../../roles/relay/object-cache.js';
@@ -35,6 +36,8 @@ export interface RelayRoleOptions
   /** Addresses of the upstream servers. */
   readonly from: readonly string[];
   readonly mssBytes?: number;
+  /** Lets a test change what clients are sent: their object, and where its content comes from. */
+  readonly disguise?: (head: ObjectHead, source: ContentSource) => [ObjectHead, ContentSource];
 }
 
 interface Session {
@@ -121,14 +124,15 @@ export class RelayRole implements Role<RelayMachineEvent> {
     for (const [sender, session] of this.sessions)
       if (session.object === object && !sender.isDone) return sender;
     const { endpoint, host } = this.machine as RelayMachine;
-    const { mssBytes, blockSizeBytes } = this.options;
+    const { mssBytes, blockSizeBytes, disguise } = this.options;
+    const [shown, source] = disguise?.(head, object) ?? [head, object];
     const sender = new SessionSender({
-      ...head,
+      ...shown,
       crypto: this.cryptoFor(`session ${this.simulation.nowMs} ${this.sessions.size}`),
       ...withoutUndefined({ mssBytes, blockSizeBytes }),
     });
     object.use();
-    this.sessions.set(sender, { object, driver: new SourceDriver(object, host) });
+    this.sessions.set(sender, { object, driver: new SourceDriver(source, host) });
     endpoint.addSender(sender);
     return sender;
   }

@@ -7,6 +7,7 @@ import {
   objectOf,
   RelayNet,
 } from '../../support/relay-net.js';
+import { type VerifiableObject, withWrongBlocks } from '../../support/served-objects.js';
 
 const object = objectOf('object', 200);
 const what = { name: 'object' };
@@ -181,7 +182,7 @@ t.test('an object that no upstream server has is refused with its reason', async
   net.relay('relay', ['origin']);
   const { role } = net.client('a', ['relay'], { name: 'nothing' });
   net.simulation.run({ untilMs: 90_000 });
-  t.match(role.events, [{}, { type: 'left', reason: 'origin no such object' }]);
+  t.match(role.events, [{}, { type: 'left', reason: 'origin: no such object' }]);
 });
 
 t.test('two upstream servers are two sources, and one may die', async (t) => {
@@ -230,3 +231,34 @@ t.test('a damaged block of the cache does not reach a client', async (t) => {
   t.ok(hasFetched(client, object));
   t.equal(relay.role.totals?.fetchedBytes, 10 * blockSizeBytes - 0);
 });
+
+t.test('a relay behind another one joins what that one is fetching', async (t) => {
+  const net = new RelayNet('1');
+  net.server('origin', [object]);
+  net.relay('near', ['origin']);
+  net.relay('far', ['near']);
+  const direct = net.client('a', ['near'], what);
+  const behind = net.laterClient(600, 'b', ['far'], what);
+  net.simulation.run({ untilMs: 60_000 });
+  t.ok(hasFetched(direct, object) && hasFetched(behind.current, object));
+  t.ok(elapsedMs(direct) < 2500, `${elapsedMs(direct)} ms`);
+  t.ok(elapsedMs(behind.current) < 3500, `${elapsedMs(behind.current)} ms`);
+  t.ok(net.sentBy('origin') < 1.2 * object.content.length, `${net.sentBy('origin')}`);
+});
+
+t.test(
+  'a client learns who sends wrong blocks, and does not wait forever for better ones',
+  async (t) => {
+    const net = new RelayNet('1');
+    net.server('origin', [withWrongBlocks(object as VerifiableObject, [7], blockSizeBytes)]);
+    net.relay('relay', ['origin']);
+    const client = net.client('a', ['relay'], what);
+    const isAtRest = net.simulation.run({ untilMs: 600_000 });
+    t.ok(isAtRest);
+    t.equal(client.role.results[0]?.status, 'failed');
+    const reasons = client.role.events.flatMap((event) =>
+      event.type === 'left' ? event.reason : [],
+    );
+    t.match(reasons[0], 'origin: sent a block with wrong content');
+  },
+);
