@@ -65,7 +65,8 @@ function checkClient(
 
 /** Every reason that a user may read. */
 const clearReasons = [
-  /^no source for [\d.]+ s$/,
+  /^no source for [\d.]+ s/,
+  /has offered the content \d+ times and sent nothing of it/,
   /the sources hold different content under this name; fetch one by its root$/,
   /no such object/,
   /has changed at the server; fetch it again$/,
@@ -186,6 +187,8 @@ function checkWatched(
 
 /** A host that does not answer counts as lost after this time. */
 const livenessMs = 60_000;
+/** A source that offers the content again and again, and sends nothing of it, has this many chances. */
+const offersCount = 6;
 
 /** When everything is over at the latest. */
 function latestMs({ origins, relays, clients, objects, patienceMs }: RelaysScenario): TimeMs {
@@ -199,5 +202,5 @@ function latestMs({ origins, relays, clients, objects, patienceMs }: RelaysScena
   for (const { bytesPerSec } of [...relays, ...clients]) slowest = Math.min(slowest, bytesPerSec);
   const allBytes = objects.reduce((sum, each) => sum + each.contentSizeBytes + 10_000, 0);
   const workMs = (4000 * allBytes * clients.length) / slowest;
-  return Math.max(...events) + workMs + 2 * patienceMs + 2 * livenessMs;
+  return Math.max(...events) + workMs + offersCount * patienceMs + 2 * livenessMs;
 }
