@@ -44,9 +44,10 @@ export function breaksLines(env: Readonly<Record<string, string | undefined>>): 
 
 /**
  * Erases this line, whose start is the cursor's position, and all below it. tmux keeps what is erased from the very first
- * column of the window on, as if it had scrolled off the top. The rest is therefore erased from the second column on.
+ * column of the window on, as if it had scrolled off the top. Therefore all is erased from the second column on, and then
+ * the first column.
  */
-const eraseFromHere = '\x1b[2K\x1b[C\x1b[J\r';
+const eraseFromHere = '\x1b[C\x1b[J\x1b[1K\r';
 
 /** Draws a live view. Between redraws, the cursor stays at the start of the last line of the view. */
 export class LiveView {
