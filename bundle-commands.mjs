@@ -13,7 +13,7 @@ const [, , folder] = process.argv;
 const bundles = [['p2mp'], ['p2mpclient', 'p2mpserver']];
 /** Commands of `p2mp` that are one file. */
 const groups = {
-  transfers: ['receive', 'serve', 'fetch', 'list'],
+  transfers: ['receive', 'serve', 'fetch', 'list', 'relay'],
   tools: ['peers', 'digest', 'keygen', 'completion'],
 };
 const isOurs = (path) => path.startsWith(resolve(folder) + sep);

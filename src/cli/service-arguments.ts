@@ -1,7 +1,7 @@
 /** Options of commands that run as services, `p2mp receive` and `p2mp serve`: logs, metrics and the way to stop. */
 import { P2mpError } from '../base/errors.js';
 import { defaultPort } from '../classic/config.js';
-import { parseChoice, parseSeconds } from './arguments.js';
+import { parseChoice, parseCount, parseSeconds, parseSize } from './arguments.js';
 import { listOption, single, textOption } from './command.js';
 import type { LogLevel } from './output/log-output.js';
 import { LogOutput, logFormats, logLevels } from './output/log-output.js';
@@ -106,6 +106,13 @@ export function drainTimeoutMsOf(argv: { readonly 'drain-timeout': string | unde
 
 /** Limits of hosts from which clients fetch. */
 export const clientLimitOptions = {
+  rate: {
+    ...textOption,
+    value: 'BYTES',
+    alias: 'r',
+    describe: 'Maximum rate of all clients together, in bytes per second, such as 50MB',
+    defaultDescription: 'no limit',
+  },
   'max-clients': {
     ...textOption,
     value: 'COUNT',
@@ -125,3 +132,20 @@ export const clientLimitOptions = {
     describe: 'Seconds of silence from a client after which its fetch fails',
   },
 } as const;
+
+/** The parsed values of `clientLimitOptions`. */
+export function clientLimitsOf(argv: {
+  readonly rate: string | undefined;
+  readonly 'max-clients': string;
+  readonly 'max-open-files': string;
+  readonly 'idle-timeout': string;
+}) {
+  return {
+    ...(argv.rate === undefined
+      ? {}
+      : { rateBytesPerSec: parseSize('rate', single('rate', argv.rate)) }),
+    maxClients: parseCount('max-clients', single('max-clients', argv['max-clients'])),
+    maxOpenFiles: parseCount('max-open-files', single('max-open-files', argv['max-open-files'])),
+    livenessTimeoutMs: parseSeconds('idle-timeout', single('idle-timeout', argv['idle-timeout'])),
+  };
+}

@@ -14,7 +14,7 @@ import type { Relaying } from '../../node/relay/relaying.js';
 import { relayStatus } from '../../node/service/server-health.js';
 import type { StatusServer } from '../../node/service/status-server.js';
 import type { InvitationTerms } from '../../security/invitations.js';
-import { parseCount, parsePort, parseSeconds, parseSize } from '../arguments.js';
+import { parsePort, parseSize } from '../arguments.js';
 import { authorizedPathOf, loadAuthorizedKeys } from '../authorized-keys-option.js';
 import { onInterrupt, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
@@ -27,7 +27,12 @@ import { loadOrCreateKey } from '../own-key.js';
 import { knownReceiversLoader } from '../receivers/known-receivers-option.js';
 import { parseReceivers } from '../receivers/receiver-list.js';
 import { createServerTrust } from '../receivers/server-trust.js';
-import { chooseLevel, createOutput, drainTimeoutMsOf } from '../service-arguments.js';
+import {
+  chooseLevel,
+  clientLimitsOf,
+  createOutput,
+  drainTimeoutMsOf,
+} from '../service-arguments.js';
 import { serveStatus } from '../status-service.js';
 import { tuneEngine } from '../tune-engine.js';
 import { admitInvited, invite, parseInvitationTerms } from './invitation.js';
@@ -129,9 +134,7 @@ class RelayCommand {
     return {
       ...{ port, upstreams: specs, cacheFolder, ...withoutUndefined({ bind }) },
       cacheLimitBytes: parseSize('cache-size', single('cache-size', argv['cache-size'])),
-      maxClients: parseCount('max-clients', single('max-clients', argv['max-clients'])),
-      maxOpenFiles: parseCount('max-open-files', single('max-open-files', argv['max-open-files'])),
-      livenessTimeoutMs: parseSeconds('idle-timeout', single('idle-timeout', argv['idle-timeout'])),
+      ...clientLimitsOf(argv),
       ...withoutUndefined({ progressIntervalMs: progressIntervalMsOf(output) }),
       keyPair: await loadOrCreateKey(keyPath, 'server', output),
       trustClient: await this.createTrust(),

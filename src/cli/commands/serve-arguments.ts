@@ -68,17 +68,6 @@ const pathOptions = {
   },
 } as const;
 
-const limitOptions = {
-  rate: {
-    ...textOption,
-    value: 'BYTES',
-    alias: 'r',
-    describe: 'Maximum rate of all clients together, in bytes per second, such as 50MB',
-    defaultDescription: 'no limit',
-  },
-  ...clientLimitOptions,
-} as const;
-
 export function createServeParser() {
   return createParser({
     name: 'p2mp serve',
@@ -87,7 +76,7 @@ export function createServeParser() {
       'Address and index': placeOptions,
       Trust: trustOptions,
       Network: pathOptions,
-      Limits: limitOptions,
+      Limits: clientLimitOptions,
       Service: statusOptions,
       Output: logOptions,
     },

@@ -15,7 +15,7 @@ import { serve as startServing } from '../../node/serve.js';
 import { serverStatus } from '../../node/service/server-health.js';
 import type { StatusServer } from '../../node/service/status-server.js';
 import type { InvitationTerms } from '../../security/invitations.js';
-import { parseCount, parsePort, parseSeconds, parseSize } from '../arguments.js';
+import { parseCount, parsePort } from '../arguments.js';
 import { authorizedPathOf, loadAuthorizedKeys } from '../authorized-keys-option.js';
 import { onInterrupt, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
@@ -27,7 +27,12 @@ import { progressIntervalMsOf } from '../output/receive-output.js';
 import { ServeOutput } from '../output/serve-output.js';
 import { loadOrCreateKey } from '../own-key.js';
 import { announce } from '../receivers/announcement.js';
-import { chooseLevel, createOutput, drainTimeoutMsOf } from '../service-arguments.js';
+import {
+  chooseLevel,
+  clientLimitsOf,
+  createOutput,
+  drainTimeoutMsOf,
+} from '../service-arguments.js';
 import { serveStatus } from '../status-service.js';
 import { tuneEngine } from '../tune-engine.js';
 import { admitInvited, invite, parseInvitationTerms } from './invitation.js';
@@ -123,12 +128,7 @@ class ServeCommand {
       port: parsePort(single('port', argv.port), 0),
       ...withoutUndefined({ bind }),
       indexFolder: index === undefined ? defaultIndexFolder() : single('index', index),
-      ...(argv.rate === undefined
-        ? {}
-        : { rateBytesPerSec: parseSize('rate', single('rate', argv.rate)) }),
-      maxClients: parseCount('max-clients', single('max-clients', argv['max-clients'])),
-      maxOpenFiles: parseCount('max-open-files', single('max-open-files', argv['max-open-files'])),
-      livenessTimeoutMs: parseSeconds('idle-timeout', single('idle-timeout', argv['idle-timeout'])),
+      ...clientLimitsOf(argv),
       multicast: single('multicast', argv.multicast),
       multicastTtl: parseCount(
         'multicast-ttl',

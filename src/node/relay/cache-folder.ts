@@ -12,11 +12,12 @@ import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import { makeFolders } from '../disk/fsync.js';
 import { partPaths } from '../disk/parts/part-folder.js';
 import { readJournal } from '../disk/parts/part-journal.js';
-import { PartLock } from '../disk/parts/part-lock.js';
+import { PartInUse, PartLock } from '../disk/parts/part-lock.js';
 import { PartStore } from '../disk/parts/part-store.js';
 import { SessionPart } from '../disk/parts/session-part.js';
 import { removePart } from '../disk/parts/stale-parts.js';
 import { FileBudget } from '../disk/store/file-budget.js';
+import { unfinishedSuffix } from '../disk/write-file-durably.js';
 import { fileError } from '../system-error.js';
 import { readFacts, readHead, writeHead } from './head-file.js';
 
@@ -24,9 +25,6 @@ const headSuffix = '.object';
 
 /** Marks a folder as a cache, so that nothing is removed from any other folder. */
 const markName = 'p2mp-cache';
-
-/** Whatever else a killed relay can leave. */
-const unfinishedName = /^[0-9a-f]{64}\.object\.[0-9a-f]+\.new$/;
 
 export interface CacheFolderOptions {
   readonly path: string;
@@ -67,8 +65,7 @@ export class CacheFolder implements ObjectCache {
     }
     const lock = await PartLock.acquire(join(path, 'lock'), makeFolder, path).catch(
       (error: unknown) => {
-        const isHeld = error instanceof P2mpError && error.message.includes('is being received');
-        if (!isHeld) throw fileError('TARGET_UNWRITABLE', path, error);
+        if (!(error instanceof PartInUse)) throw fileError('TARGET_UNWRITABLE', path, error);
         const remedy = 'stop it, or choose another folder';
         const message = `${path}: is the cache of another process; ${remedy}`;
         throw new P2mpError('TARGET_UNWRITABLE', message, { cause: error });
@@ -129,16 +126,18 @@ export class CacheFolder implements ObjectCache {
     utimes(this.headPath(id), now, now).catch(() => undefined);
   }
 
-  remove(id: string, handleRemoved: () => void): void {
+  remove(id: string, handleRemoved: (isGone: boolean) => void): void {
     const { path } = this.options;
     void this.after(id, async () => {
       await this.saving.get(id);
+      let isGone = true;
       try {
         await removeObject(path, id);
       } catch (error) {
+        isGone = false;
         this.options.handleError(fileError('TARGET_FAILED', path, error));
       }
-      handleRemoved();
+      handleRemoved(isGone);
     });
   }
 
@@ -187,7 +186,7 @@ export async function listCache(path: string): Promise<readonly CachedObject[]> 
 export async function clearCache(path: string): Promise<readonly CachedObject[]> {
   const { folder, errors } = await openAlone(path);
   const removals = folder.objects.map(
-    ({ id }) => new Promise<void>((resolve) => folder.remove(id, resolve)),
+    ({ id }) => new Promise<void>((resolve) => folder.remove(id, () => resolve())),
   );
   await Promise.all(removals);
   await folder.close();
@@ -232,7 +231,7 @@ async function readObjects(path: string): Promise<CachedObject[]> {
   const found: { readonly object: CachedObject; readonly usedAtMs: number }[] = [];
   const names = await readdir(path);
   for (const name of names) {
-    if (unfinishedName.test(name)) await rm(join(path, name), { force: true });
+    if (name.endsWith(unfinishedSuffix)) await rm(join(path, name), { force: true });
     if (!name.endsWith(headSuffix)) continue;
     const id = name.slice(0, -headSuffix.length);
     const facts = await readFacts(join(path, name));

@@ -2,15 +2,14 @@
  * The file that describes an object in a cache: a header, the manifest, the leaf digests, and the SHA-256 of all of it.
  * A file that is damaged or incomplete is never used.
  */
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { type FileHandle, open } from 'node:fs/promises';
 import type { ObjectHead } from '../../roles/relay/object-cache.js';
 import { isEqualBytes, toHex } from '../../wire/byte-codec.js';
 import { digestSizeBytes, standardBlockSizeBytes } from '../../wire/sizes.js';
-import { openFlags, readAll, syncFolder, writeAll } from '../disk/fsync.js';
+import { openFlags, readAll, writeAll } from '../disk/fsync.js';
 import { treeOf } from '../disk/index/hash-leaves.js';
 import { digestInTurns } from '../disk/index/index-file.js';
+import { writeFileDurably } from '../disk/write-file-durably.js';
 
 const magic = Buffer.from('p2mp cached 1\n', 'latin1');
 
@@ -30,7 +29,6 @@ export interface HeadFacts {
   readonly manifestDigest: Uint8Array;
 }
 
-/** Writes the file beside its name and then renames it, so that the name always stands for a whole file. */
 export async function writeHead(path: string, head: ObjectHead): Promise<void> {
   const { name, label, contentSizeBytes, listedAtMs, manifest, digestTree } = head;
   const facts = Buffer.from(
@@ -44,22 +42,10 @@ export async function writeHead(path: string, head: ObjectHead): Promise<void> {
   size.writeUInt32BE(facts.length);
   const leaves = digestTree.nodes(0, 0, digestTree.blockCount);
   const body = Buffer.concat([magic, size, facts, manifest, leaves]);
-  const unfinished = `${path}.${randomBytes(4).toString('hex')}.new`;
-  try {
-    const handle = await open(unfinished, 'wx', 0o600);
-    try {
-      await writeAll(handle, body, 0);
-      await writeAll(handle, await digestInTurns(body), body.length);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(unfinished, path);
-  } catch (error) {
-    await rm(unfinished, { force: true });
-    throw error;
-  }
-  await syncFolder(dirname(path));
+  await writeFileDurably(path, async (handle) => {
+    await writeAll(handle, body, 0);
+    await writeAll(handle, await digestInTurns(body), body.length);
+  });
 }
 
 /** Reads only the header, which is not compared with the digest. @returns undefined if it is not one */

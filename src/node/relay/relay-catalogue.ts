@@ -3,13 +3,9 @@
 import type { ObjectHead } from '../../roles/relay/object-cache.js';
 import type { Relay } from '../../roles/relay/relay.js';
 import type { RelayedObject } from '../../roles/relay/relayed-object.js';
+import type { AskRefusal } from '../../session/asks/listener-events.js';
 import { type AskedObject, compareNames, type ListedObject } from '../../wire/asks.js';
-import type {
-  AskRefusal,
-  CatalogueEntry,
-  ObjectCatalogue,
-  OfferedObject,
-} from '../serve/object-catalogue.js';
+import type { CatalogueEntry, ObjectCatalogue, OfferedObject } from '../serve/object-catalogue.js';
 
 export class RelayCatalogue implements ObjectCatalogue {
   /** One for each object, so that clients share sessions. */

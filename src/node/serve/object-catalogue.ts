@@ -1,6 +1,7 @@
 /** Where the objects come from that a host serves: paths on its disk, or the cache of a relay. */
 import type { P2mpError } from '../../base/errors.js';
 import type { ContentSource } from '../../object/content-source.js';
+import type { AskRefusal } from '../../session/asks/listener-events.js';
 import type { SessionSenderOptions } from '../../session/sender-options.js';
 import type { AskedObject, ListedObject } from '../../wire/asks.js';
 
@@ -40,13 +41,6 @@ export interface CatalogueEntry<Offered = OfferedObject> {
   readonly indexing: IndexProgress | undefined;
   /** Why it cannot be fetched. */
   readonly error: P2mpError | undefined;
-}
-
-/** Why a client does not get what it asks for. */
-export interface AskRefusal {
-  readonly reason: string;
-  /** Whether to ask again later. */
-  readonly isTemporary: boolean;
 }
 
 export interface ObjectCatalogue {

@@ -6,7 +6,7 @@ import { Endpoint } from '../../endpoint/endpoint.js';
 import { RateLimit } from '../../path/pacer.js';
 import type { InvitationTerms } from '../../security/invitations.js';
 import { AskListener } from '../../session/asks/ask-listener.js';
-import type { AskListenerEvent } from '../../session/asks/listener-events.js';
+import type { AskListenerEvent, AskRefusal } from '../../session/asks/listener-events.js';
 import { compareNames, fillPage } from '../../wire/asks.js';
 import { toHex } from '../../wire/byte-codec.js';
 import type { FaultCounts } from '../../wire/faults.js';
@@ -20,12 +20,7 @@ import { SendErrorLog } from '../net/send-error-log.js';
 import { SocketRunner } from '../net/socket-runner.js';
 import { Catalogue } from './catalogue.js';
 import { CrowdGroups } from './crowd-groups.js';
-import type {
-  AskRefusal,
-  CatalogueEntry,
-  ObjectCatalogue,
-  OfferedObject,
-} from './object-catalogue.js';
+import type { CatalogueEntry, ObjectCatalogue, OfferedObject } from './object-catalogue.js';
 import { OutgoingSessions, withoutHeld } from './outgoing-sessions.js';
 import type { ClientStatus, OfferedPathStatus, ServeEvent, ServeOptions } from './serve-options.js';
 import type { ServedPathEvent } from './served-path.js';

@@ -10,6 +10,8 @@ interface Entry {
   /** How many use it now. */
   users: number;
   isLeaving: boolean;
+  /** Whether it could not be removed, so that its room stays taken. */
+  isStuck: boolean;
 }
 
 /** The answer to a reservation. */
@@ -27,6 +29,7 @@ export class CacheLedger {
   private readonly waiting = new Map<string, number>();
   private readonly removals = new Queue<string>();
   private readonly granted = new Queue<string>();
+  private readonly refused = new Queue<string>();
 
   constructor(readonly limitBytes: number) {}
 
@@ -44,7 +47,7 @@ export class CacheLedger {
   /** Adds an object that the cache holds at the start. Call it for the one that was used the longest time ago first. */
   add(id: string, sizeBytes: number): void {
     assert(!this.entries.has(id), 'an object is added once');
-    this.entries.set(id, { sizeBytes, users: 0, isLeaving: false });
+    this.entries.set(id, { sizeBytes, users: 0, isLeaving: false, isStuck: false });
   }
 
   /** Makes the objects leave for which the limit leaves no room, after all are added. */
@@ -54,6 +57,7 @@ export class CacheLedger {
 
   /** Reserves room for an object that the cache does not hold. It is in use from then on. */
   reserve(id: string, sizeBytes: number): Reservation {
+    this.removeStuck();
     if (this.entries.has(id) || this.waiting.has(id)) return 'refused';
     let stayingBytes = sizeBytes;
     for (const entry of this.entries.values())
@@ -90,10 +94,42 @@ export class CacheLedger {
     if (!entry.isLeaving) this.makeLeave(id);
   }
 
-  /** An object that had to leave is gone. */
+  /** An object that had to leave is gone, or `handleStuck`. */
   handleRemoved(id: string): void {
     assert(this.entries.get(id)?.isLeaving === true, 'an object that was to leave');
     this.entries.delete(id);
+    this.grant();
+  }
+
+  /** An object that had to leave could not be removed. That is tried again when room is needed the next time. */
+  handleStuck(id: string): void {
+    const entry = this.entries.get(id);
+    assert(entry?.isLeaving === true, 'an object that was to leave');
+    entry.isStuck = true;
+    this.refuse();
+  }
+
+  private removeStuck(): void {
+    for (const [id, entry] of this.entries) {
+      if (!entry.isStuck) continue;
+      entry.isStuck = false;
+      this.removals.push(id);
+    }
+  }
+
+  /** Refuses what waits for room that nothing will free. */
+  private refuse(): void {
+    let freeBytes = this.limitBytes;
+    for (const { sizeBytes, isLeaving, isStuck } of this.entries.values())
+      if (!isLeaving || isStuck) freeBytes -= sizeBytes;
+    for (const [id, sizeBytes] of [...this.waiting]) {
+      if (sizeBytes <= freeBytes) {
+        freeBytes -= sizeBytes;
+      } else {
+        this.waiting.delete(id);
+        this.refused.push(id);
+      }
+    }
     this.grant();
   }
 
@@ -105,6 +141,11 @@ export class CacheLedger {
   /** The next object whose reservation had to wait, and is granted now. */
   pollGranted(): string | undefined {
     return this.granted.shift();
+  }
+
+  /** The next object whose reservation had to wait, and for which there is no room after all. */
+  pollRefused(): string | undefined {
+    return this.refused.shift();
   }
 
   private makeLatest(id: string, entry: Entry): void {
@@ -136,7 +177,7 @@ export class CacheLedger {
     for (const [id, sizeBytes] of this.waiting) {
       if (this.sizeBytes + sizeBytes > this.limitBytes) return;
       this.waiting.delete(id);
-      this.entries.set(id, { sizeBytes, users: 1, isLeaving: false });
+      this.entries.set(id, { sizeBytes, users: 1, isLeaving: false, isStuck: false });
       this.granted.push(id);
     }
   }

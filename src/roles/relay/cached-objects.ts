@@ -85,6 +85,18 @@ export class CachedObjects {
     this.ledger.handleRemoved(id);
   }
 
+  /** An object could not be removed. */
+  handleStuck(id: string): void {
+    this.ledger.handleStuck(id);
+  }
+
+  /** The next object whose reservation had to wait, and for which there is no room after all. */
+  pollRefused(): string | undefined {
+    const id = this.ledger.pollRefused();
+    if (id !== undefined) this.objects.delete(id);
+    return id;
+  }
+
   private roomOf({ contentSizeBytes, manifestSizeBytes }: CachedObject): number {
     const blockCount = Math.ceil(contentSizeBytes / this.blockSizeBytes);
     return roomOf(contentSizeBytes, manifestSizeBytes, blockCount);

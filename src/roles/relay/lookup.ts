@@ -1,6 +1,7 @@
 /** One question to the upstream servers: which content an object has now. It becomes the fetch of that content. */
 import type { TimeMs } from '../../base/machine.js';
 import type { ContentStores } from '../../object/content-store.js';
+import type { AskRefusal } from '../../session/asks/listener-events.js';
 import { commonAllocationBytes } from '../../session/object-limits.js';
 import type { AskedObject } from '../../wire/asks.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
@@ -9,13 +10,7 @@ import { Fetch } from '../fetch/fetch.js';
 import type { RelayedObject } from './relayed-object.js';
 
 /** What a client gets: the object, or why it does not get it. */
-export type RelayAnswer =
-  | RelayedObject
-  | {
-      readonly reason: string;
-      /** Whether to ask again later. */
-      readonly isTemporary: boolean;
-    };
+export type RelayAnswer = RelayedObject | AskRefusal;
 
 export type TakeAnswer = (answer: RelayAnswer) => void;
 

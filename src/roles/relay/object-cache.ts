@@ -1,6 +1,7 @@
 /** The port through which a relay keeps objects: on disk or in memory. */
 import type { ContentStore } from '../../object/content-store.js';
 import type { DigestTree } from '../../object/digest-tree.js';
+import { digestSizeBytes } from '../../wire/sizes.js';
 
 /** What is known of an object beside its content. */
 export interface ObjectHead {
@@ -48,12 +49,18 @@ export interface ObjectCache {
   ): ContentStore;
   /** Notes that an object has been used. */
   touch(id: string): void;
-  /** Removes an object that is not open, or will soon be closed. */
-  remove(id: string, handleRemoved: () => void): void;
+  /**
+   * Removes an object that is not open, or will soon be closed.
+   * @param handleRemoved gets false if some of it could not be removed
+   */
+  remove(id: string, handleRemoved: (isGone: boolean) => void): void;
 }
 
-/** Beside content, manifest and digests: names, times, the journal, and what the file system rounds up. */
+/** Beside content, manifest and digests: names, times, a short journal, and what the file system rounds up. */
 const overheadBytes = 64 * 1024;
+
+/** The journal has at most six records for each block, also while a new one replaces it. */
+const bytesPerBlock = digestSizeBytes + 6 * 24;
 
 /** The room that an object takes at most. It is reserved even while the object is incomplete. */
 export function roomOf(
@@ -61,5 +68,5 @@ export function roomOf(
   manifestSizeBytes: number,
   blockCount: number,
 ): number {
-  return contentSizeBytes + manifestSizeBytes + 32 * blockCount + overheadBytes;
+  return contentSizeBytes + manifestSizeBytes + bytesPerBlock * blockCount + overheadBytes;
 }

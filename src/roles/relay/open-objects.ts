@@ -39,14 +39,20 @@ const defaultWindowBytes = 16 * 1024 * 1024;
 /** How many objects can pass through at a time that the cache does not keep. */
 const maxPassing = 8;
 
+/** If more objects than that cannot be stored while clients wait, each of them gets so small a part of the memory. */
+const crowdedWindowShare = 16;
+
+/** How long an object is not stored that could not be. */
+const unstorableMs = 60_000;
+
 /** How long an object stays open that nobody uses, so that the next client need not wait for the disk. */
 const lingerMs = 30_000;
 
 export class OpenObjects {
   readonly cached: CachedObjects;
   private readonly open = new Map<string, OpenObject>();
-  /** Objects that have failed to be stored. */
-  private readonly unstorable = new Set<string>();
+  /** Objects that have failed to be stored, and when to try that again. */
+  private readonly unstorable = new Map<string, TimeMs>();
   private readonly actions = new Queue<OpenObjectAction>();
   private readonly calls: MachineCalls;
 
@@ -84,6 +90,8 @@ export class OpenObjects {
     });
     const open: OpenObject = new OpenObject(info, object);
     this.open.set(id, open);
+    const { nowMs } = host;
+    for (const [each, atMs] of this.unstorable) if (nowMs >= atMs) this.unstorable.delete(each);
     if (this.unstorable.has(id)) this.pass(open);
     else if (this.cached.has(id)) this.load(open);
     else this.reserve(open);
@@ -136,15 +144,27 @@ export class OpenObjects {
 
   /** The object does not go to the cache. */
   private pass(open: OpenObject): void {
-    const { windowBytes = defaultWindowBytes, blockSizeBytes } = this.options;
-    let passingCount = 0;
-    for (const { object } of this.open.values()) if (object.shelf?.keeps === false) passingCount++;
-    if (passingCount < maxPassing) {
-      this.place(open, new PassingBlocks(windowBytes, blockSizeBytes));
+    if (this.passingCount < maxPassing) {
+      this.place(open, this.createPassing());
       return;
     }
     const reason = `busy with ${maxPassing} objects that are too large for the cache; ask again later`;
     this.actions.push({ type: 'refused', open, reason });
+  }
+
+  private get passingCount(): number {
+    let count = 0;
+    for (const { object } of this.open.values()) if (object.shelf?.keeps === false) count++;
+    return count;
+  }
+
+  private createPassing(): PassingBlocks {
+    const { windowBytes = defaultWindowBytes, blockSizeBytes } = this.options;
+    const isCrowded = this.passingCount >= maxPassing;
+    return new PassingBlocks(
+      isCrowded ? windowBytes / crowdedWindowShare : windowBytes,
+      blockSizeBytes,
+    );
   }
 
   private place(open: OpenObject, shelf: BlockShelf): void {
@@ -162,11 +182,10 @@ export class OpenObjects {
     const { object, info } = open;
     const isCurrent = object.shelf === undefined || object.shelf === shelf;
     if (!this.isOpen(open) || !isCurrent) return;
-    this.unstorable.add(info.id);
+    this.unstorable.set(info.id, this.options.host.nowMs + unstorableMs);
     shelf.close();
     this.leaveCache(open);
-    const { windowBytes = defaultWindowBytes, blockSizeBytes } = this.options;
-    object.setShelf(new PassingBlocks(windowBytes, blockSizeBytes));
+    object.setShelf(this.createPassing());
     this.actions.push({ type: 'unstored', open, reason: error.message });
   }
 
@@ -223,15 +242,17 @@ export class OpenObjects {
       if (info === undefined) break;
       const open = this.open.get(info.id);
       if (open?.object.shelf?.keeps === true) this.close(open);
-      this.actions.push({ type: 'evicted', info });
       this.calls.during(() =>
-        this.options.cache.remove(info.id, () =>
+        this.options.cache.remove(info.id, (isGone) =>
           this.calls.call(() => {
-            this.cached.handleRemoved(info.id);
-            this.makeRoom();
+            this.handleRemoval(info, isGone);
           }),
         ),
       );
+    }
+    for (let id = this.cached.pollRefused(); id !== undefined; id = this.cached.pollRefused()) {
+      const open = this.open.get(id);
+      if (open !== undefined) this.pass(open);
     }
     for (;;) {
       const id = this.cached.pollGranted();
@@ -244,6 +265,16 @@ export class OpenObjects {
         this.cached.drop(id);
       }
     }
+  }
+
+  private handleRemoval(info: CachedObject, isGone: boolean): void {
+    if (isGone) {
+      this.cached.handleRemoved(info.id);
+      this.actions.push({ type: 'evicted', info });
+    } else {
+      this.cached.handleStuck(info.id);
+    }
+    this.makeRoom();
   }
 
   // --- Time

@@ -3,6 +3,13 @@ import type { Address } from '../../base/address.js';
 import type { AskedObject } from '../../wire/asks.js';
 import type { FaultEvent } from '../../wire/faults.js';
 
+/** Why a receiver does not get what it asks for. */
+export interface AskRefusal {
+  readonly reason: string;
+  /** Whether to ask again later. */
+  readonly isTemporary: boolean;
+}
+
 /** Why a receiver may not ask: its key, an invitation that does not admit it, or no room. */
 export type AskRefusalCause = 'untrusted' | 'invitation' | 'no-room';
 

@@ -55,11 +55,11 @@ export class MemoryCache implements ObjectCache {
     this.heads.set(id, head);
   }
 
-  remove(id: string, handleRemoved: () => void): void {
+  remove(id: string, handleRemoved: (isGone: boolean) => void): void {
     this.stores.later(removalMs, () => {
       this.heads.delete(id);
       this.stores.drop({ manifestDigest: id, label: id, senderKey: new Uint8Array(0) });
-      handleRemoved();
+      handleRemoved(true);
     });
   }
 }

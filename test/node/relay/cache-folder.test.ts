@@ -125,7 +125,7 @@ t.test('a damaged description is not used', async (t) => {
   const folder = await openFolder(path);
   const known = await new Promise<ObjectHead | undefined>((resolve) => folder.load(id, resolve));
   t.equal(known, undefined);
-  await new Promise<void>((resolve) => folder.remove(id, resolve));
+  await new Promise<boolean>((resolve) => folder.remove(id, resolve));
   await folder.close();
   t.same(await readdir(path), ['p2mp-cache']);
 });
@@ -133,7 +133,7 @@ t.test('a damaged description is not used', async (t) => {
 t.test('what a crash has left without its other half is removed', async (t) => {
   const path = await fill(t, [0]);
   await writeFile(join(path, `${'cd'.repeat(32)}.object`), 'p2mp');
-  await writeFile(join(path, `${id}.object.00ff.new`), 'p2mp');
+  await writeFile(join(path, `${id}.object.00ff.unfinished`), 'p2mp');
   const folder = await openFolder(path);
   t.equal(folder.objects.length, 1);
   await folder.close();

@@ -15,12 +15,17 @@ t.test('never above the limit, and what is in use stays', (t) => {
     const users = new Map<string, number>();
     const waiting = new Set<string>();
     const leaving: string[] = [];
+    const stuck = new Set<string>();
     const takeOutputs = () => {
       for (let id = ledger.pollRemoval(); id !== undefined; id = ledger.pollRemoval()) {
-        if (users.get(id) !== 0) t.fail(`seed ${seed}: ${id} leaves while it is in use`);
+        const isAgain = stuck.delete(id);
+        if (!isAgain && users.get(id) !== 0)
+          t.fail(`seed ${seed}: ${id} leaves while it is in use`);
         users.delete(id);
         leaving.push(id);
       }
+      for (let id = ledger.pollRefused(); id !== undefined; id = ledger.pollRefused())
+        if (!waiting.delete(id)) t.fail(`seed ${seed}: ${id} is refused and did not wait`);
       for (let id = ledger.pollGranted(); id !== undefined; id = ledger.pollGranted()) {
         if (!waiting.delete(id)) t.fail(`seed ${seed}: ${id} is granted and did not wait`);
         users.set(id, 1);
@@ -50,7 +55,13 @@ t.test('never above the limit, and what is in use stays', (t) => {
         ledger.release(each);
         users.set(each, (users.get(each) ?? 0) - 1);
       } else if (leaving.length > 0) {
-        ledger.handleRemoved(leaving.splice(Math.floor(random() * leaving.length), 1)[0] as string);
+        const each = leaving.splice(Math.floor(random() * leaving.length), 1)[0] as string;
+        if (random() < 0.2) {
+          ledger.handleStuck(each);
+          stuck.add(each);
+        } else {
+          ledger.handleRemoved(each);
+        }
       }
       takeOutputs();
       if (ledger.sizeBytes > limitBytes) t.fail(`seed ${seed}: ${ledger.sizeBytes} bytes`);

@@ -2,13 +2,13 @@
  * The file of one index: a header, the manifest, the identities of the files, the leaf digests, and the SHA-256 of all
  * of it. A file that is damaged, incomplete or of another path is never used.
  */
-import { createHash, type Hash, randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { createHash, type Hash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isEqualBytes } from '../../../wire/byte-codec.js';
 import { digestSizeBytes } from '../../../wire/sizes.js';
-import { openFlags, readAll, syncFolder, writeAll } from '../fsync.js';
+import { openFlags, readAll, writeAll } from '../fsync.js';
+import { writeFileDurably } from '../write-file-durably.js';
 import { FileIdentities } from './file-identities.js';
 import type { LeafIndex } from './known-blocks.js';
 
@@ -20,11 +20,7 @@ const headerSizeBytes = magic.length + digestSizeBytes + 3 * 8;
 /** Bytes that are hashed in one turn of the event loop: about a millisecond. */
 const hashedAtOnce = 1024 * 1024;
 
-/** The end of the names of files that are being written. */
-export const unfinishedSuffix = '.part';
-
 /**
- * Writes the index beside its name and then renames it, so that the name always stands for a whole index.
  * @param path where the index is
  * @param objectPath the absolute path of the object
  */
@@ -33,29 +29,17 @@ export async function writeIndex(
   objectPath: string,
   index: LeafIndex,
 ): Promise<void> {
-  const unfinished = `${path}.${randomBytes(4).toString('hex')}${unfinishedSuffix}`;
-  try {
-    const handle = await open(unfinished, 'wx', 0o600);
-    try {
-      const hash = createHash('sha256');
-      const { manifestBytes, identities, leaves } = index;
-      let offsetBytes = 0;
-      for (const part of [headerOf(objectPath, index), manifestBytes, identities.bytes, leaves]) {
-        await hashInTurns(hash, part);
-        await writeAll(handle, part, offsetBytes);
-        offsetBytes += part.length;
-      }
-      await writeAll(handle, hash.digest(), offsetBytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
+  await writeFileDurably(path, async (handle) => {
+    const hash = createHash('sha256');
+    const { manifestBytes, identities, leaves } = index;
+    let offsetBytes = 0;
+    for (const part of [headerOf(objectPath, index), manifestBytes, identities.bytes, leaves]) {
+      await hashInTurns(hash, part);
+      await writeAll(handle, part, offsetBytes);
+      offsetBytes += part.length;
     }
-    await rename(unfinished, path);
-  } catch (error) {
-    await rm(unfinished, { force: true });
-    throw error;
-  }
-  await syncFolder(dirname(path));
+    await writeAll(handle, hash.digest(), offsetBytes);
+  });
 }
 
 /** @returns undefined if there is no index of this object, or if it is damaged */

@@ -4,7 +4,8 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { fileError } from '../../system-error.js';
 import { makeFolders } from '../fsync.js';
-import { digestOf, readIndex, unfinishedSuffix, writeIndex } from './index-file.js';
+import { unfinishedSuffix } from '../write-file-durably.js';
+import { digestOf, readIndex, writeIndex } from './index-file.js';
 import type { LeafIndex } from './known-blocks.js';
 
 const dayMs = 24 * 3600 * 1000;

@@ -26,8 +26,13 @@ type Kind = keyof typeof kinds;
 
 /** Records read at once. */
 const chunkRecordCount = 32_768;
-/** The journal is rewritten when it has over 2n + spareRecordCount records; a new journal would have n. */
-const spareRecordCount = 100_000;
+/**
+ * The journal is rewritten when it has over 2n and a spare number of records; a new journal would have n. Small parts have
+ * few to spare, so that the journal stays small beside them.
+ */
+const maxSpareCount = 100_000;
+const leastSpareCount = 1000;
+const bytesPerSpare = 30_720;
 
 export interface JournalKey {
   /** 64 hexadecimal digits. */
@@ -198,7 +203,7 @@ export class PartJournal {
   private async append(kind: Kind, ranges: readonly Range[]): Promise<void> {
     const { held, written } = this.content;
     const usefulCount = held.rangeCount + written.rangeCount;
-    if (this.recordCount > 2 * usefulCount + spareRecordCount) return this.shrink();
+    if (this.recordCount > 2 * usefulCount + this.spareCount) return this.shrink();
     const position = headerSizeBytes + this.recordCount * recordSizeBytes;
     if (this.isTorn) await this.handle.truncate(position);
     this.isTorn = true;
@@ -207,6 +212,10 @@ export class PartJournal {
     if (kind !== 'written') await this.handle.datasync();
     this.isTorn = false;
     this.recordCount += ranges.length;
+  }
+
+  private get spareCount(): number {
+    return Math.min(leastSpareCount + this.key.contentSizeBytes / bytesPerSpare, maxSpareCount);
   }
 
   private async shrink(): Promise<void> {

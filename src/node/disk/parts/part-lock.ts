@@ -13,6 +13,9 @@ interface Holder {
   readonly start: string;
 }
 
+/** Another store holds the lock. */
+export class PartInUse extends P2mpError {}
+
 export class PartLock {
   private constructor(private readonly path: string) {}
 
@@ -20,7 +23,7 @@ export class PartLock {
    * @param path path of the lock file, whose folder may vanish between attempts
    * @param makeFolder creates that folder
    * @param shown name of the part in messages
-   * @throws P2mpError TARGET_UNWRITABLE if another store holds the lock
+   * @throws PartInUse with the code TARGET_UNWRITABLE if another store holds the lock
    */
   static async acquire(
     path: string,
@@ -55,11 +58,11 @@ export class PartLock {
   }
 }
 
-function inUse(shown: string, pid: number | undefined): P2mpError {
+function inUse(shown: string, pid: number | undefined): PartInUse {
   const who =
     pid === undefined ? 'another process' : pid === process.pid ? 'this process' : `process ${pid}`;
   const remedy = 'wait until it has finished, or stop it';
-  return new P2mpError('TARGET_UNWRITABLE', `${shown}: is being received by ${who}; ${remedy}`);
+  return new PartInUse('TARGET_UNWRITABLE', `${shown}: is being received by ${who}; ${remedy}`);
 }
 
 /** Creates the lock with its content in one step. */

@@ -86,8 +86,8 @@ t.test('unused indexes and remains of killed processes are removed', async (t) =
   const names = {
     [left]: 40,
     [used]: 40,
-    [`${left}.0.part`]: 2,
-    [`${used}.1.part`]: 0.5,
+    [`${left}.0.unfinished`]: 2,
+    [`${used}.1.unfinished`]: 0.5,
     notes: 99,
   };
   for (const [name, age] of Object.entries(names)) {
@@ -103,7 +103,7 @@ t.test('unused indexes and remains of killed processes are removed', async (t) =
   t.equal(rest.length, 3, rest.join());
   t.ok(await folder.load('/used'));
   t.equal(await folder.load('/left'), undefined);
-  t.ok(rest.includes('notes') && rest.some((name) => name.endsWith('.1.part')));
+  t.ok(rest.includes('notes') && rest.some((name) => name.endsWith('.1.unfinished')));
 });
 
 /** Saves one index after another, of which each is filled with one value. */
