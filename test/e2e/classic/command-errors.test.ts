@@ -197,7 +197,10 @@ t.test('an argument that is not UTF-8 is reported as such', { skip: noShell }, a
     const line = `exec '${process.execPath}' '${join(distFolder, 'cli', command)}.js' ${words}`;
     const exit = await new Program(t, 'sh', ['-c', line]).exited;
     t.equal(exit.code, 2);
-    t.ok(exit.stderr.includes(`: argument ${shown}: not UTF-8; rename the file`), exit.stderr);
+    t.ok(
+      exit.stderr.includes(`: argument ${shown}: not UTF-8; if it names a file, rename it `),
+      exit.stderr,
+    );
   }
 });
 
