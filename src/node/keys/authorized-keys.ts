@@ -106,7 +106,7 @@ export class AuthorizedKeys {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
         if (this.mayBeMissing && this.keys.size === 0) return undefined;
-        const message = `${this.path}: the list of authorized keys does not exist; create it with one line per key, such as "send ${keyKind} <base64>": the rights, then the key as p2mp keygen prints it`;
+        const message = `${this.path}: the list of authorized keys does not exist; --invite lets a first host in and makes it; or create it with one line per key, such as "send,fetch ${keyKind} <base64>": the rights, then the key as p2mp keygen prints it`;
         return new P2mpError('TRUST_FILE_BAD', message, { cause: error });
       }
       return fileError('TRUST_FILE_BAD', this.path, error);

@@ -2,7 +2,7 @@
 import { at } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
-import type { FetchReport, FetchSegment } from './fetch-events.js';
+import type { FetchReport, FetchSegment, SourceReport } from './fetch-events.js';
 import type { FetchSchedulerOptions } from './scheduler.js';
 import { FetchScheduler } from './scheduler.js';
 import type { Source } from './source.js';
@@ -35,7 +35,8 @@ export class SourceSchedule {
 
   report(nowMs: TimeMs): FetchReport {
     const report = this.scheduler.report(nowMs);
-    return { ...report, duplicateBytes: report.duplicateBytes + this.duplicateBytes };
+    const duplicateBytes = report.duplicateBytes + this.duplicateBytes;
+    return { ...report, duplicateBytes, sources: joinByName(report.sources) };
   }
 
   // --- Sources
@@ -130,4 +131,20 @@ export class SourceSchedule {
     }
     return undefined;
   }
+}
+
+/** A source that was lost and came back is one source. */
+function joinByName(reports: readonly SourceReport[]): SourceReport[] {
+  const joined = new Map<string, SourceReport>();
+  for (const later of reports) {
+    const earlier = joined.get(later.name);
+    joined.set(later.name, {
+      ...later,
+      deliveredBytes: later.deliveredBytes + (earlier?.deliveredBytes ?? 0),
+      share: later.share + (earlier?.share ?? 0),
+      blocksReplaced: later.blocksReplaced + (earlier?.blocksReplaced ?? 0),
+      ...withoutUndefined({ replaced: later.replaced ?? earlier?.replaced }),
+    });
+  }
+  return [...joined.values()];
 }

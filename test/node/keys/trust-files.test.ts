@@ -115,7 +115,7 @@ t.test('a file that is no list at all is refused', async (t) => {
   const refused: [string, RegExp][] = [
     [
       'missing',
-      /missing: the list of authorized keys does not exist; create it with one line per key, such as "send p2mp-/,
+      /missing: the list of authorized keys does not exist; --invite lets a first host in and makes it; or create it with one line per key, such as "send,fetch p2mp-/,
     ],
     ['folder', /folder: is a folder; name a file/],
     ['large', /large: is too large for a list of keys \(5242880 bytes\)/],

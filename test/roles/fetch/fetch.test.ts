@@ -262,6 +262,9 @@ t.test('all sources are gone for a while', async (t) => {
     },
   });
   t.ok(isFetched(run), JSON.stringify(run.role.results));
+  const sources = run.role.results[0]?.report?.sources ?? [];
+  t.equal(sources.length, 2, 'each is counted once');
+  t.ok(Math.abs(sources.reduce((sum, { share }) => sum + share, 0) - 1) < 1e-9);
 });
 
 t.test('no source has the object', async (t) => {

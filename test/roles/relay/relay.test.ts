@@ -216,6 +216,37 @@ t.test(
   },
 );
 
+t.test('upstream servers that hold different content are named as the reason', async (t) => {
+  const net = new RelayNet('1');
+  net.server('s1', [object]);
+  net.server('s2', [objectOf('object', 200, 'other')]);
+  net.relay('relay', ['s1', 's2']);
+  const byName = net.client('a', ['relay'], what);
+  const byRoot = net.client('b', ['relay'], { ...what, root: object.digestTree?.root() });
+  net.simulation.run({ untilMs: 60_000 });
+  t.match(byName.role.results, [{ status: 'failed', reason: /different content under this name/ }]);
+  t.ok(hasFetched(byRoot, object));
+});
+
+t.test(
+  'an upstream server that stays away ends what waits for it, and it is resumed',
+  async (t) => {
+    const net = new RelayNet('1');
+    const origin = net.server('origin', [object]);
+    const relay = net.relay('relay', ['origin'], { patienceMs: 10_000 });
+    const client = net.client('a', ['relay'], what, { patienceMs: 20_000 });
+    net.simulation.at(1000, () => origin.host.inject('kill'));
+    net.simulation.run({ untilMs: 120_000 });
+    t.match(client.role.results, [{ status: 'failed', reason: /^no source for 20 s; relay: / }]);
+    origin.host.inject('start');
+    const later = net.client('b', ['relay'], what);
+    net.simulation.run({ untilMs: 240_000 });
+    t.ok(hasFetched(later, object));
+    const fetchedBytes = relay.role.totals?.fetchedBytes ?? Infinity;
+    t.ok(fetchedBytes < 1.1 * object.content.length, `${fetchedBytes}`);
+  },
+);
+
 t.test('a damaged block of the cache does not reach a client', async (t) => {
   const net = new RelayNet('1');
   net.server('origin', [object]);
