@@ -40,6 +40,7 @@ export { createNodeCrypto } from './node/keys/node-crypto.js';
 export type { AskAboutReceivers, TrustKnownOptions, UnknownReceiver } from './node/keys/trust.js';
 export {
   trustAuthorizedClients,
+  trustAuthorizedRelays,
   trustAuthorizedSenders,
   trustKnownReceivers,
 } from './node/keys/trust.js';
@@ -53,6 +54,8 @@ export type { ReceiveEvent, ReceiveOptions } from './node/receive-options.js';
 export { relay } from './node/relay/relay.js';
 export type { RelayFilesEvent, RelayFilesOptions } from './node/relay/relay-options.js';
 export type { Relaying } from './node/relay/relaying.js';
+export type { SendOnEvent, SendOnOptions } from './node/relay/send-on-options.js';
+export type { SendingOn } from './node/relay/sending-on.js';
 export { planSend, send } from './node/send.js';
 export type {
   PlanOptions,

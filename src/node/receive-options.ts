@@ -42,6 +42,8 @@ export interface ReceiveOptions {
    * Decides whether to trust a sender with this key. This option is required; `() => true` accepts any sender.
    */
   readonly trustSender: (senderKey: Uint8Array) => TrustAnswer;
+  /** Decides whether a relay with this key may bring what trusted senders send. By default, none may. */
+  readonly trustRelay?: (relayKey: Uint8Array) => TrustAnswer;
   /** How to treat existing files. By default, the sender decides. */
   readonly existing?: ExistingFiles;
   /**
@@ -153,6 +155,7 @@ const receiveChecks: Checks<ReceiveOptions> = {
   name: text,
   keyPair: required(keyPair),
   trustSender: required(callback),
+  trustRelay: callback,
   existing: oneOf(...existingFiles),
   updatesModes: flag,
   mayDelete: callback,

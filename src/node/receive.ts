@@ -44,6 +44,9 @@ const idleCheckMs = 20;
 
 const defaultMaxOpenFiles = 256;
 
+/** The reason that a relay gets, without a better one. */
+const noRelay = 'the other side takes nothing through relays with its key';
+
 /** The reason that a sender gets, without a better one. */
 const untrusted = 'the other side does not trust its key';
 
@@ -160,7 +163,7 @@ export class Receiving {
   /** @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: ReceiveOptions): Promise<Receiving> {
     checkReceiveOptions(options);
-    const { dir, port, bind, keyPair, trustSender, name = hostname() } = options;
+    const { dir, port, bind, keyPair, trustSender, trustRelay, name = hostname() } = options;
     const { maxSessions, maxObjectBytes, maxEntries, idleMs, mayDelete, keepPartsMs } = options;
     await (await TargetFolder.open(dir)).checkTakesFiles();
     await removeStaleParts(dir, keepPartsMs);
@@ -169,6 +172,7 @@ export class Receiving {
       name,
       platform: process.platform === 'win32' ? 'windows' : 'posix',
       refuseSender: (senderKey) => refusalOf(trustSender(senderKey), untrusted),
+      refuseRelay: (key) => refusalOf(trustRelay?.(key) ?? false, noRelay),
       allocationBytes: await allocationBytesAt(dir),
       ...withoutUndefined({ maxSessions, maxObjectBytes, maxEntries, idleMs, mayDelete }),
     });

@@ -275,11 +275,13 @@ class Sending {
   /** Decides about the key of a receiver behind a relay, under a name that contains those of the relays. */
   private identifyBehind({
     number,
+    index,
     receiver,
     via,
     receiverKey,
   }: Extract<SessionSenderEvent, { type: 'identify-behind' }>): void {
-    const name = [...via, receiver].join('/');
+    const { host, port } = at(this.options.receivers, index);
+    const name = [formatAddress({ host, port }), ...via.slice(1), receiver].join('/');
     const decide = async () =>
       refusalOf(await this.options.trustReceiver(name, receiverKey), 'its key is not trusted here');
     this.feed(decide(), (sender, nowMs, refusal) => sender.trustBehind(nowMs, number, refusal));

@@ -59,6 +59,8 @@ export type SessionSenderEvent =
   | {
       readonly type: 'identify-behind';
       readonly number: number;
+      /** The number of the first relay. */
+      readonly index: number;
       readonly receiver: string;
       /** The relays that it is behind, the nearest to this host first. */
       readonly via: readonly string[];

@@ -75,9 +75,8 @@ export interface EnvelopeMessage {
   readonly envelope: Uint8Array;
 }
 
-/** Maximum length of a name, of a reason, and of the names of a path together, in characters. */
+/** Maximum length of a name, in characters. */
 const maxNameChars = 100;
-const maxReasonChars = 120;
 
 const none = new Uint8Array(0);
 
@@ -104,7 +103,7 @@ export function writeBehind(writer: ByteWriter, message: Behind): void {
   writer.counted(receiverKey).counted(challenge).counted(receipt);
   writer.varint(message.heldBytes).varint(message.receivedBytes);
   writer.varint(message.segmentsReceived).varint(message.segmentsLost);
-  writer.text(shortened(message.reason, maxReasonChars));
+  writer.text(shortened(message.reason));
 }
 
 export function readBehind(reader: ByteReader): Behind | undefined {
@@ -127,21 +126,21 @@ export function readBehind(reader: ByteReader): Behind | undefined {
     receivedBytes: reader.varint(),
     segmentsReceived: reader.varint(),
     segmentsLost: reader.varint(),
-    reason: readLine(reader, maxReasonChars),
+    reason: readLine(reader),
   };
 }
 
 export function writeBehindNoted(writer: ByteWriter, message: BehindNoted): void {
   const { number, state, refusal = '', envelope = none } = message;
   writer.varint(number).uint8(states.indexOf(state));
-  writer.text(shortened(refusal, 2 * maxReasonChars)).counted(envelope);
+  writer.text(shortened(refusal)).counted(envelope);
 }
 
 export function readBehindNoted(reader: ByteReader): BehindNoted | undefined {
   const number = reader.varint();
   const state = states[reader.uint8()];
   if (state === undefined) return undefined;
-  const refusal = readLine(reader, 2 * maxReasonChars);
+  const refusal = readLine(reader);
   const envelope = reader.counted().slice();
   return {
     ...{ kind: 'behind-noted', number, state },

@@ -7,7 +7,7 @@ import type { Announcement } from '../../node/announce-receiver.js';
 import { formatAddresses } from '../../node/file-receiver.js';
 import type { AuthorizedKeys } from '../../node/keys/authorized-keys.js';
 import { defaultKeyFolder } from '../../node/keys/key-files.js';
-import { trustAuthorizedSenders } from '../../node/keys/trust.js';
+import { trustAuthorizedRelays, trustAuthorizedSenders } from '../../node/keys/trust.js';
 import type { Receiving } from '../../node/receive.js';
 import { receive as startReceiving } from '../../node/receive.js';
 import type { ReceiveOptions } from '../../node/receive-options.js';
@@ -59,7 +59,10 @@ export async function receive(args: readonly string[]): Promise<ExitCode> {
 }
 
 /** Options for this receiver's key and for the senders to accept. */
-type TrustOptions = Pick<ReceiveOptions, 'keyPair' | 'trustSender' | 'sharesParts' | 'mayDelete'>;
+type TrustOptions = Pick<
+  ReceiveOptions,
+  'keyPair' | 'trustSender' | 'trustRelay' | 'sharesParts' | 'mayDelete'
+>;
 
 /** One run of the command, until it is stopped. */
 class ReceiveCommand {
@@ -203,12 +206,16 @@ class ReceiveCommand {
         `--open: senders are not authenticated; any host that reaches this port can send${argv['allow-delete'] ? ' and delete' : ''}`,
       );
       const deletion = argv['allow-delete'] ? { mayDelete: () => true } : {};
-      return { keyPair, trustSender: () => true, sharesParts: true, ...deletion };
+      const anybody = { trustSender: () => true, trustRelay: () => true };
+      return { keyPair, ...anybody, sharesParts: true, ...deletion };
     }
     const mayBeMissing = this.invitation !== undefined;
     const authorized = await loadAuthorizedKeys(argv, output, 'p2mp receive', mayBeMissing);
     this.authorized = authorized;
-    const trust = { keyPair, trustSender: trustAuthorizedSenders(authorized) };
+    const trust = {
+      ...{ keyPair, trustSender: trustAuthorizedSenders(authorized) },
+      trustRelay: trustAuthorizedRelays(authorized),
+    };
     // With --no-clobber, no existing file is replaced, and so none is deleted.
     if (!argv.clobber) return trust;
     const isForAll = argv['allow-delete'];

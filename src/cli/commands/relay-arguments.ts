@@ -16,11 +16,14 @@ import { invitationOptions } from './invitation.js';
 const usage = [
   '$0 --upstream <host>[:port],... --cache <dir> --cache-size <size> [options]',
   '$0 --cache <dir> --cache-list|--cache-clear',
+  '$0 --to <host>[:port],... --dir <dir> [options]',
   '',
   'Offers what other hosts offer with p2mp serve, and keeps what clients fetch in a cache. What is not in',
   'the cache is fetched once for all clients that wait, and passed on while it arrives. For each name that',
   'a client asks for, the upstream hosts say which content it has now. After SIGTERM, clients finish.',
   'Ctrl-C stops immediately; the cache stays.',
+  'With --to: sends every object on that it receives, to the receivers behind it, while the object arrives.',
+  'Senders name this relay with p2mp send --to, and get a result for each receiver.',
 ].join('\n');
 
 const cacheOptions = {
@@ -45,17 +48,58 @@ const cacheOptions = {
   'cache-clear': { ...flagOption, describe: 'Remove everything from the cache, and exit' },
 } as const;
 
+const sendOnOptions = {
+  to: {
+    ...listOption,
+    value: 'HOST[:PORT],...',
+    alias: 't',
+    describe:
+      'Receivers behind this relay: host, host:port or [IPv6]:port, separated by commas; @FILE lists one per line',
+  },
+  dir: {
+    ...textOption,
+    value: 'DIR',
+    alias: 'd',
+    describe: 'With --to: folder where content is while it passes; created if missing',
+  },
+  multicast: {
+    ...textOption,
+    value: 'auto|never|GROUP',
+    default: 'auto',
+    describe: 'With --to: auto, never, or the address of a group for the receivers',
+  },
+  'multicast-ttl': {
+    ...textOption,
+    value: 'HOPS',
+    default: '1',
+    describe: 'With --to: TTL (hop limit) of multicast datagrams, 1 to 255',
+  },
+  'give-up-after': {
+    ...textOption,
+    value: 'SECONDS',
+    default: '30',
+    describe: 'With --to: seconds without a response after which a receiver fails',
+  },
+  'max-bytes': {
+    ...textOption,
+    value: 'SIZE',
+    describe: 'With --to: maximum size of an object',
+    defaultDescription: 'free space',
+  },
+} as const;
+
 const trustOptions = {
   ...authorizedKeysOption,
   ...invitationOptions('client'),
   ...knownReceiversOption,
   'accept-new': {
     ...flagOption,
-    describe: 'Trust unknown upstream hosts and add their keys to --known-receivers',
+    describe: 'Trust unknown upstream hosts or receivers and add their keys to --known-receivers',
   },
   open: {
     ...flagOption,
-    describe: 'Trust any upstream host, and let any host that reaches this port fetch',
+    describe:
+      'Trust any upstream host or receiver, and let any host that reaches this port fetch or send',
   },
   key: {
     ...textOption,
@@ -72,6 +116,7 @@ export function createRelayParser() {
     groups: {
       Address: listenOptions,
       'Upstream and cache': cacheOptions,
+      'Sending on': sendOnOptions,
       Trust: trustOptions,
       Limits: clientLimitOptions,
       Service: statusOptions,
@@ -80,6 +125,7 @@ export function createRelayParser() {
     examples: [
       ['$0 --upstream main --cache /var/cache/p2mp --cache-size 50GB', 'on the host in the middle'],
       ['p2mp fetch disk.img --from relay', 'on each client'],
+      ['$0 --to @hosts.txt --dir /var/spool/p2mp', 'one at each site, for p2mp send --to relay'],
     ],
     exitCodes:
       'Exit codes: 0 stopped, or cache listed or cleared; 2 usage error; 4 host, port, key or disk error;\n130 interrupted while clients fetched.',

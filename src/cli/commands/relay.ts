@@ -22,7 +22,7 @@ import { exitCode } from '../exit-code.js';
 import type { Interrupt } from '../interrupts.js';
 import type { Output } from '../output/output.js';
 import { progressIntervalMsOf } from '../output/receive-output.js';
-import { printCache, RelayOutput } from '../output/relay-output.js';
+import { printCache, RelayOutput } from '../output/relay/relay-output.js';
 import { loadOrCreateKey } from '../own-key.js';
 import { knownReceiversLoader } from '../receivers/known-receivers-option.js';
 import { parseReceivers } from '../receivers/receiver-list.js';
@@ -36,12 +36,16 @@ import {
 import { serveStatus } from '../status-service.js';
 import { tuneEngine } from '../tune-engine.js';
 import { admitInvited, invite, parseInvitationTerms } from './invitation.js';
+import { sendOn } from './relay/send-on.js';
 import { parseRelayArguments, type RelayArguments } from './relay-arguments.js';
 
 export async function relay(args: readonly string[]): Promise<ExitCode> {
   tuneEngine();
   const argv = await parseRelayArguments(args);
   if (typeof argv === 'number') return argv;
+  if (argv.to !== undefined) return sendOn(argv, argv.to);
+  if (argv.dir !== undefined)
+    throw refuse('--dir is for --to, which names the receivers behind this relay; give both');
   if (argv.cache === undefined) throw refuse('no cache: name its folder with --cache');
   const path = single('cache', argv.cache);
   if (argv['cache-list'] && argv['cache-clear'])

@@ -73,16 +73,20 @@ export class ReceiveOutput {
     const { output, options } = this;
     switch (event.type) {
       case 'offer': {
-        const { label, from, contentSizeBytes, senderKey } = event.info;
+        const { label, from, contentSizeBytes, senderKey, relayed } = event.info;
         const key = fingerprint(senderKey);
+        const origin = relayed && fingerprint(relayed.originKey);
         output.json({
           event: 'connect',
           sender: from,
           label,
           bytes: contentSizeBytes,
           fingerprint: key,
+          ...withoutUndefined({ origin }),
         });
-        const text = `${label} from ${from}: ${formatBytes(contentSizeBytes)}, key ${key}`;
+        const sentBy =
+          origin === undefined ? '' : `, a relay for the sender with the key ${origin}`;
+        const text = `${label} from ${from}: ${formatBytes(contentSizeBytes)}, key ${key}${sentBy}`;
         // A log shows when each session starts, so that sessions that hang can be found.
         if (output.isLog) output.line(text);
         else if (options.isVerbose && !output.isJson) output.detail(text);
@@ -202,7 +206,11 @@ export class ReceiveOutput {
     } else if (status === 'listed') {
       output.line(`${label} from ${from}: listed what it would delete; nothing has changed`);
     } else if (!output.isJson) {
-      output.error(`${label} from ${from}: ${status}${why}`);
+      const relay =
+        result.relayed === undefined
+          ? ''
+          : `, the relay with the key ${fingerprint(result.senderKey)}`;
+      output.error(`${label} from ${from}${relay}: ${status}${why}`);
     }
   }
 
@@ -263,6 +271,12 @@ export class ReceiveOutput {
 function statusJson(status: IncomingStatus) {
   return {
     sender: status.from,
+    ...(status.relayed === undefined
+      ? {}
+      : {
+          fingerprint: fingerprint(status.senderKey),
+          origin: fingerprint(status.relayed.originKey),
+        }),
     label: status.label,
     manifestDigest: status.manifestDigest,
     bytes: status.contentSizeBytes,

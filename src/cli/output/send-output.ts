@@ -22,6 +22,7 @@ import type { Output } from './output.js';
 import { errorJson } from './output.js';
 import { printOddity, printOtherAddress, printRefused } from './print-event.js';
 import { formatLoss } from './progress/progress-parts.js';
+import { receiverName } from './progress/receiver-name.js';
 import { sessionTable } from './progress/session-table.js';
 import { join, statusTone, toned } from './text.js';
 
@@ -123,7 +124,8 @@ export class SendOutput {
 
   private showOutcome(outcome: SessionReceiverOutcome): void {
     const { output } = this;
-    const { receiver, status, reason } = outcome;
+    const { status, reason } = outcome;
+    const receiver = receiverName(outcome);
     output.json({ event: 'receiver-result', ...receiverJson(outcome) });
     if (!output.isJson) printDeletion(output, outcome, this.isVerbose);
     if (output.isJson || (status === 'complete' && !this.isVerbose)) return;
@@ -184,11 +186,12 @@ export function printSkipped(output: Output, { name, reason }: SkippedEntry): vo
 }
 
 /** @returns the fields of `progress`, `receiver-result` and `receivers`: a stable interface (COMMANDS) */
-function receiverJson(status: SessionReceiverStatus | SessionReceiverOutcome) {
+export function receiverJson(status: SessionReceiverStatus | SessionReceiverOutcome) {
   const { deletedNames, undeleted } = status as SessionReceiverOutcome;
   return {
     receiver: status.receiver,
     address: status.address,
+    ...withoutUndefined({ via: status.via }),
     ...withoutUndefined({ name: status.selfName }),
     status: status.status,
     activity: status.activity,
@@ -300,7 +303,7 @@ export function printSendSummary(output: Output, result: SendResult): void {
     status === 'complete' ? reason : '';
   const head = ['receiver', 'status', ...held, 'received', 'time', 'loss'];
   const rows = receivers.map((status) => [
-    status.receiver,
+    receiverName(status),
     toned(statusTone(status.status), status.status),
     ...(wasHeld ? [formatBytes(status.heldBeforeBytes)] : []),
     formatBytes(status.receivedBytes),

@@ -9,6 +9,8 @@ interface EarlierReceiver {
   readonly receiver: string;
   readonly address: string;
   readonly status: string;
+  /** The relays that it is behind, the nearest first. */
+  readonly via?: readonly string[];
   /** Fingerprint of the key that the receiver announced, if `@lan` found the receiver. */
   readonly fingerprint?: string;
 }
@@ -36,8 +38,13 @@ export async function readFailedReceivers(path: string): Promise<FailedReceiver[
       `--retry-failed ${path}: contains no result of p2mp send; save the output of p2mp send --json and name that file`,
     );
   }
+  const failed = receivers.filter(({ status }) => status !== 'complete');
+  // What is behind a relay is reached through it.
+  const relays = new Set(failed.map(({ via = [] }) => via[0]));
   return receivers
-    .filter(({ status }) => status !== 'complete')
+    .filter(
+      (each) => each.via === undefined && (failed.includes(each) || relays.has(each.receiver)),
+    )
     .map(({ receiver, address, fingerprint }) => {
       const port = Number(address.slice(address.lastIndexOf(':') + 1));
       return { spec: parseServer(receiver, port), ...withoutUndefined({ fingerprint }) };
@@ -61,5 +68,8 @@ function readResult(line: string): readonly EarlierReceiver[] | undefined {
 function isReceiver(value: unknown): value is EarlierReceiver {
   const { receiver, address, status, fingerprint } = (value ?? {}) as Record<string, unknown>;
   const isComplete = [receiver, address, status].every((field) => typeof field === 'string');
-  return isComplete && (fingerprint === undefined || typeof fingerprint === 'string');
+  const { via } = (value ?? {}) as Record<string, unknown>;
+  const isPath =
+    via === undefined || (Array.isArray(via) && via.every((each) => typeof each === 'string'));
+  return isComplete && isPath && (fingerprint === undefined || typeof fingerprint === 'string');
 }

@@ -8,8 +8,11 @@ import { appendLine } from './append-line.js';
 import { formatPublicKey, keyKind, parsePublicKey } from './key-files.js';
 import { badLine, readTrustFile, type TrustLine } from './trust-file.js';
 
-/** What a key may do: send to this host, fetch from it, and delete here what it no longer sends. */
-export const rights = ['send', 'fetch', 'delete'] as const;
+/**
+ * What a key may do: send to this host, fetch from it, delete here what it no longer sends, and bring here as a relay what
+ * keys with the right `send` send.
+ */
+export const rights = ['send', 'fetch', 'delete', 'relay'] as const;
 
 /** One of `rights`. */
 export type Right = (typeof rights)[number];

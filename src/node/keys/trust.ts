@@ -199,6 +199,27 @@ export function trustAuthorizedSenders(
 }
 
 /**
+ * Accepts only relays whose keys have the right `relay`.
+ * @example
+ * ```ts
+ * import { writeFileSync } from 'node:fs';
+ * import { AuthorizedKeys, formatAuthorizedKey, generateKeyPair, trustAuthorizedRelays } from 'p2mp';
+ *
+ * const { publicKey } = await generateKeyPair();
+ * writeFileSync('authorized_keys', formatAuthorizedKey(['relay'], publicKey, 'site-a'));
+ * const trustRelay = trustAuthorizedRelays(await AuthorizedKeys.load('authorized_keys'));
+ * console.log(trustRelay(publicKey)); // true
+ * ```
+ */
+export function trustAuthorizedRelays(
+  authorized: AuthorizedKeys,
+): (relayKey: Uint8Array) => TrustAnswer {
+  return (relayKey) =>
+    authorized.may(relayKey, 'relay') ||
+    `the receiver takes nothing through a relay with this key ${fingerprint(relayKey)}; add this line to its authorized_keys: ${formatAuthorizedKey(['relay'], relayKey, '')}`;
+}
+
+/**
  * Accepts only clients whose keys have the right `fetch`.
  * @example
  * ```ts

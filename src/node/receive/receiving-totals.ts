@@ -1,4 +1,5 @@
 /** Sums over the sessions of a receiver, ended and active, and what ended last. */
+import type { Address } from '../../base/address.js';
 import type {
   IncomingResult,
   IncomingStatus,
@@ -20,6 +21,18 @@ export interface CompleteSession {
   readonly result: IncomingResult;
   /** The time of day when it ended, in milliseconds since 1970. */
   readonly endedAtMs: number;
+}
+
+/** What a receiver, or a relay that sends on, shows of itself. */
+export interface ReceivingState {
+  readonly addresses: readonly Address[];
+  readonly dir: string;
+  readonly activeCount: number;
+  readonly refusal: string | undefined;
+  readonly bufferedBytes: number;
+  readonly lastComplete: CompleteSession | undefined;
+  statuses(): IncomingStatus[];
+  totals(): ReceivingTotals;
 }
 
 export function addTo(sums: Sums, status: IncomingStatus): void {

@@ -2,7 +2,7 @@
 import { access, constants, stat, statfs } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { formatBytes } from '../../base/format.js';
-import type { Receiving } from '../receive.js';
+import type { ReceivingState } from '../receive/receiving-totals.js';
 import { describeError } from '../system-error.js';
 import type { CommandSource } from './metrics.js';
 import type { Complaints, StatusSource } from './status-source.js';
@@ -13,8 +13,8 @@ const diskTimeoutMs = 2000;
 /** Minimum free space. With less, the next session is unlikely to fit. */
 const minFreeBytes = 16 * 1024 * 1024;
 
-/** The state of a receiver, for HTTP. */
-export function receiverStatus(receiving: Receiving, commands?: CommandSource): StatusSource {
+/** The state of a receiver, or of a relay that sends on, for HTTP. */
+export function receiverStatus(receiving: ReceivingState, commands?: CommandSource): StatusSource {
   return {
     get activeCount() {
       return receiving.activeCount;
@@ -29,7 +29,7 @@ export function receiverStatus(receiving: Receiving, commands?: CommandSource): 
 }
 
 /** A receiver is alive if its sockets are open and its folder exists and is writable. */
-async function checkAlive(receiving: Receiving): Promise<Complaints> {
+async function checkAlive(receiving: ReceivingState): Promise<Complaints> {
   return [...checkSockets(receiving), ...(await checkFolder(receiving.dir))];
 }
 
@@ -37,7 +37,7 @@ async function checkAlive(receiving: Receiving): Promise<Complaints> {
  * A receiver is ready for new sessions if it is alive, not shutting down and below its session limit, and if
  * the disk has free space.
  */
-async function checkReady(receiving: Receiving): Promise<Complaints> {
+async function checkReady(receiving: ReceivingState): Promise<Complaints> {
   const { refusal } = receiving;
   const alive = await checkAlive(receiving);
   return [

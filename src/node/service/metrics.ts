@@ -1,6 +1,6 @@
 /** Prometheus metrics of a receiver; their names are a stable interface (docs/COMMANDS.md). */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { Receiving } from '../receive.js';
+import type { ReceivingState } from '../receive/receiving-totals.js';
 import type { CommandCounts, CommandStatus } from './command-queue.js';
 
 /** The queue of --on-complete commands. */
@@ -20,7 +20,7 @@ export class ReceiverMetrics {
   private counted: Readonly<Record<string, number>> = {};
 
   constructor(
-    private readonly receiving: Receiving,
+    private readonly receiving: ReceivingState,
     commands?: CommandSource,
   ) {
     const registers = [this.registry];
@@ -161,7 +161,7 @@ export class ReceiverMetrics {
 }
 
 /** What arrived last, so that others can compare it. */
-function addLastComplete(registry: Registry, receiving: Receiving): void {
+function addLastComplete(registry: Registry, receiving: ReceivingState): void {
   new Gauge({
     name: 'p2mp_last_complete_timestamp_seconds',
     help: 'When the latest complete session ended, and what it brought',

@@ -77,6 +77,11 @@ export class Forwarder implements ContentStores {
     return this.bySession.values();
   }
 
+  /** The object that came in this session; undefined once that has ended. */
+  find(session: number): Forwarding | undefined {
+    return this.bySession.get(session);
+  }
+
   /** Answers an `identify` event: the relay trusts the receiver, or does without it for this reason. */
   trust(
     nowMs: TimeMs,

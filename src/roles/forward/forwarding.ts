@@ -13,7 +13,7 @@ import { SessionSender } from '../../session/sender.js';
 import type { SessionSenderEvent } from '../../session/sender-events.js';
 import type { SessionSenderOptions } from '../../session/sender-options.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
-import type { BehindNoted } from '../../wire/relayed.js';
+import type { Behind, BehindNoted } from '../../wire/relayed.js';
 import { ForwardedReceiver } from './forwarded-receiver.js';
 import { PassingContent } from './passing-content.js';
 
@@ -28,8 +28,13 @@ export interface ForwardingOptions {
   readonly ownHop: Uint8Array;
   /** Where the content is while it passes. */
   readonly store: ContentStore;
-  /** What else the session with the receivers needs: keys, sizes, a group. */
-  readonly createTerms: () => Omit<
+  /**
+   * What else the session with the receivers needs: keys, sizes, a group.
+   * @param mssBytes the largest MSS that the paths carry, if the MSS has proved too large
+   */
+  readonly createTerms: (
+    mssBytes: number | undefined,
+  ) => Omit<
     SessionSenderOptions,
     'receivers' | 'label' | 'manifest' | 'contentSizeBytes' | 'relayed' | 'existing'
   >;
@@ -45,6 +50,7 @@ export class Forwarding {
   private driver: SourceDriver;
   private finish: ((note: string) => void) | undefined;
   private isDone = false;
+  private mssBytes: number | undefined;
   private isOver = false;
 
   constructor(private readonly options: ForwardingOptions) {
@@ -83,7 +89,7 @@ export class Forwarding {
     const { info, manifestBytes: manifest, existing, listedAtMs } = prepare;
     const { label, contentSizeBytes, relayed, senderKey } = info;
     return new SessionSender({
-      ...createTerms(),
+      ...createTerms(this.mssBytes),
       ...{ receivers, label, manifest, contentSizeBytes, listedAtMs },
       // What a receiver keeps without reading it, the sender's root would not cover.
       existing: existing === 'overwrite' ? 'overwrite' : 'update',
@@ -94,10 +100,14 @@ export class Forwarding {
     });
   }
 
-  /** Begins another session, because the receivers were sent what is not right. They keep what is right. */
-  private restart(): void {
+  /**
+   * Begins another session, because the receivers were sent what is not right, or segments are too large. They keep what
+   * is right.
+   */
+  restart(mssBytes = this.mssBytes): void {
     const { current, options } = this;
     if (this.isOver) return;
+    this.mssBytes = mssBytes;
     this.driver.stop();
     this.content.restart();
     for (const each of this.receivers) each.restart();
@@ -179,7 +189,7 @@ export class Forwarding {
     return (number + 1) * this.receivers.length + index;
   }
 
-  private tell(behind: Parameters<NonNullable<ReturnType<SessionReceiver['find']>>['tell']>[0]) {
+  private tell(behind: Behind): void {
     this.options.receiver.find(this.info.session)?.tell(behind);
   }
 
@@ -205,10 +215,11 @@ export class Forwarding {
     this.isOver = true;
     const count = receivers.filter(({ isComplete }) => !isComplete).length;
     const note = count === 0 ? '' : `${count} of ${receivers.length} receivers behind it failed`;
-    if (this.finish !== undefined) this.finish(note);
+    // Without the root, no receiver is complete.
+    if (count < receivers.length && this.finish !== undefined) this.finish(note);
     else
       this.options.receiver
         .find(this.info.session)
-        ?.fail(nowMs, 'no receiver behind it takes the object');
+        ?.fail(nowMs, 'no receiver behind it has got the object');
   }
 }

@@ -109,7 +109,7 @@ export class ReceiversBehind {
 
   private rowOf(nowMs: TimeMs, member: SessionMember, behind: Behind): Row | undefined {
     const { path } = behind;
-    const id = [member.index, ...path].join('\n');
+    const id = [member.index, behind.number, ...path].join('\n');
     const known = this.byPath.get(id);
     if (known !== undefined) return known;
     if (this.rows.length >= maxCount) return undefined;
@@ -126,12 +126,20 @@ export class ReceiversBehind {
   }
 
   private takeKey(row: Row, receiverKey: Uint8Array | undefined): void {
-    const { number, name: receiver, via, key } = row;
+    const { number, name: receiver, via, key, member } = row;
     if (receiverKey === undefined) return;
     if (key !== undefined && isEqualBytes(key, receiverKey)) return;
     row.key = receiverKey;
     row.decision = undefined;
-    this.options.events.push({ type: 'identify-behind', number, receiver, via, receiverKey });
+    const { index } = member;
+    this.options.events.push({
+      type: 'identify-behind',
+      number,
+      index,
+      receiver,
+      via,
+      receiverKey,
+    });
   }
 
   /** Takes an outcome that the relay reports. A complete receiver stays so, whatever the relay says later. */

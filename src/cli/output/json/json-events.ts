@@ -7,7 +7,6 @@
 import { z } from 'zod';
 import { fetchEvents } from './json-fetch-events.js';
 import {
-  arrivalFields,
   contentRoot,
   count,
   deletedNames,
@@ -20,9 +19,9 @@ import {
   seconds,
   text,
   texts,
-  undeletedCauses,
 } from './json-fields.js';
 import { listEvents, relayEvents, serveEvents } from './json-serve-events.js';
+import { originFingerprint, receiverFields, sessionFields } from './json-session-fields.js';
 
 const seeds = { seed: text };
 
@@ -40,49 +39,10 @@ const diagnosisFields = {
 
 const diagnoses = z.array(z.strictObject(diagnosisFields)).readonly();
 
-const activity = text.describe('The current activity for people: the texts may change.');
-
-/** A receiver of `p2mp send`. */
-const receiverFields = {
-  receiver: text.describe('As given on the command line.'),
-  address: text.describe('IP and port.'),
-  name: text.optional().describe("The receiver's name for itself."),
-  status: z.enum([
-    'connecting',
-    'identifying',
-    'offered',
-    'active',
-    'complete',
-    'failed',
-    'refused',
-    'aborted',
-  ]),
-  activity,
-  reason: text.optional().describe('Why the receiver is not complete.'),
-  ...arrivalFields,
-  deletedNames,
-  undeletedNames: undeletedCauses,
-  repairs: count.describe('Datagrams with segments that the receiver missed the first time.'),
-};
-
 const announcedFields = {
   fingerprint: text
     .optional()
     .describe('Fingerprint of the key that the receiver announced, if @lan found the receiver.'),
-};
-
-/** A session of `p2mp receive`. */
-const sessionFields = {
-  sender: text.describe('IP and port.'),
-  label: text.describe("The sender's name for the object."),
-  manifestDigest,
-  contentRoot: contentRoot.optional(),
-  bytes: count.describe('Size of the content.'),
-  activity,
-  ...arrivalFields,
-  duplicates: count,
-  badBlocks: count.describe('Blocks that were damaged on the way or on disk.'),
-  updatedBlocks: count.describe("Blocks that were held before, and differed from the sender's."),
 };
 
 /** A receiver or server that discovery has found. Only a handshake shows whether it has the key that it announces. */
@@ -254,7 +214,10 @@ const receiveEvents = [
   event('metrics', { address: text }),
   event('not-announced', { reason: text.describe('Why discovery does not find this receiver.') }),
   event('draining', { sessions: count }),
-  event('connect', { sender: text, label: text, bytes: count, fingerprint: text }),
+  event('connect', {
+    ...{ sender: text, label: text, bytes: count, fingerprint: text },
+    origin: originFingerprint,
+  }),
   event('progress', sessionFields),
   event('bad-block', { sender: text, label: text, block: count, names: texts }),
   event('internal-error', { label: text.optional(), stack: text }),
@@ -289,6 +252,29 @@ const receiveEvents = [
   }),
   event('classic-result', { sender: text, status: text, bytes: count }),
   event('message', { message: text.describe('Text for people, with --log json only.') }),
+  event('result', {
+    status: z.literal('stopped'),
+    completeSessions: count,
+    failedSessions: count,
+  }),
+] as const;
+
+/** `p2mp relay --to`: what it receives, and what comes of it at the receivers. */
+const sendOnEvents = [
+  event('draining', { sessions: count }),
+  event('connect', {
+    ...{ sender: text, label: text, bytes: count, fingerprint: text },
+    origin: originFingerprint,
+  }),
+  event('progress', sessionFields),
+  event('resize', { mssBytes: count, reason: text }),
+  event('receiver-result', { label: text, ...receiverFields }),
+  event('session-result', {
+    ...sessionFields,
+    status: z.enum(['complete', 'failed', 'refused']),
+    reason: text.optional(),
+  }),
+  event('no-group', { group: text, reason: text }),
   event('result', {
     status: z.literal('stopped'),
     completeSessions: count,
@@ -383,7 +369,7 @@ const eventsOfCommands = {
   'p2mp-send': sendEvents,
   'p2mp-receive': receiveEvents,
   'p2mp-serve': serveEvents,
-  'p2mp-relay': relayEvents,
+  'p2mp-relay': [...relayEvents, ...sendOnEvents],
   'p2mp-list': listEvents,
   'p2mp-fetch': fetchEvents,
   'p2mp-peers': peersEvents,

@@ -15,6 +15,7 @@ import {
   shareOf,
 } from './progress-parts.js';
 import { type ProgressRow, progressTable, type Standing } from './progress-table.js';
+import { receiverName } from './receiver-name.js';
 
 /** What the sender knows at one moment. */
 export interface SendingStatus {
@@ -32,7 +33,7 @@ export function sessionTable(sending: SendingStatus, area: ViewArea): Text[] {
   const rows = receivers.map((status, i): ProgressRow => {
     const standing = standingOf(status);
     return {
-      name: status.receiver,
+      name: receiverName(status),
       state: status.activity,
       standing,
       heldBytes: knownHeldBytes(status),

@@ -1,13 +1,13 @@
 /** Output of `p2mp relay`: what `p2mp serve` prints of its clients, and what happens to the cache. */
-import { escapeControls } from '../../base/control-characters.js';
-import { formatBytes, formatPlural, formatSeconds } from '../../base/format.js';
-import type { RelayFilesEvent } from '../../node/relay/relay-options.js';
-import type { Relaying } from '../../node/relay/relaying.js';
-import type { CachedObject } from '../../roles/relay/object-cache.js';
-import type { RelayReport, RelayTotals } from '../../roles/relay/relay-events.js';
-import { toHex } from '../../wire/byte-codec.js';
-import type { Output } from './output.js';
-import { ServeOutput, type ServeOutputOptions } from './serve-output.js';
+import { escapeControls } from '../../../base/control-characters.js';
+import { formatBytes, formatPlural, formatSeconds } from '../../../base/format.js';
+import type { RelayFilesEvent } from '../../../node/relay/relay-options.js';
+import type { Relaying } from '../../../node/relay/relaying.js';
+import type { CachedObject } from '../../../roles/relay/object-cache.js';
+import type { RelayReport, RelayTotals } from '../../../roles/relay/relay-events.js';
+import { toHex } from '../../../wire/byte-codec.js';
+import type { Output } from '../output.js';
+import { ServeOutput, type ServeOutputOptions } from '../serve-output.js';
 
 type EventOf<Type extends RelayReport['type']> = Extract<RelayReport, { type: Type }>;
 

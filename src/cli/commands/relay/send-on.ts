@@ -1,0 +1,169 @@
+/** `p2mp relay --to`: sends on what it receives, until it is stopped. */
+import { join } from 'node:path';
+import { formatAddress } from '../../../base/address.js';
+import { P2mpError } from '../../../base/errors.js';
+import { withoutUndefined } from '../../../base/without-undefined.js';
+import { formatAddresses } from '../../../node/file-receiver.js';
+import { defaultKeyFolder } from '../../../node/keys/key-files.js';
+import {
+  trustAuthorizedRelays,
+  trustAuthorizedSenders,
+  trustKnownReceivers,
+} from '../../../node/keys/trust.js';
+import { relay as startRelay } from '../../../node/relay/relay.js';
+import type { SendOnOptions } from '../../../node/relay/send-on-options.js';
+import type { SendingOn } from '../../../node/relay/sending-on.js';
+import { receiverStatus } from '../../../node/service/health.js';
+import type { StatusServer } from '../../../node/service/status-server.js';
+import { parseCount, parsePort, parseSeconds, parseSize } from '../../arguments.js';
+import { authorizedPathOf, loadAuthorizedKeys } from '../../authorized-keys-option.js';
+import { onInterrupt, single } from '../../command.js';
+import type { ExitCode } from '../../exit-code.js';
+import { exitCode } from '../../exit-code.js';
+import { createFirstUsePrompt } from '../../first-use-prompt.js';
+import type { Interrupt } from '../../interrupts.js';
+import type { Output } from '../../output/output.js';
+import { progressIntervalMsOf } from '../../output/receive-output.js';
+import { SendOnOutput } from '../../output/relay/send-on-output.js';
+import { loadOrCreateKey } from '../../own-key.js';
+import { knownReceiversLoader } from '../../receivers/known-receivers-option.js';
+import { parseReceivers } from '../../receivers/receiver-list.js';
+import { chooseLevel, createOutput, drainTimeoutMsOf } from '../../service-arguments.js';
+import { serveStatus } from '../../status-service.js';
+import type { RelayArguments } from '../relay-arguments.js';
+
+/** @param to values of `--to` */
+export async function sendOn(argv: RelayArguments, to: readonly string[]): Promise<ExitCode> {
+  for (const option of ['upstream', 'cache', 'cache-size', 'invite'] as const) {
+    if (argv[option] !== undefined)
+      throw refuse(`--to and --${option}: give only one of them; run two relays on two ports`);
+  }
+  if (argv.dir === undefined)
+    throw refuse('no folder: say with --dir where content is while it passes');
+  return new SendOnCommand(argv, to, single('dir', argv.dir)).run();
+}
+
+/** The options that say who is trusted. */
+type TrustOptions = Pick<SendOnOptions, 'trustSender' | 'trustRelay' | 'trustReceiver'>;
+
+/** One run of the command, until it is stopped. */
+class SendOnCommand {
+  private readonly output: Output;
+  private readonly report: SendOnOutput;
+  private readonly interruption = new AbortController();
+  private exit: ExitCode = exitCode.ok;
+  /** Resolves when draining ends: true if all objects have passed. */
+  private drained: Promise<boolean> | undefined;
+
+  constructor(
+    private readonly argv: RelayArguments,
+    private readonly to: readonly string[],
+    private readonly dir: string,
+  ) {
+    const level = chooseLevel(argv);
+    this.output = createOutput(argv, level);
+    this.report = new SendOnOutput(this.output, {
+      ...{ isVerbose: level === 'debug', dir },
+      ...(argv.open ? {} : { authorizedPath: authorizedPathOf(argv) }),
+    });
+  }
+
+  async run(): Promise<ExitCode> {
+    const { output, argv, report, dir } = this;
+    const options = await this.createOptions();
+    const relaying = await startRelay(options);
+    let server: StatusServer | undefined;
+    try {
+      server = await serveStatus(argv, receiverStatus(relaying), output);
+    } catch (error) {
+      await relaying.close('this relay failed to start');
+      throw error;
+    }
+    onInterrupt((signal) => this.handleSignal(relaying, signal));
+    const { addresses, offload } = relaying;
+    output.json({ event: 'listening', addresses: addresses.map(formatAddress), offload });
+    const count = options.to.length;
+    const receivers = count === 1 ? 'one receiver' : `${count} receivers`;
+    output.line(
+      `Listening on ${formatAddresses(addresses)}, sending on to ${receivers}, by ${dir}`,
+    );
+    await relaying.closed;
+    if ((await this.drained) === false) this.exit = exitCode.interrupted;
+    await report.end();
+    await server?.close();
+    output.flush();
+    return this.exit;
+  }
+
+  private handleSignal(relaying: SendingOn, signal: Interrupt): void {
+    const { output } = this;
+    const { activeCount } = relaying;
+    this.interruption.abort();
+    if (signal === 'SIGTERM' && activeCount > 0) {
+      output.warn('p2mp relay: takes no new objects; exiting when the others have passed');
+      output.json({ event: 'draining', sessions: activeCount });
+      this.drained = relaying.drain(drainTimeoutMsOf(this.argv));
+      return;
+    }
+    if (activeCount > 0) this.exit = exitCode.interrupted;
+    void relaying.close('the relay was stopped; send again once it is back');
+  }
+
+  private async createOptions(): Promise<SendOnOptions> {
+    const { argv, output, report, dir } = this;
+    const { bind, rate } = argv;
+    const port = parsePort(single('port', argv.port), 0);
+    const maxBytes = argv['max-bytes'];
+    const keyPath =
+      argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
+    const to = await parseReceivers(this.to, port, '--to');
+    const multicastTtl = parseCount(
+      'multicast-ttl',
+      single('multicast-ttl', argv['multicast-ttl']),
+    );
+    return {
+      ...{ port, to, dir, multicastTtl, ...withoutUndefined({ bind }) },
+      multicast: single('multicast', argv.multicast),
+      livenessTimeoutMs: parseSeconds(
+        'give-up-after',
+        single('give-up-after', argv['give-up-after']),
+      ),
+      idleMs: parseSeconds('idle-timeout', single('idle-timeout', argv['idle-timeout'])),
+      maxOpenFiles: parseCount('max-open-files', single('max-open-files', argv['max-open-files'])),
+      ...(rate === undefined ? {} : { rateBytesPerSec: parseSize('rate', single('rate', rate)) }),
+      ...(maxBytes === undefined
+        ? {}
+        : { maxObjectBytes: parseSize('max-bytes', single('max-bytes', maxBytes)) }),
+      ...withoutUndefined({ progressIntervalMs: progressIntervalMsOf(output) }),
+      keyPair: await loadOrCreateKey(keyPath, 'receiver', output),
+      ...(await this.createTrust(to.length)),
+      onEvent: (event) => report.handleEvent(event),
+    };
+  }
+
+  private async createTrust(receiverCount: number): Promise<TrustOptions> {
+    const { argv, output, interruption } = this;
+    if (argv.open) {
+      output.warn(
+        '--open: neither senders nor receivers are authenticated; any host that reaches this port can send',
+      );
+      const trust = () => true;
+      return { trustSender: trust, trustRelay: trust, trustReceiver: trust };
+    }
+    const authorized = await loadAuthorizedKeys(argv, output, 'p2mp relay');
+    const known = await knownReceiversLoader(argv)();
+    const { signal } = interruption;
+    const ask = createFirstUsePrompt({
+      ...{ role: 'receiver', acceptsNew: argv['accept-new'], signal },
+    });
+    return {
+      trustSender: trustAuthorizedSenders(authorized),
+      trustRelay: trustAuthorizedRelays(authorized),
+      trustReceiver: trustKnownReceivers(known, ask, { receiverCount }),
+    };
+  }
+}
+
+function refuse(message: string): P2mpError {
+  return new P2mpError('INVALID_ARGUMENT', message);
+}

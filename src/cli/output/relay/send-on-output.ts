@@ -1,0 +1,41 @@
+/** Output of `p2mp relay --to`: what `p2mp receive` prints of its senders, and the outcome of each receiver. */
+import { escapeControls } from '../../../base/control-characters.js';
+import type { SendOnEvent } from '../../../node/relay/send-on-options.js';
+import type { Output } from '../output.js';
+import { receiverName } from '../progress/receiver-name.js';
+import { ReceiveOutput, type ReceiveOutputOptions } from '../receive-output.js';
+import { receiverJson } from '../send-output.js';
+
+export class SendOnOutput {
+  private readonly received: ReceiveOutput;
+
+  constructor(
+    private readonly output: Output,
+    private readonly options: ReceiveOutputOptions,
+  ) {
+    this.received = new ReceiveOutput(output, options);
+  }
+
+  handleEvent(event: SendOnEvent): void {
+    const { output } = this;
+    if (event.type === 'resize') {
+      output.json({ event: 'resize', mssBytes: event.mssBytes, reason: event.reason });
+    } else if (event.type === 'receiver') {
+      const { info, outcome } = event;
+      output.json({ event: 'receiver-result', label: info.label, ...receiverJson(outcome) });
+      if (output.isJson) return;
+      const { status, reason } = outcome;
+      const why = reason === undefined ? '' : `: ${reason}`;
+      const text = escapeControls(`${info.label} to ${receiverName(outcome)}: ${status}${why}`);
+      if (status !== 'complete') output.error(text);
+      else if (output.isLog) output.line(text);
+      else if (this.options.isVerbose) output.detail(text);
+    } else {
+      this.received.handleEvent(event);
+    }
+  }
+
+  end(): Promise<void> {
+    return this.received.end();
+  }
+}
