@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
+import { FakedClock, noFaketime } from '../../support/faked-clock.js';
 import { InjectedFault, noInjection, syncing, writing } from '../../support/injected-faults.js';
 import { isSameContent, writeRandomFile } from '../../support/loopback.js';
 import { distFolder, Program, parseResult } from '../../support/processes.js';
@@ -227,58 +228,33 @@ t.test('a folder that cannot be written to is refused at the start', { buffered 
   t.match(exit.stderr, /a part of the path is not a folder; check the name/);
 });
 
-/**
- * Makes a program see another time. Calls the library directly, since the faketime command leaves
- * shared memory.
- */
-const faketime = [
-  '/usr/lib/x86_64-linux-gnu',
-  '/usr/lib/aarch64-linux-gnu',
-  '/usr/lib64',
-  '/usr/lib',
-]
-  .map((folder) => join(folder, 'faketime/libfaketimeMT.so.1'))
-  .find((path) => existsSync(path));
-
-t.test(
-  'clocks that jump',
-  { buffered, skip: faketime === undefined && 'faketime is not available' },
-  async (t) => {
-    const setup = new Setup(t);
-    const clock = join(setup.place.folder, 'clock');
-    writeFileSync(clock, '+0');
-    const env = {
-      LD_PRELOAD: String(faketime),
-      FAKETIME_TIMESTAMP_FILE: clock,
-      FAKETIME_NO_CACHE: '1',
-      // CLOCK_MONOTONIC does not jump in reality either.
-      FAKETIME_DONT_FAKE_MONOTONIC: '1',
-    };
-    const p2mp = join(distFolder, 'cli', 'p2mp.js');
-    const start = (home: string, ...args: string[]) =>
-      new Program(t, process.execPath, [p2mp, ...args], { env: { ...env, P2MP_HOME: home } });
-    const { place } = setup;
-    const dir = join(place.folder, 'in');
-    const receiver = start(place.receiverHome, ...receiveInto(dir), '--once');
-    const { addresses } = await receiver.waitForEvent('listening');
-    const options = [
-      '--to',
-      addresses[0],
-      '--open',
-      '--json',
-      '--rate',
-      '2MB',
-      '--give-up-after',
-      '5',
-    ];
-    const sender = start(place.senderHome, 'send', setup.sent, ...options);
-    await sender.waitForEvent('progress');
-    writeFileSync(clock, '+3d');
-    await receiver.waitForEvent('progress').catch(() => undefined);
-    writeFileSync(clock, '-3d');
-    const exit = await sender.exited;
-    t.equal(exit.code, 0, exit.stderr);
-    t.equal((await receiver.exited).code, 0);
-    t.ok(isSameContent(setup.sent, join(dir, 'sent')));
-  },
-);
+t.test('clocks that jump', { buffered, skip: noFaketime }, async (t) => {
+  const setup = new Setup(t);
+  const clock = new FakedClock(join(setup.place.folder, 'clock'));
+  const p2mp = join(distFolder, 'cli', 'p2mp.js');
+  const start = (home: string, ...args: string[]) =>
+    new Program(t, process.execPath, [p2mp, ...args], { env: { ...clock.env, P2MP_HOME: home } });
+  const { place } = setup;
+  const dir = join(place.folder, 'in');
+  const receiver = start(place.receiverHome, ...receiveInto(dir), '--once');
+  const { addresses } = await receiver.waitForEvent('listening');
+  const options = [
+    '--to',
+    addresses[0],
+    '--open',
+    '--json',
+    '--rate',
+    '2MB',
+    '--give-up-after',
+    '5',
+  ];
+  const sender = start(place.senderHome, 'send', setup.sent, ...options);
+  await sender.waitForEvent('progress');
+  clock.set('+3d');
+  await receiver.waitForEvent('progress').catch(() => undefined);
+  clock.set('-3d');
+  const exit = await sender.exited;
+  t.equal(exit.code, 0, exit.stderr);
+  t.equal((await receiver.exited).code, 0);
+  t.ok(isSameContent(setup.sent, join(dir, 'sent')));
+});
