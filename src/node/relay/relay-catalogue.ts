@@ -11,7 +11,11 @@ export class RelayCatalogue implements ObjectCatalogue {
   /** One for each object, so that clients share sessions. */
   private readonly offered = new WeakMap<RelayedObject, OfferedRelayedObject>();
 
-  constructor(private readonly relay: Relay) {}
+  /** @param closeRelay ends what is fetched, while upstream servers can still be told */
+  constructor(
+    private readonly relay: Relay,
+    private readonly closeRelay: () => void,
+  ) {}
 
   /** The relay has no paths whose state it knows. */
   entries(): CatalogueEntry[] {
@@ -49,7 +53,7 @@ export class RelayCatalogue implements ObjectCatalogue {
   }
 
   close(): void {
-    // The relay closes its objects itself.
+    this.closeRelay();
   }
 
   /** What sessions see of an object. */

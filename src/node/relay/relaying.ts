@@ -53,7 +53,9 @@ export class Relaying {
     private readonly machine: RelayMachine,
     private readonly cache: CacheFolder,
   ) {
-    this.catalogue = new RelayCatalogue(machine.relay);
+    const { relay, host } = machine;
+    const closeRelay = () => relay.close(host.nowMs, 'the relay was stopped');
+    this.catalogue = new RelayCatalogue(relay, closeRelay);
   }
 
   /** @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
@@ -152,15 +154,12 @@ export class Relaying {
    */
   async drain(timeoutMs = Infinity): Promise<boolean> {
     const isWhole = await this.server.drain(timeoutMs);
-    await this.close('the relay was stopped');
+    await this.cache.close();
     return isWhole;
   }
 
   /** Ends every session with this reason. What is in the cache stays. */
   async close(reason: string): Promise<void> {
-    // Later, because this call can come from an event handler.
-    await setImmediate();
-    this.machine.relay.close(this.host.nowMs, reason);
     await this.server.close(reason);
     await this.cache.close();
   }

@@ -33,6 +33,11 @@ export interface FetchOptions
   readonly blockSizeBytes?: number;
   /** Whether the fetch waits for `proceed` or `conclude` when the content is chosen. By default, it continues at once. */
   readonly awaitsDecision?: boolean;
+  /**
+   * Whether the first of the sources decides if they offer different content under one name. By default, the fetch fails
+   * then, because nobody has said which content is meant.
+   */
+  readonly prefersFirst?: boolean;
 }
 
 export class Fetch {
@@ -224,11 +229,13 @@ export class Fetch {
     this.chooseAtMs = Infinity;
     if (this.object !== undefined || this.activityNow === 'ended') return;
     const { sources, options, blockSizeBytes } = this;
-    const { existing = 'update', what } = options;
+    const { existing = 'update', what, prefersFirst = false } = options;
+    const { usable } = sources;
+    const first = prefersFirst ? usable.find(({ offer }) => offer?.contentRoot) : undefined;
     const { unfit, groups, object } = chooseContent(
       { ...options, blockSizeBytes, existing },
-      sources.usable,
-      what.root ?? sources.chosenRoot,
+      usable,
+      what.root ?? sources.chosenRoot ?? first?.offer?.contentRoot,
     );
     for (const [source, reason] of unfit) this.exclude(nowMs, source, reason);
     if (this.groups.length === 0) this.groups = groups;

@@ -46,7 +46,14 @@ export class Lookup {
     };
     this.fetch = new Fetch({
       ...options,
-      ...{ stores, what, hops: [...hops, ownHop], platform: 'posix', awaitsDecision: true },
+      ...{
+        stores,
+        what,
+        hops: [...hops, ownHop],
+        platform: 'posix',
+        awaitsDecision: true,
+        prefersFirst: true,
+      },
       limits: {
         ...{ maxBytes: Infinity, maxEntries: Infinity },
         allocationBytes: commonAllocationBytes,

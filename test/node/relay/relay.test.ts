@@ -6,6 +6,7 @@ import { fetch } from '../../../src/node/fetch.js';
 import { generateKeyPair } from '../../../src/node/keys/key-files.js';
 import { relay } from '../../../src/node/relay/relay.js';
 import type { RelayFilesEvent, RelayFilesOptions } from '../../../src/node/relay/relay-options.js';
+import type { ServeEvent, ServeOptions } from '../../../src/node/serve/serve-options.js';
 import { serve } from '../../../src/node/serve.js';
 import { createContent } from '../../../src/simulator/transfer.js';
 
@@ -27,9 +28,14 @@ class Place {
   }
 
   async serve(...names: readonly string[]) {
+    return this.serveWith({}, ...names);
+  }
+
+  async serveWith(options: Partial<ServeOptions>, ...names: readonly string[]) {
     const serving = await serve({
       paths: names.map((name) => join(this.folder, 'sent', name)),
       ...{ ...local, keyPair: await generateKeyPair(), trustClient: () => true },
+      ...options,
     });
     this.t.teardown(() => serving.close('the test is over'));
     return serving;
@@ -93,6 +99,26 @@ t.test('many clients at once, and an object that passes through', async (t) => {
   );
   t.ok(relaying.cacheSizeBytes <= 3_000_000);
   t.equal(await place.fetch(addresses, 'nothing'), undefined);
+});
+
+t.test('a relay that drains ends what it fetches', async (t) => {
+  const place = new Place(t);
+  place.write('a', 3_000_000);
+  const ends: ServeEvent[] = [];
+  const onEvent = (event: ServeEvent) => {
+    if (event.type === 'end') ends.push(event);
+  };
+  const serving = await place.serveWith({ rateBytesPerSec: 500_000, onEvent }, 'a');
+  const relaying = await place.relay(serving.addresses, {
+    onEvent: (event) => {
+      if (event.type === 'fill') void relaying.drain(0);
+    },
+  });
+  t.equal(await place.fetch(relaying.addresses, 'a'), undefined);
+  await relaying.closed;
+  // Long before the server would notice that the relay is silent.
+  await serving.drain(5000);
+  t.match(ends, [{ outcome: { status: 'failed', reason: /the relay was stopped/ } }]);
 });
 
 t.test('a changed file is another object', async (t) => {

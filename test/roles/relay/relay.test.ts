@@ -216,18 +216,6 @@ t.test(
   },
 );
 
-t.test('upstream servers that hold different content are named as the reason', async (t) => {
-  const net = new RelayNet('1');
-  net.server('s1', [object]);
-  net.server('s2', [objectOf('object', 200, 'other')]);
-  net.relay('relay', ['s1', 's2']);
-  const byName = net.client('a', ['relay'], what);
-  const byRoot = net.client('b', ['relay'], { ...what, root: object.digestTree?.root() });
-  net.simulation.run({ untilMs: 60_000 });
-  t.match(byName.role.results, [{ status: 'failed', reason: /different content under this name/ }]);
-  t.ok(hasFetched(byRoot, object));
-});
-
 t.test(
   'an upstream server that stays away ends what waits for it, and it is resumed',
   async (t) => {
@@ -246,6 +234,24 @@ t.test(
     t.ok(fetchedBytes < 1.1 * object.content.length, `${fetchedBytes}`);
   },
 );
+
+t.test('the first of two upstream servers decides which version a name has', async (t) => {
+  for (const names of [
+    ['s1', 's2'],
+    ['s2', 's1'],
+  ]) {
+    const net = new RelayNet('1');
+    const objects = { s1: object, s2: objectOf('object', 200, 'other') };
+    for (const [name, each] of Object.entries(objects)) net.server(name, [each]);
+    const relay = net.relay('relay', names);
+    const client = net.client('a', ['relay'], what);
+    net.simulation.run({ untilMs: 60_000 });
+    const [first, second] = names as ['s1' | 's2', 's1' | 's2'];
+    t.ok(hasFetched(client, objects[first]), `${first} decides`);
+    const left = relay.role.events.filter(({ type }) => type === 'upstream-left');
+    t.match(left[0], { upstream: second, reason: 'holds other content' });
+  }
+});
 
 t.test('a damaged block of the cache does not reach a client', async (t) => {
   const net = new RelayNet('1');
