@@ -90,6 +90,7 @@ export type {
   FetchResult,
   FetchRoleEvent,
   GroupEvent,
+  SharedEvent,
 } from './roles/fetch/fetch-result.js';
 export type { CachedObject } from './roles/relay/object-cache.js';
 export type { RelayedInfo, RelayReport, RelayTotals } from './roles/relay/relay-events.js';
