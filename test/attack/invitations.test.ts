@@ -240,7 +240,10 @@ t.test('an invitation ends exactly at its time', (t) => {
   const inTime = proveAfter(59_999);
   t.equal(inTime.refusal, undefined);
   const tooLate = proveAfter(60_000);
-  t.match(tooLate.refusal, /^the invitation has expired; run p2mp receive --invite/);
+  t.match(
+    tooLate.refusal,
+    /^the invitation has expired; run the command there again with --invite/,
+  );
   t.match(eventsAt(tooLate.wire, 'turned-away'), [{ cause: 'invitation', reason: /has expired/ }]);
   t.equal(
     new Guest(inTime.wire, ann).meet().prove(inTime.secret),
@@ -258,7 +261,10 @@ t.test('of two senders that race for one use, exactly one wins', (t) => {
     const proofs = order === 'first' ? [one, other] : [other, one];
     const refusals = proofs.map((guest) => guest.prove(secret));
     t.same(refusals[0], undefined);
-    t.match(refusals[1], /^the invitation was good once and was used; run p2mp receive --invite/);
+    t.match(
+      refusals[1],
+      /^the invitation was good once and was used; run the command there again with --invite/,
+    );
     t.equal(eventsAt(wire, 'invited').length, 1);
   }
   t.end();

@@ -68,6 +68,7 @@ function drawOffer(
     .uint8(byte() % 3)
     .float64(number())
     .uint8(0)
+    .uint8(0)
     .finish();
 }
 

@@ -79,8 +79,8 @@ function sendBlocks(caller: Caller, count: number): void {
 
 t.test('an offer of an empty manifest that contains one is refused', (t) => {
   const caller = new Caller(createReceiver(), 1);
-  // Session, label, MSS, sizes, digest, a manifest of one byte, group key, no group, its port, interval, update, no deletion, time, no root.
-  const offer = `00 00000001 00 0040 00 00 ${zeros(32)} 01 00 ${zeros(32)} 00 0000 00 00 00 ${zeros(8)} 00`;
+  // Session, label, MSS, sizes, digest, a manifest of one byte, group key, no group, its port, interval, update, no deletion, time, no root, not relayed.
+  const offer = `00 00000001 00 0040 00 00 ${zeros(32)} 01 00 ${zeros(32)} 00 0000 00 00 00 ${zeros(8)} 00 00`;
   t.same(caller.sendMessage(fromHex(offer)), [
     { kind: 'refuse', reason: 'the offered sizes are invalid', isTemporary: false },
   ]);

@@ -210,7 +210,7 @@ t.test('invalid options reject with a code, and nothing is sent', async (t) => {
   const good = { servers: [server], path, mssBytes: 500 };
   const nowhere = (label: string) => ({ host: `${label}.nowhere.invalid`, port: 1 });
   const bad = [
-    [{ servers: [] }, 'INVALID_ARGUMENT', /^no receiver: /],
+    [{ servers: [] }, 'INVALID_ARGUMENT', /^no host: /],
     [
       { servers: [server, server] },
       'INVALID_ARGUMENT',
