@@ -66,6 +66,7 @@ function checkClient(
 /** Every reason that a user may read. */
 const clearReasons = [
   /^no source for [\d.]+ s/,
+  /has sent nothing of what it was asked for in/,
   /has offered the content \d+ times and sent nothing of it/,
   /the sources hold different content under this name; fetch one by its root$/,
   /no such object/,
