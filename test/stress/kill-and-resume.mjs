@@ -3,13 +3,11 @@
 // missing.
 //
 //   npm run test:faults -- [rounds] [seed]
-import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { createRandom } from '../../dist/core.js';
+import { killAll, portOf, sha256, startIn, wait } from './programs.mjs';
 
 const [rounds = '100', seed = String(Date.now() % 1_000_000)] = process.argv.slice(2);
 const receiverCount = 2;
@@ -19,57 +17,14 @@ const rate = '8MB';
 /** The most a repetition may send beyond what was missing. */
 const maxExcess = 0.02;
 
-const p2mp = new URL('../../dist/cli/p2mp.js', import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), 'p2mp-faults-'));
-const env = { ...process.env, P2MP_HOME: join(folder, 'home') };
+const start = startIn(join(folder, 'home'));
 const random = createRandom(seed, 'kill and resume');
-const running = new Set();
-
-/** A command with --json: its events as they arrive, and its end. */
-function start(args) {
-  const child = spawn(process.execPath, [p2mp, ...args, '--json'], {
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  running.add(child);
-  const events = [];
-  const waiting = [];
-  let errors = '';
-  child.stderr.on('data', (text) => {
-    errors += text;
-  });
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    const event = JSON.parse(line);
-    events.push(event);
-    for (const { isWanted, resolve } of waiting) if (isWanted(event)) resolve(event);
-  });
-  const ended = new Promise((resolve) => {
-    child.once('close', (code) => {
-      running.delete(child);
-      resolve(code);
-    });
-  });
-  const event = (isWanted) =>
-    Promise.race([
-      new Promise((resolve) => {
-        const found = events.find(isWanted);
-        if (found !== undefined) resolve(found);
-        else waiting.push({ isWanted, resolve });
-      }),
-      ended.then(() => undefined),
-    ]);
-  return { child, events, ended, event, errors: () => errors };
-}
 
 async function startReceiver(dir, port) {
   const receiver = start(['receive', '--open', '--dir', dir, '--port', String(port)]);
-  const listening = await receiver.event(({ event }) => event === 'listening');
-  if (listening === undefined) throw new Error(`receiver: ${receiver.errors()}`);
-  return { ...receiver, dir, port: Number(/:(\d+)$/.exec(listening.addresses[0])[1]) };
+  return { ...receiver, dir, port: await portOf(receiver, 'receiver') };
 }
-
-const sha256 = (path) => createHash('sha256').update(readFileSync(path)).digest('hex');
-const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function playRound(number) {
   const base = join(folder, `round-${number}`);
@@ -152,7 +107,7 @@ try {
     if (process.stdout.isTTY) process.stdout.write(`\r${number} rounds, ${identical} identical `);
   }
 } finally {
-  for (const child of running) child.kill('SIGKILL');
+  killAll();
   rmSync(folder, { recursive: true, force: true });
 }
 const excess = missing === 0 ? 0 : sent / missing - 1;
