@@ -152,24 +152,35 @@ async function settle(lab, host, residents) {
   return child.pid;
 }
 
-/** @returns the time from the first packet that a host sends until the object begins to arrive there */
+/** @returns the time from the first datagram or segment that a host sends until the object begins to arrive there */
 async function watchFirstBytes(pid) {
   const start = readCounters(pid);
   let requestedAtMs;
   for (;;) {
-    const { sentBytes, receivedBytes } = readCounters(pid);
+    const { sentCount, receivedBytes } = readCounters(pid);
     const nowMs = performance.now();
-    if (sentBytes > start.sentBytes) requestedAtMs ??= nowMs;
+    if (sentCount > start.sentCount) requestedAtMs ??= nowMs;
     if (receivedBytes - start.receivedBytes >= firstBytes) return nowMs - (requestedAtMs ?? nowMs);
     await sleep(1);
   }
 }
 
-/** What the interface of a process's network has sent and received, with the headers of Ethernet. */
+/**
+ * What the interface of a process's network has sent and received, with the headers of Ethernet, and how many datagrams of
+ * UDP and segments of TCP it has sent. What IPv6 sends when an interface begins is not among the latter.
+ */
 function readCounters(pid) {
   const line = readFileSync(`/proc/${pid}/net/dev`, 'utf8')
     .split('\n')
     .find((text) => text.trimStart().startsWith('eth0:'));
   const numbers = (line?.split(':')[1] ?? '0').trim().split(/\s+/).map(Number);
-  return { receivedBytes: numbers[0], sentBytes: numbers[8] ?? 0 };
+  const snmp = readFileSync(`/proc/${pid}/net/snmp`, 'utf8').split('\n');
+  const countOf = (protocol, name) => {
+    const [names, values] = snmp
+      .filter((text) => text.startsWith(`${protocol}: `))
+      .map((text) => text.split(' '));
+    return Number(values[names.indexOf(name)]);
+  };
+  const sentCount = countOf('Udp', 'OutDatagrams') + countOf('Tcp', 'OutSegs');
+  return { receivedBytes: numbers[0], sentBytes: numbers[8] ?? 0, sentCount };
 }

@@ -14,6 +14,14 @@ export interface Dismissal {
 const nothing = new Uint8Array(0);
 const otherContent = 'holds other content';
 
+export interface ContentChoiceOptions extends FetchedObjectOptions {
+  /**
+   * Whether the first of the sources decides if they offer different content under one name. By default, the fetch fails
+   * then, because nobody has said which content is meant.
+   */
+  readonly prefersFirst?: boolean;
+}
+
 /** What a fetch can do with the offers that it has. */
 export interface Choice {
   /** Sources that cannot be used, with the reasons. */
@@ -29,15 +37,17 @@ export interface Choice {
  * @param root the root that is wanted; undefined for any
  */
 export function chooseContent(
-  options: FetchedObjectOptions,
+  options: ContentChoiceOptions,
   usable: readonly Source[],
   root: Uint8Array | undefined,
 ): Choice {
+  const first = usable.find(({ offer }) => offer?.contentRoot !== undefined)?.offer;
+  const wanted = root ?? (options.prefersFirst === true ? first?.contentRoot : undefined);
   const unfit = new Map<Source, string>();
   for (const source of usable) {
     const { contentRoot } = source.offer ?? {};
     if (contentRoot === undefined) unfit.set(source, 'does not know the digests of its content');
-    else if (!isEqualBytes(contentRoot, root ?? contentRoot)) unfit.set(source, otherContent);
+    else if (!isEqualBytes(contentRoot, wanted ?? contentRoot)) unfit.set(source, otherContent);
   }
   const fit = usable.filter((source) => !unfit.has(source));
   const groups = groupByContent(fit);

@@ -12,10 +12,11 @@ import type { DriverHost } from '../../session/drivers/driver-host.js';
 import { MachineCalls } from '../../session/drivers/driver-host.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
-import { chooseContent, type Dismissal, judgeOffer } from './content-choice.js';
+import type { ContentChoiceOptions, Dismissal } from './content-choice.js';
+import { chooseContent, judgeOffer } from './content-choice.js';
 import type { FetchReport } from './fetch-events.js';
 import type { ContentGroup, FetchActivity, FetchResult, FetchRoleEvent } from './fetch-result.js';
-import type { FetchedObject, FetchedObjectOptions, KnownObject } from './fetched-object.js';
+import type { FetchedObject, KnownObject } from './fetched-object.js';
 import { ObjectOpening } from './object-opening.js';
 import type { Source } from './source.js';
 import { SourceSchedule } from './source-schedule.js';
@@ -24,7 +25,7 @@ import { Sources } from './sources.js';
 
 export interface FetchOptions
   extends SourcesOptions,
-    Omit<FetchedObjectOptions, 'blockSizeBytes' | 'existing'> {
+    Omit<ContentChoiceOptions, 'blockSizeBytes' | 'existing'> {
   readonly host: DriverHost;
   /** How blocks are shared among the sources; see `FetchSchedulerOptions`. `speed` by default. */
   readonly split?: 'speed' | 'equal';
@@ -33,11 +34,6 @@ export interface FetchOptions
   readonly blockSizeBytes?: number;
   /** Whether the fetch waits for `proceed` or `conclude` when the content is chosen. By default, it continues at once. */
   readonly awaitsDecision?: boolean;
-  /**
-   * Whether the first of the sources decides if they offer different content under one name. By default, the fetch fails
-   * then, because nobody has said which content is meant.
-   */
-  readonly prefersFirst?: boolean;
 }
 
 export class Fetch {
@@ -229,13 +225,11 @@ export class Fetch {
     this.chooseAtMs = Infinity;
     if (this.object !== undefined || this.activityNow === 'ended') return;
     const { sources, options, blockSizeBytes } = this;
-    const { existing = 'update', what, prefersFirst = false } = options;
-    const { usable } = sources;
-    const first = prefersFirst ? usable.find(({ offer }) => offer?.contentRoot) : undefined;
+    const { existing = 'update', what } = options;
     const { unfit, groups, object } = chooseContent(
       { ...options, blockSizeBytes, existing },
-      usable,
-      what.root ?? sources.chosenRoot ?? first?.offer?.contentRoot,
+      sources.usable,
+      what.root ?? sources.chosenRoot,
     );
     for (const [source, reason] of unfit) this.exclude(nowMs, source, reason);
     if (this.groups.length === 0) this.groups = groups;
