@@ -74,7 +74,7 @@ const clearReasons = [
   /asks itself for it, through other relays/,
   /no upstream server answers/,
   /holds? another version by now/,
-  /answers, but has made no progress|no response from the sender/,
+  /answers, but has made no progress|no response from the (?:sender|server)/,
   /no answer for \d+ s|has fallen silent|has not responded for \d+ s|has begun a new session/,
   /sent a block with wrong content|sent digests that do not lead to the root|sent a wrong manifest/,
   /holds other content|offers (?:another|a wrong) size/,

@@ -51,6 +51,7 @@ export interface SendOnOptions {
   readonly maxSessions?: number;
   /** Maximum disk space of one object. */
   readonly maxObjectBytes?: number;
+  /** Maximum number of open files; 256 by default. */
   readonly maxOpenFiles?: number;
   /** Interval of `progress` events; 1000 ms by default. */
   readonly progressIntervalMs?: number;

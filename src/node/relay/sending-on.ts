@@ -38,7 +38,25 @@ const defaultMaxOpenFiles = 256;
 /** Interval at which a draining relay checks whether all sessions have ended. */
 const idleCheckMs = 20;
 
-/** A running relay that sends on what it receives. `relay()` makes it. */
+/**
+ * A running relay that sends on what it receives. `relay()` makes it.
+ * @example
+ * ```ts
+ * import { generateKeyPair, relay } from 'p2mp';
+ *
+ * const relaying = await relay({
+ *   to: [{ host: '127.0.0.1', port: 7735 }],
+ *   dir: 'spool',
+ *   port: 0,
+ *   bind: ['127.0.0.1'],
+ *   keyPair: await generateKeyPair(),
+ *   trustSender: () => true,
+ *   trustReceiver: () => true,
+ * });
+ * console.log(relaying.addresses.length, relaying.activeCount); // 1 0
+ * await relaying.close('done');
+ * ```
+ */
 export class SendingOn {
   /** Resolves when the relay is closed and all disk work is done. */
   readonly closed: Promise<void>;

@@ -55,9 +55,14 @@ async function run(
   });
   const listed = [...store.extras];
   change?.();
-  const deletion = await store.finish(listed);
-  if (deletion === undefined) throw new Error('nothing was listed');
-  return { ...deletion, listed: listed.map(({ name }) => name).sort() };
+  try {
+    const deletion = await store.finish(listed);
+    if (deletion === undefined) throw new Error('nothing was listed');
+    return { ...deletion, listed: listed.map(({ name }) => name).sort() };
+  } finally {
+    // Unless it has finished.
+    await store.suspend();
+  }
 }
 
 t.test('what has changed since it was listed stays', async (t) => {

@@ -52,6 +52,7 @@ t.test('a later session gets the idle files of an earlier one', async (t) => {
   await later.use('c', openFile('c'), nothing);
   t.equal(mostCount(), 2);
   await budget.close(journal);
+  await Promise.all([earlier.end(), later.end()]);
 });
 
 t.test('pinned files always leave room for one more, however many they are', async (t) => {
