@@ -203,5 +203,7 @@ function latestMs({ origins, relays, clients, objects, patienceMs }: RelaysScena
   for (const { bytesPerSec } of [...relays, ...clients]) slowest = Math.min(slowest, bytesPerSec);
   const allBytes = objects.reduce((sum, each) => sum + each.contentSizeBytes + 10_000, 0);
   const workMs = (4000 * allBytes * clients.length) / slowest;
-  return Math.max(...events) + workMs + offersCount * patienceMs + 2 * livenessMs;
+  // In a chain, each relay gives its upstream up before the next one does.
+  const givingUpMs = offersCount * patienceMs * Math.max(1, relays.length);
+  return Math.max(...events) + workMs + givingUpMs + 2 * livenessMs;
 }
