@@ -2,7 +2,7 @@
 import type { Address } from '../../base/address.js';
 import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
 import { Endpoint } from '../../endpoint/endpoint.js';
-import type { DriverHost } from '../../session/drivers/driver-host.js';
+import { BusyHost } from '../../session/drivers/busy-host.js';
 import { SessionReceiver } from '../../session/receiver.js';
 import type { SessionReceiverOptions } from '../../session/receiver-options.js';
 import type { SessionSender } from '../../session/sender.js';
@@ -18,9 +18,7 @@ export class ForwardMachine implements Machine<ForwardEvent> {
   readonly receiver: SessionReceiver;
   readonly forwarder: Forwarder;
   private readonly endpoint: Endpoint;
-  private readonly host: DriverHost;
-  /** How deep the machine is in its own calls, which the shell follows by a drain anyway. */
-  private depth = 0;
+  private readonly host: BusyHost;
 
   constructor(options: ForwardMachineOptions) {
     const { host, crypto } = options;
@@ -28,15 +26,7 @@ export class ForwardMachine implements Machine<ForwardEvent> {
     const receiver = new SessionReceiver({ ...options, ownHop });
     this.receiver = receiver;
     this.endpoint = new Endpoint({ receiver });
-    const isBusy = () => this.depth > 0;
-    this.host = {
-      get nowMs() {
-        return host.nowMs;
-      },
-      drain: () => {
-        if (!isBusy()) host.drain();
-      },
-    };
+    this.host = new BusyHost(host);
     const { endpoint } = this;
     this.forwarder = new Forwarder({ ...options, receiver, endpoint, ownHop, host: this.host });
   }
@@ -49,21 +39,21 @@ export class ForwardMachine implements Machine<ForwardEvent> {
     receiverKey: Uint8Array,
     refusal?: string,
   ): void {
-    this.during(() => {
+    this.host.during(() => {
       this.forwarder.trust(nowMs, sender, index, receiverKey, refusal);
       this.pump();
     });
   }
 
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
-    this.during(() => {
+    this.host.during(() => {
       this.endpoint.handleDatagram(nowMs, from, bytes);
       this.pump();
     });
   }
 
   handleTimeout(nowMs: TimeMs): void {
-    this.during(() => {
+    this.host.during(() => {
       if ((this.endpoint.pollTimeout() ?? Infinity) <= nowMs) this.endpoint.handleTimeout(nowMs);
       this.forwarder.handleTimeout(nowMs);
       this.pump();
@@ -81,7 +71,7 @@ export class ForwardMachine implements Machine<ForwardEvent> {
   }
 
   pollEvent(): ForwardEvent | undefined {
-    return this.during(() => {
+    return this.host.during(() => {
       this.pump();
       return this.forwarder.pollEvent();
     });
@@ -91,14 +81,5 @@ export class ForwardMachine implements Machine<ForwardEvent> {
     const { endpoint, forwarder } = this;
     for (let event = endpoint.pollEvent(); event !== undefined; event = endpoint.pollEvent())
       forwarder.handleEvent(event);
-  }
-
-  private during<T>(work: () => T): T {
-    this.depth++;
-    try {
-      return work();
-    } finally {
-      this.depth--;
-    }
   }
 }

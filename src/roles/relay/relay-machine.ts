@@ -5,7 +5,7 @@ import { Queue } from '../../base/queue.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { Endpoint, type EndpointEvent } from '../../endpoint/endpoint.js';
 import { AskListener, type AskListenerOptions } from '../../session/asks/ask-listener.js';
-import type { DriverHost } from '../../session/drivers/driver-host.js';
+import { BusyHost } from '../../session/drivers/busy-host.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { FetchPortOptions } from '../fetch/fetch-port.js';
 import { FetchPort } from '../fetch/fetch-port.js';
@@ -28,10 +28,8 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
   readonly listener: AskListener;
   readonly endpoint: Endpoint;
   /** For the drivers of the sessions with clients. */
-  readonly host: DriverHost;
+  readonly host: BusyHost;
   private readonly events = new Queue<RelayMachineEvent>();
-  /** How deep the machine is in its own calls, which the shell follows by a drain anyway. */
-  private depth = 0;
 
   constructor(options: RelayMachineOptions) {
     const { crypto, refuseAsker, blockSizeBytes = standardBlockSizeBytes, name } = options;
@@ -44,15 +42,7 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
     this.listener = new AskListener({ crypto, refuseAsker, receiver });
     this.endpoint = new Endpoint({ receiver, asker, listener: this.listener });
     const { host } = options;
-    const isBusy = () => this.depth > 0;
-    this.host = {
-      get nowMs() {
-        return host.nowMs;
-      },
-      drain: () => {
-        if (!isBusy()) host.drain();
-      },
-    };
+    this.host = new BusyHost(host);
     this.relay = new Relay({ ...options, port, host: this.host });
   }
 
@@ -63,14 +53,14 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
   }
 
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
-    this.during(() => {
+    this.host.during(() => {
       this.endpoint.handleDatagram(nowMs, from, bytes);
       this.pump(nowMs);
     });
   }
 
   handleTimeout(nowMs: TimeMs): void {
-    this.during(() => {
+    this.host.during(() => {
       if ((this.endpoint.pollTimeout() ?? Infinity) <= nowMs) this.endpoint.handleTimeout(nowMs);
       this.pump(nowMs);
       this.relay.handleTimeout(nowMs);
@@ -88,7 +78,7 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
   }
 
   pollEvent(): RelayMachineEvent | undefined {
-    return this.during(() => {
+    return this.host.during(() => {
       this.pump(this.host.nowMs);
       const event = this.events.shift();
       if (event !== undefined) return event;
@@ -109,15 +99,6 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
         relay.takeEvent(nowMs, event);
       }
     }
-    if (isAny) this.during(() => relay.advance(nowMs));
-  }
-
-  private during<T>(work: () => T): T {
-    this.depth++;
-    try {
-      return work();
-    } finally {
-      this.depth--;
-    }
+    if (isAny) this.host.during(() => relay.advance(nowMs));
   }
 }
