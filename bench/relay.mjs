@@ -1,16 +1,14 @@
 // p2mp fetch through p2mp relay, against the same without it; nginx as a caching proxy beside it. Each host's link has a
 // rate at which it sends, so what a relay reports to the host before it shares the link with what it passes on.
 import { execFileSync, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { killCommands, startCommand, tail } from './commands.mjs';
-import { closeLabs, Lab } from './lab.mjs';
-import { describeMaking } from './made.mjs';
+import { startCommand, tail } from './commands.mjs';
+import { Lab } from './lab.mjs';
 import { median } from './processes.mjs';
 import { programs } from './relay-programs.mjs';
+import { withServedFile } from './served-file.mjs';
 import { findMissing } from './tools.mjs';
 
 const rateMbit = 100;
@@ -34,17 +32,7 @@ const scenes = [
 const needs = { p2mp: [], nginx: ['nginx', 'curl'] };
 
 export async function benchRelay({ runs = 3, sizeMb = 200, only = Object.keys(programs) }) {
-  const folder = mkdtempSync(join(tmpdir(), 'p2mp-bench-relay-'));
-  const stop = () => {
-    killCommands();
-    closeLabs();
-  };
-  process.once('exit', stop);
-  try {
-    const data = join(folder, 'served', 'data');
-    mkdirSync(join(folder, 'served'));
-    writeFileSync(data, randomBytes(sizeMb * 1e6));
-    console.log(JSON.stringify(describeMaking()));
+  await withServedFile(sizeMb, async (place) => {
     console.log(
       `${sizeMb} MB; each host sends at ${rateMbit} Mbit/s; the origin sends: of the object`,
     );
@@ -60,16 +48,13 @@ export async function benchRelay({ runs = 3, sizeMb = 200, only = Object.keys(pr
       for (const scene of scenes) {
         for (const id of usable) {
           const key = `${scene.name}: ${id}`;
-          const result = await runScene(programs[id], scene, { data, folder, sizeMb });
+          const result = await runScene(programs[id], scene, { ...place, sizeMb });
           results.set(key, [...(results.get(key) ?? []), result]);
         }
       }
     }
     for (const id of usable) print(id, results);
-  } finally {
-    stop();
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 function print(id, results) {
