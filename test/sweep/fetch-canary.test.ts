@@ -1,16 +1,19 @@
 /** Deliberately broken schedulers: the checkers of the fetch sweep must detect each of them. */
-import t from 'tap';
 import type { TimeMs } from '../../src/base/machine.js';
 import { FetchSource } from '../../src/roles/fetch/fetch-source.js';
 import { OpenSegments } from '../../src/roles/fetch/open-segments.js';
 import { FetchScheduler } from '../../src/roles/fetch/scheduler.js';
+import { askTwoForEverything, noticesWithin } from '../support/canary.js';
 import { complaintsAboutFetch } from '../support/fetch-check.js';
 import { runFetch } from '../support/fetch-run.js';
 import { drawFetchScenario } from '../support/fetch-scenario.js';
 import { replace } from '../support/planted-fault.js';
 
 /** Each fault must show within this many scenarios; the sweep has many times as many. */
-const mostScenarios = 100;
+const notices = noticesWithin(100, (number) => {
+  const scenario = drawFetchScenario(number);
+  return complaintsAboutFetch(scenario, runFetch(scenario));
+});
 
 const scheduler = FetchScheduler.prototype;
 const source = FetchSource.prototype;
@@ -21,19 +24,11 @@ notices('a scheduler that forgets the blocks of a dead source', /^not complete/,
   ),
 );
 
-notices('a scheduler that asks two sources for everything', /asked twice before/, () => {
-  const { ask } = scheduler as unknown as { ask: (...args: unknown[]) => void };
-  return replace(
-    scheduler,
-    'ask',
-    function (this: FetchScheduler, nowMs: TimeMs, one: FetchSource, start: number, end: number) {
-      const other = this['live'].find((found) => found !== one);
-      ask.call(this, nowMs, one, start, end);
-      if (other !== undefined && other.asked.count < 100) ask.call(this, nowMs, other, start, end);
-      this['shared'].add(start, end);
-    },
-  );
-});
+notices(
+  'a scheduler that asks two sources for everything',
+  /asked twice before/,
+  askTwoForEverything,
+);
 
 notices('a scheduler that begins to ask twice too early', /asked twice before/, () =>
   replace(scheduler, 'serve', function (this: FetchScheduler, nowMs: TimeMs, one: FetchSource) {
@@ -61,7 +56,7 @@ notices('a scheduler that keeps a liar', /the liars are \d/, () =>
 );
 
 notices('a scheduler that waits for the last blocks of slow sources', /complete at .* not by/, () =>
-  replace(scheduler, 'latestFor', () => undefined),
+  replace(scheduler, 'repeat', () => undefined),
 );
 
 notices('a scheduler that takes a silent source for a fast one', /complete at .* not by/, () => {
@@ -106,23 +101,3 @@ notices('segments that omit a block', /in segments/, () => {
     },
   );
 });
-
-function notices(what: string, expected: RegExp, plant: () => () => void): void {
-  t.test(`the checkers notice ${what}`, (t) => {
-    const restore = plant();
-    const seen = new Set<string>();
-    try {
-      let isNoticed = false;
-      for (let number = 1; number <= mostScenarios && !isNoticed; number++) {
-        const scenario = drawFetchScenario(number);
-        const complaints = complaintsAboutFetch(scenario, runFetch(scenario));
-        for (const complaint of complaints) seen.add(complaint);
-        isNoticed = complaints.some((complaint) => expected.test(complaint));
-      }
-      t.ok(isNoticed, [...seen].join('; ') || `no complaints in ${mostScenarios} scenarios`);
-    } finally {
-      restore();
-    }
-    t.end();
-  });
-}

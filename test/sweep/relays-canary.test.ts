@@ -1,19 +1,24 @@
 /** Deliberately broken relays: the checkers of the sweep must detect each of them. */
-import t from 'tap';
-import type { TimeMs } from '../../src/base/machine.js';
-import type { FetchSource } from '../../src/roles/fetch/fetch-source.js';
 import { FetchedObject } from '../../src/roles/fetch/fetched-object.js';
-import { FetchScheduler } from '../../src/roles/fetch/scheduler.js';
 import { StoredBlocks } from '../../src/roles/relay/block-shelf.js';
 import { CacheLedger } from '../../src/roles/relay/cache-ledger.js';
 import { CachedObjects } from '../../src/roles/relay/cached-objects.js';
+import { askTwoForEverything, noticesWithin } from '../support/canary.js';
 import { replace } from '../support/planted-fault.js';
 import { complaintsAboutRelays } from '../support/relays-check.js';
 import { runRelays } from '../support/relays-run.js';
-import { drawRelaysScenario, type RelaysScenario } from '../support/relays-scenario.js';
+import { drawRelaysScenario } from '../support/relays-scenario.js';
 
 /** Each fault must show within this many scenarios; the sweep has many times as many. */
-const mostScenarios = 100;
+const notices = noticesWithin(100, (number) => {
+  const scenario = drawRelaysScenario(number);
+  try {
+    return complaintsAboutRelays(scenario, runRelays(scenario));
+  } catch (error) {
+    // A broken relay may also fail one of its own assertions.
+    return [String(error)];
+  }
+});
 
 notices(
   'a relay that passes on blocks that nobody verified',
@@ -42,20 +47,7 @@ notices('a relay that never lets go of an object', /objects in use/, () =>
   replace(CachedObjects.prototype, 'release', () => undefined),
 );
 
-notices('a relay that asks two servers for everything', /asked twice before/, () => {
-  const scheduler = FetchScheduler.prototype as unknown as { ask: (...args: unknown[]) => void };
-  const { ask } = scheduler;
-  return replace(
-    scheduler,
-    'ask',
-    function (this: FetchScheduler, nowMs: TimeMs, one: FetchSource, start: number, end: number) {
-      const other = this['live'].find((found) => found !== one);
-      ask.call(this, nowMs, one, start, end);
-      if (other !== undefined && other.asked.count < 100) ask.call(this, nowMs, other, start, end);
-      this['shared'].add(start, end);
-    },
-  );
-});
+notices('a relay that asks two servers for everything', /asked twice before/, askTwoForEverything);
 
 notices('a relay that fetches again what it holds', /written again/, () => {
   const { open } = StoredBlocks.prototype;
@@ -66,33 +58,3 @@ notices('a relay that fetches again what it holds', /written again/, () => {
     });
   });
 });
-
-/** A broken relay may also fail one of its own assertions. */
-function complaintsIn(scenario: RelaysScenario): string[] {
-  try {
-    return complaintsAboutRelays(scenario, runRelays(scenario));
-  } catch (error) {
-    return [String(error)];
-  }
-}
-
-function notices(what: string, expected: RegExp, plant: () => () => void): void {
-  t.test(`the checkers notice ${what}`, (t) => {
-    const restore = plant();
-    const seen = new Set<string>();
-    try {
-      let isNoticed = false;
-      for (let number = 1; number <= mostScenarios && !isNoticed; number++) {
-        const scenario = drawRelaysScenario(number);
-        const complaints = complaintsIn(scenario);
-        for (const complaint of complaints) seen.add(complaint);
-        isNoticed = complaints.some((complaint) => expected.test(complaint));
-        if (isNoticed) t.comment(`by scenario ${number}`);
-      }
-      t.ok(isNoticed, [...seen].join('; ') || `no complaints in ${mostScenarios} scenarios`);
-    } finally {
-      restore();
-    }
-    t.end();
-  });
-}

@@ -8,28 +8,10 @@
  *
  *   P2MP_RELAYS_SCENARIO=1-10000 npx tap --timeout=7200 test/sweep/relays.test.ts
  */
-import { closeSync, openSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import { formatTraceLine, type TraceRecord } from '../../src/simulator/trace.js';
-import { chosenScenarios } from '../support/chosen-scenarios.js';
+import { testRandomSweep } from '../support/random-sweep.js';
 import { complaintsAboutRelays } from '../support/relays-check.js';
 import { type RelaysRun, runRelays } from '../support/relays-run.js';
 import { drawRelaysScenario } from '../support/relays-scenario.js';
-
-/** `npm run test:sweeps` runs those from here to 1,000. */
-const scenarioCount = 100;
-const chosen = chosenScenarios('P2MP_RELAYS_SCENARIO');
-
-function check(t: Test, number: number): RelaysRun {
-  const scenario = drawRelaysScenario(number);
-  const run = runRelays(scenario);
-  const complaints = complaintsAboutRelays(scenario, run);
-  const replay = `P2MP_RELAYS_SCENARIO=${number} npx tap test/sweep/relays.test.ts`;
-  if (complaints.length > 0) t.same(complaints, [], `scenario ${number}; replay: ${replay}`);
-  return run;
-}
 
 /** What must occur in some scenario; a sweep without it proves little. */
 const conditions: Readonly<Record<string, (run: RelaysRun) => boolean>> = {
@@ -70,48 +52,14 @@ function hasLeft({ clients }: RelaysRun, reason: RegExp): boolean {
   );
 }
 
-function runTraced(number: number): { trace: string[]; run: RelaysRun } {
-  const trace: string[] = [];
-  const keep = (record: TraceRecord) => trace.push(formatTraceLine(record));
-  return { run: runRelays(drawRelaysScenario(number), keep), trace };
-}
-
-if (chosen === undefined) {
-  t.test('every client gets every byte, or fails for a good reason, and caches stay sound', (t) => {
-    const missing = new Set(Object.keys(conditions));
-    for (let number = 1; number <= scenarioCount; number++) {
-      const run = check(t, number);
-      for (const what of missing) if (conditions[what]?.(run) === true) missing.delete(what);
-    }
-    t.same([...missing], [], 'every condition occurred');
-    t.end();
-  });
-
-  t.test('the same number gives the same run, down to the last datagram', (t) => {
-    for (const number of [7, 85]) {
-      const [first, second] = [runTraced(number), runTraced(number)];
-      t.ok(first.trace.length > 20, `scenario ${number} has a trace`);
-      t.equal(first.trace.join('\n'), second.trace.join('\n'));
-    }
-    t.end();
-  });
-} else if (chosen.first < chosen.last) {
-  t.test(`relay scenarios ${chosen.first} to ${chosen.last}`, (t) => {
-    for (let number = chosen.first; number <= chosen.last; number++) check(t, number);
-    t.end();
-  });
-} else {
-  const { first: number } = chosen;
-  t.test(`relay scenario ${number}`, (t) => {
-    const path = join(tmpdir(), `p2mp-relays-scenario-${number}.jsonl`);
-    const file = openSync(path, 'w');
-    const write = (line: string) => writeSync(file, `${line}\n`);
-    const scenario = drawRelaysScenario(number);
-    write(JSON.stringify(scenario));
-    const run = runRelays(scenario, (record) => write(formatTraceLine(record)));
-    closeSync(file);
-    process.stderr.write(`trace of relay scenario ${number}: ${path}\n`);
-    t.same(complaintsAboutRelays(scenario, run), [], `trace: ${path}`);
-    t.end();
-  });
-}
+testRandomSweep({
+  kind: 'relay',
+  name: 'relays',
+  claim: 'every client gets every byte, or fails for a good reason, and caches stay sound',
+  // `npm run test:sweeps` runs those from here to 1,000.
+  scenarioCount: 100,
+  conditions,
+  draw: drawRelaysScenario,
+  run: runRelays,
+  complaintsAbout: complaintsAboutRelays,
+});

@@ -1,5 +1,4 @@
 /** Deliberately broken fetches over sessions: the checkers of the sweep must detect each of them. */
-import t from 'tap';
 import type { TimeMs } from '../../src/base/machine.js';
 import { Fetch } from '../../src/roles/fetch/fetch.js';
 import { FetchSource } from '../../src/roles/fetch/fetch-source.js';
@@ -9,13 +8,17 @@ import { FetchScheduler } from '../../src/roles/fetch/scheduler.js';
 import { Source } from '../../src/roles/fetch/source.js';
 import { Sources } from '../../src/roles/fetch/sources.js';
 import { LeafReception } from '../../src/session/incoming/leaf-reception.js';
+import { askTwoForEverything, noticesWithin } from '../support/canary.js';
 import { replace } from '../support/planted-fault.js';
 import { complaintsAboutSources } from '../support/sources-check.js';
 import { runSources } from '../support/sources-run.js';
 import { drawSourcesScenario } from '../support/sources-scenario.js';
 
 /** Each fault must show within this many scenarios; the sweep has many times as many. */
-const mostScenarios = 60;
+const notices = noticesWithin(60, (number) => {
+  const scenario = drawSourcesScenario(number);
+  return complaintsAboutSources(scenario, runSources(scenario));
+});
 
 notices('blocks that nobody verifies', /not what its root says|not excluded/, () =>
   replace(FetchedObject.prototype, 'isBlock', () => true),
@@ -42,20 +45,7 @@ notices('a client that forgets the blocks of a lost source', /not complete: no e
   ),
 );
 
-notices('a client that asks two sources for everything', /asked twice before/, () => {
-  const scheduler = FetchScheduler.prototype as unknown as { ask: (...args: unknown[]) => void };
-  const { ask } = scheduler;
-  return replace(
-    scheduler,
-    'ask',
-    function (this: FetchScheduler, nowMs: TimeMs, one: FetchSource, start: number, end: number) {
-      const other = this['live'].find((found) => found !== one);
-      ask.call(this, nowMs, one, start, end);
-      if (other !== undefined && other.asked.count < 100) ask.call(this, nowMs, other, start, end);
-      this['shared'].add(start, end);
-    },
-  );
-});
+notices('a client that asks two sources for everything', /asked twice before/, askTwoForEverything);
 
 notices('a client that asks for everything at once', /blocks asked of one source/, () =>
   replace(FetchSource.prototype, 'windowBlocks', () => 8192),
@@ -75,24 +65,3 @@ notices('a client that waits for the manifest of a silent source', /the end at/,
 notices('a client that does not end its sessions', /still waits for something|not at rest/, () =>
   replace(Sources.prototype, 'end', () => undefined),
 );
-
-function notices(what: string, expected: RegExp, plant: () => () => void): void {
-  t.test(`the checkers notice ${what}`, (t) => {
-    const restore = plant();
-    const seen = new Set<string>();
-    try {
-      let isNoticed = false;
-      for (let number = 1; number <= mostScenarios && !isNoticed; number++) {
-        const scenario = drawSourcesScenario(number);
-        const complaints = complaintsAboutSources(scenario, runSources(scenario));
-        for (const complaint of complaints) seen.add(complaint);
-        isNoticed = complaints.some((complaint) => expected.test(complaint));
-        if (isNoticed) t.comment(`by scenario ${number}`);
-      }
-      t.ok(isNoticed, [...seen].join('; ') || `no complaints in ${mostScenarios} scenarios`);
-    } finally {
-      restore();
-    }
-    t.end();
-  });
-}

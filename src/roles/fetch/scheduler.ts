@@ -16,6 +16,7 @@ import { cutEqually } from './equal-parts.js';
 import type { FetchEvent, FetchReport, ReplacedReason, SourceIndex } from './fetch-events.js';
 import { FetchSource, type FetchSourceOptions } from './fetch-source.js';
 import { greatest } from './greatest.js';
+import { latestFor } from './last-window.js';
 import { lateSegment, type OpenSegment, toFetchSegment } from './open-segments.js';
 import { Retries } from './retries.js';
 import { SourceRate } from './source-rate.js';
@@ -35,10 +36,6 @@ const windowsOfOnly = 3;
 /** A slow source loses a block if another source would deliver it in less than this part of the time. */
 const lossFactor = 2;
 const lossMarginMs = 100;
-
-/** A block is asked of a second source if that source would deliver it in less than this part of the time. */
-const repeatFactor = 1.25;
-const repeatMarginMs = 30;
 
 export interface FetchSchedulerOptions {
   readonly contentSizeBytes: number;
@@ -320,44 +317,11 @@ export class FetchScheduler {
   /** In the last window, asks a source for blocks that it would deliver clearly earlier than the others. */
   private repeat(nowMs: TimeMs, source: FetchSource): void {
     while (source.asked.count < source.windowBlocks) {
-      const block = this.latestFor(nowMs, source);
+      const block = latestFor(nowMs, source, this.live, this.shared);
       if (block === undefined) return;
       this.shared.add(block, block + 1);
       this.ask(nowMs, source, block, block + 1);
     }
-  }
-
-  /** @returns of the blocks that this source would deliver clearly earlier than the others, the one that is latest */
-  private latestFor(nowMs: TimeMs, source: FetchSource): number | undefined {
-    let latestMs = repeatFactor * source.arrivalMs(1) + repeatMarginMs;
-    let latest: number | undefined;
-    for (const other of this.live) {
-      let block = other.asked.previousFrom(Infinity);
-      let rank = other.asked.count;
-      while (block !== undefined && other.pendingMs(nowMs, rank) > latestMs) {
-        const isFor = !source.asked.has(block) && source.holds(block);
-        const pendingMs = isFor ? this.pendingMs(nowMs, block, other.pendingMs(nowMs, rank)) : 0;
-        if (pendingMs > latestMs) {
-          latestMs = pendingMs;
-          latest = block;
-          break;
-        }
-        rank--;
-        block = other.asked.previousFrom(block - 1);
-      }
-    }
-    return latest;
-  }
-
-  /** The time until the first of the sources that are asked for a block delivers it, given that of one of them. */
-  private pendingMs(nowMs: TimeMs, block: number, ofOneMs: number): number {
-    if (!this.shared.has(block)) return ofOneMs;
-    let firstMs = ofOneMs;
-    for (const other of this.live) {
-      if (!other.asked.has(block)) continue;
-      firstMs = Math.min(firstMs, other.pendingMs(nowMs, other.asked.countBelow(block + 1)));
-    }
-    return firstMs;
   }
 
   private ask(nowMs: TimeMs, source: FetchSource, startBlock: number, endBlock: number): void {
