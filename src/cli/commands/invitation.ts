@@ -79,7 +79,7 @@ interface Inviting {
 
 /**
  * Makes the invitation and prints the command that the other host runs.
- * @param what the other host is to send or fetch, as it stands in the command
+ * @param what the words for what the other host sends or fetches, in its command
  */
 export async function invite(
   inviting: Inviting,

@@ -149,7 +149,7 @@ export class Forwarder implements ContentStores {
   /** Creates the store of the session that is being prepared, and the session that sends its content on. */
   create(request: StoreRequest, handleFailure: (error: unknown) => void): ContentStore {
     const { stores, endpoint } = this.options;
-    // Nothing is kept in place: the content goes on from where it is.
+    // No file here counts as received already: the relay sends on only what arrives.
     const store = stores.create({ ...request, existing: 'overwrite' }, handleFailure);
     const forwarding: Forwarding = new Forwarding({
       ...this.options,

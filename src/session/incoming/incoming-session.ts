@@ -193,7 +193,7 @@ export class IncomingSession {
 
   // --- A relay
 
-  /** Tells the sender about a receiver behind this relay. A `behind-noted` event brings the answer. */
+  /** Reports a receiver behind this relay to the sender. A `behind-noted` event brings the answer. */
   tell(behind: Behind): void {
     if (!this.isSettled) this.output.send(behind);
   }

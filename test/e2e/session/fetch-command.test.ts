@@ -63,7 +63,7 @@ t.test('a second fetch finds everything there', { buffered }, async (t) => {
   }
 });
 
-t.test('servers that hold different content are told apart by root', { buffered }, async (t) => {
+t.test('of servers that hold different content, a root chooses', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const paths = ['a', 'b'].map((name) => {
     mkdirSync(join(place.folder, name));
