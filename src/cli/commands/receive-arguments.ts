@@ -8,7 +8,12 @@ import type { ExitCode } from '../exit-code.js';
 import { receiverExitCodeHelp } from '../exit-code.js';
 import { createOnComplete, type OnComplete } from '../on-complete.js';
 import type { Output } from '../output/output.js';
-import { listenOptions, logOptions, statusOptions } from '../service-arguments.js';
+import {
+  listenOptions,
+  logOptions,
+  openFilesOption,
+  statusOptions,
+} from '../service/service-arguments.js';
 import { invitationOptions } from './invitation.js';
 
 const usage = [
@@ -136,12 +141,7 @@ const limitOptions = {
     default: '1000000',
     describe: 'Maximum number of files, folders and links in one session',
   },
-  'max-open-files': {
-    ...textOption,
-    value: 'COUNT',
-    default: '256',
-    describe: 'Maximum number of open files',
-  },
+  ...openFilesOption,
   'idle-timeout': {
     ...textOption,
     value: 'SECONDS',

@@ -1,6 +1,5 @@
 /** `p2mp receive`: receives sessions into a folder, many at once, until it is stopped. */
 import { join } from 'node:path';
-import { formatAddress } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { Announcement } from '../../node/announce-receiver.js';
@@ -12,7 +11,6 @@ import type { Receiving } from '../../node/receive.js';
 import { receive as startReceiving } from '../../node/receive.js';
 import type { ReceiveOptions } from '../../node/receive-options.js';
 import { receiverStatus } from '../../node/service/health.js';
-import type { StatusServer } from '../../node/service/status-server.js';
 import type { InvitationTerms } from '../../security/invitations.js';
 import { parseCount, parsePort, parseSeconds, parseSize } from '../arguments.js';
 import { authorizedPathOf, loadAuthorizedKeys } from '../authorized-keys-option.js';
@@ -26,8 +24,8 @@ import type { Output } from '../output/output.js';
 import { progressIntervalMsOf, ReceiveOutput } from '../output/receive-output.js';
 import { loadOrCreateKey } from '../own-key.js';
 import { announce } from '../receivers/announcement.js';
-import { chooseLevel, createOutput, drainTimeoutMsOf } from '../service-arguments.js';
-import { serveStatus } from '../status-service.js';
+import { reportListening } from '../service/running-service.js';
+import { chooseLevel, createOutput, drainTimeoutMsOf } from '../service/service-arguments.js';
 import { tuneEngine } from '../tune-engine.js';
 import { admitInvited, invite, parseInvitationTerms } from './invitation.js';
 import type { ReceiveArguments } from './receive-arguments.js';
@@ -99,16 +97,10 @@ class ReceiveCommand {
     const options = await this.createOptions();
     const receiving = await startReceiving(options);
     this.receiving = receiving;
-    let server: StatusServer | undefined;
-    try {
-      server = await serveStatus(argv, receiverStatus(receiving, this.onComplete), output);
-    } catch (error) {
-      await receiving.close('this receiver failed to start');
-      throw error;
-    }
+    const status = receiverStatus(receiving, this.onComplete);
+    const server = await reportListening(receiving, 'receiver', status, argv, output);
     onInterrupt((signal) => this.handleSignal(signal));
     const { addresses, offload } = receiving;
-    output.json({ event: 'listening', addresses: addresses.map(formatAddress), offload });
     if (this.isVerbose && !output.isJson) output.detail(describeOffload(offload, 'receive'));
     output.line(`Listening on ${formatAddresses(addresses)}, receiving into ${argv.dir}`);
     if (argv.announce) {

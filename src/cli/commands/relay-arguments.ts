@@ -10,7 +10,7 @@ import {
   listenOptions,
   logOptions,
   statusOptions,
-} from '../service-arguments.js';
+} from '../service/service-arguments.js';
 import { invitationOptions } from './invitation.js';
 
 const usage = [

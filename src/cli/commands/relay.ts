@@ -1,6 +1,5 @@
 /** `p2mp relay`: offers what other hosts offer, and keeps it in a cache, until it is stopped. */
 import { join } from 'node:path';
-import { formatAddress } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { formatAddresses } from '../../node/file-receiver.js';
@@ -10,16 +9,13 @@ import { trustAuthorizedClients } from '../../node/keys/trust.js';
 import { clearCache, listCache } from '../../node/relay/cache-folder.js';
 import { relay as startRelay } from '../../node/relay/relay.js';
 import type { RelayFilesOptions } from '../../node/relay/relay-options.js';
-import type { Relaying } from '../../node/relay/relaying.js';
 import { relayStatus } from '../../node/service/server-health.js';
-import type { StatusServer } from '../../node/service/status-server.js';
 import type { InvitationTerms } from '../../security/invitations.js';
 import { parsePort, parseSize } from '../arguments.js';
 import { authorizedPathOf, loadAuthorizedKeys } from '../authorized-keys-option.js';
-import { onInterrupt, single } from '../command.js';
+import { single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
-import type { Interrupt } from '../interrupts.js';
 import type { Output } from '../output/output.js';
 import { progressIntervalMsOf } from '../output/receive-output.js';
 import { printCache, RelayOutput } from '../output/relay/relay-output.js';
@@ -27,13 +23,13 @@ import { loadOrCreateKey } from '../own-key.js';
 import { knownReceiversLoader } from '../receivers/known-receivers-option.js';
 import { parseReceivers } from '../receivers/receiver-list.js';
 import { createServerTrust } from '../receivers/server-trust.js';
+import { reportListening, ServiceStop } from '../service/running-service.js';
 import {
   chooseLevel,
   clientLimitsOf,
   createOutput,
   drainTimeoutMsOf,
-} from '../service-arguments.js';
-import { serveStatus } from '../status-service.js';
+} from '../service/service-arguments.js';
 import { tuneEngine } from '../tune-engine.js';
 import { admitInvited, invite, parseInvitationTerms } from './invitation.js';
 import { sendOn } from './relay/send-on.js';
@@ -63,11 +59,9 @@ class RelayCommand {
   private readonly output: Output;
   private readonly report: RelayOutput;
   private readonly interruption = new AbortController();
+  private readonly drainTimeoutMs: number;
   private readonly invitation: InvitationTerms | undefined;
   private authorized: AuthorizedKeys | undefined;
-  private exit: ExitCode = exitCode.ok;
-  /** Resolves when draining ends: true if all clients finished. */
-  private drained: Promise<boolean> | undefined;
 
   constructor(
     private readonly argv: RelayArguments,
@@ -75,6 +69,7 @@ class RelayCommand {
   ) {
     const level = chooseLevel(argv);
     this.output = createOutput(argv, level);
+    this.drainTimeoutMs = drainTimeoutMsOf(argv);
     this.invitation = parseInvitationTerms(argv, level, 'client');
     this.report = new RelayOutput(this.output, {
       isVerbose: level === 'debug',
@@ -85,40 +80,23 @@ class RelayCommand {
   async run(): Promise<ExitCode> {
     const { output, argv, report } = this;
     const relaying = await startRelay(await this.createOptions());
-    let server: StatusServer | undefined;
-    try {
-      server = await serveStatus(argv, relayStatus(relaying), output);
-    } catch (error) {
-      await relaying.close('this relay failed to start');
-      throw error;
-    }
-    onInterrupt((signal) => this.handleSignal(relaying, signal));
-    const { addresses, offload } = relaying;
-    output.json({ event: 'listening', addresses: addresses.map(formatAddress), offload });
-    output.line(`Listening on ${formatAddresses(addresses)}`);
+    const server = await reportListening(relaying, 'relay', relayStatus(relaying), argv, output);
+    const stop = ServiceStop.begin(relaying, {
+      ...{ output, drainTimeoutMs: this.drainTimeoutMs },
+      draining: 'p2mp relay: takes no new clients; exiting when the others have finished',
+      countJson: (clients) => ({ clients }),
+      reason: 'the relay was stopped; the fetch resumes once it is back',
+      handleSignal: () => this.interruption.abort(),
+    });
+    output.line(`Listening on ${formatAddresses(relaying.addresses)}`);
     report.showCache(relaying);
     if (this.invitation !== undefined)
       await invite(relaying, this.invitation, 'client', 'NAME', output);
-    await relaying.closed;
-    if ((await this.drained) === false) this.exit = exitCode.interrupted;
+    const exit = await stop.ended();
     report.end(relaying.totals());
     await server?.close();
     output.flush();
-    return this.exit;
-  }
-
-  private handleSignal(relaying: Relaying, signal: Interrupt): void {
-    const { output } = this;
-    const { activeCount } = relaying;
-    this.interruption.abort();
-    if (signal === 'SIGTERM' && activeCount > 0) {
-      output.warn('p2mp relay: takes no new clients; exiting when the others have finished');
-      output.json({ event: 'draining', clients: activeCount });
-      this.drained = relaying.drain(drainTimeoutMsOf(this.argv));
-      return;
-    }
-    if (activeCount > 0) this.exit = exitCode.interrupted;
-    void relaying.close('the relay was stopped; the fetch resumes once it is back');
+    return exit;
   }
 
   private async createOptions(): Promise<RelayFilesOptions> {

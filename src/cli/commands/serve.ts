@@ -1,6 +1,5 @@
 /** `p2mp serve`: offers files and folders to hosts that fetch them, until it is stopped. */
 import { join } from 'node:path';
-import { formatAddress } from '../../base/address.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { Announcement } from '../../node/announce-receiver.js';
 import { defaultIndexFolder } from '../../node/disk/index/index-folder.js';
@@ -10,30 +9,26 @@ import { defaultKeyFolder } from '../../node/keys/key-files.js';
 import { trustAuthorizedClients } from '../../node/keys/trust.js';
 import { nameOfferedPaths } from '../../node/serve/offered-names.js';
 import type { ServeOptions } from '../../node/serve/serve-options.js';
-import type { Serving } from '../../node/serve/serving.js';
 import { serve as startServing } from '../../node/serve.js';
 import { serverStatus } from '../../node/service/server-health.js';
-import type { StatusServer } from '../../node/service/status-server.js';
 import type { InvitationTerms } from '../../security/invitations.js';
 import { parseCount, parsePort } from '../arguments.js';
 import { authorizedPathOf, loadAuthorizedKeys } from '../authorized-keys-option.js';
-import { onInterrupt, single } from '../command.js';
+import { single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
-import { exitCode } from '../exit-code.js';
-import type { Interrupt } from '../interrupts.js';
 import { describeOffload } from '../output/describe-offload.js';
 import type { Output } from '../output/output.js';
 import { progressIntervalMsOf } from '../output/receive-output.js';
 import { ServeOutput } from '../output/serve-output.js';
 import { loadOrCreateKey } from '../own-key.js';
 import { announce } from '../receivers/announcement.js';
+import { reportListening, ServiceStop } from '../service/running-service.js';
 import {
   chooseLevel,
   clientLimitsOf,
   createOutput,
   drainTimeoutMsOf,
-} from '../service-arguments.js';
-import { serveStatus } from '../status-service.js';
+} from '../service/service-arguments.js';
 import { tuneEngine } from '../tune-engine.js';
 import { admitInvited, invite, parseInvitationTerms } from './invitation.js';
 import { parseServeArguments, type ServeArguments } from './serve-arguments.js';
@@ -55,10 +50,7 @@ class ServeCommand {
   private readonly drainTimeoutMs: number;
   private readonly invitation: InvitationTerms | undefined;
   private authorized: AuthorizedKeys | undefined;
-  private exit: ExitCode = exitCode.ok;
   private announcement: Announcement | undefined;
-  /** Resolves when draining ends: true if all clients finished. */
-  private drained: Promise<boolean> | undefined;
 
   constructor(private readonly argv: ServeArguments) {
     const level = chooseLevel(argv);
@@ -76,16 +68,15 @@ class ServeCommand {
     const { output, argv, report } = this;
     const options = await this.createOptions();
     const serving = await startServing(options);
-    let server: StatusServer | undefined;
-    try {
-      server = await serveStatus(argv, serverStatus(serving), output);
-    } catch (error) {
-      await serving.close('this server failed to start');
-      throw error;
-    }
-    onInterrupt((signal) => this.handleSignal(serving, signal));
+    const server = await reportListening(serving, 'server', serverStatus(serving), argv, output);
+    const stop = ServiceStop.begin(serving, {
+      ...{ output, drainTimeoutMs: this.drainTimeoutMs },
+      draining: 'p2mp serve: takes no new clients; exiting when the others have finished',
+      countJson: (clients) => ({ clients }),
+      reason: 'the server was stopped; the fetch resumes once it is back',
+      handleSignal: () => this.announcement?.close(),
+    });
     const { addresses, offload } = serving;
-    output.json({ event: 'listening', addresses: addresses.map(formatAddress), offload });
     if (this.isVerbose && !output.isJson) output.detail(describeOffload(offload, 'send'));
     const names = serving.entries().map(({ name }) => name);
     output.line(`Listening on ${formatAddresses(addresses)}, serving ${names.join(', ')}`);
@@ -95,27 +86,12 @@ class ServeCommand {
     }
     if (this.invitation !== undefined)
       await invite(serving, this.invitation, 'client', whatToFetch(names), output);
-    await serving.closed;
+    const exit = await stop.ended();
     this.announcement?.close();
-    if ((await this.drained) === false) this.exit = exitCode.interrupted;
     report.end();
     await server?.close();
     output.flush();
-    return this.exit;
-  }
-
-  private handleSignal(serving: Serving, signal: Interrupt): void {
-    const { output } = this;
-    const { activeCount } = serving;
-    this.announcement?.close();
-    if (signal === 'SIGTERM' && activeCount > 0) {
-      output.warn('p2mp serve: takes no new clients; exiting when the others have finished');
-      output.json({ event: 'draining', clients: activeCount });
-      this.drained = serving.drain(this.drainTimeoutMs);
-      return;
-    }
-    if (activeCount > 0) this.exit = exitCode.interrupted;
-    void serving.close('the server was stopped; the fetch resumes once it is back');
+    return exit;
   }
 
   private async createOptions(): Promise<ServeOptions> {

@@ -103,6 +103,8 @@ t.test('wrong options are usage errors', { buffered }, async (t) => {
     [[...cache, ...upstream], 'no limit: say what the cache may take'],
     [[...cache, ...upstream, '--cache-size', 'much'], '--cache-size much: must be a number'],
     [[...cache, '--cache-list', '--cache-clear'], 'give only one of them'],
+    [[...cache, ...upstream, '--cache-size', '1GB', '--drain-timeout', 'x'], '--drain-timeout x:'],
+    [['--to', '127.0.0.1', '--dir', place.folder, '--drain-timeout', 'x'], '--drain-timeout x:'],
   ] as const) {
     const { code, stderr } = await place.start(place.receiverHome, ['relay', ...args]).exited;
     t.equal(code, 2);

@@ -1,6 +1,5 @@
 /** `p2mp relay --to`: sends on what it receives, until it is stopped. */
 import { join } from 'node:path';
-import { formatAddress } from '../../../base/address.js';
 import { P2mpError } from '../../../base/errors.js';
 import { withoutUndefined } from '../../../base/without-undefined.js';
 import { formatAddresses } from '../../../node/file-receiver.js';
@@ -12,24 +11,20 @@ import {
 } from '../../../node/keys/trust.js';
 import { relay as startRelay } from '../../../node/relay/relay.js';
 import type { SendOnOptions } from '../../../node/relay/send-on-options.js';
-import type { SendingOn } from '../../../node/relay/sending-on.js';
 import { receiverStatus } from '../../../node/service/health.js';
-import type { StatusServer } from '../../../node/service/status-server.js';
 import { parseCount, parsePort, parseSeconds, parseSize } from '../../arguments.js';
 import { authorizedPathOf, loadAuthorizedKeys } from '../../authorized-keys-option.js';
-import { onInterrupt, single } from '../../command.js';
+import { single } from '../../command.js';
 import type { ExitCode } from '../../exit-code.js';
-import { exitCode } from '../../exit-code.js';
 import { createFirstUsePrompt } from '../../first-use-prompt.js';
-import type { Interrupt } from '../../interrupts.js';
 import type { Output } from '../../output/output.js';
 import { progressIntervalMsOf } from '../../output/receive-output.js';
 import { SendOnOutput } from '../../output/relay/send-on-output.js';
 import { loadOrCreateKey } from '../../own-key.js';
 import { knownReceiversLoader } from '../../receivers/known-receivers-option.js';
 import { parseReceivers } from '../../receivers/receiver-list.js';
-import { chooseLevel, createOutput, drainTimeoutMsOf } from '../../service-arguments.js';
-import { serveStatus } from '../../status-service.js';
+import { reportListening, ServiceStop } from '../../service/running-service.js';
+import { chooseLevel, createOutput, drainTimeoutMsOf } from '../../service/service-arguments.js';
 import type { RelayArguments } from '../relay-arguments.js';
 
 /** @param to values of `--to` */
@@ -51,9 +46,7 @@ class SendOnCommand {
   private readonly output: Output;
   private readonly report: SendOnOutput;
   private readonly interruption = new AbortController();
-  private exit: ExitCode = exitCode.ok;
-  /** Resolves when draining ends: true if all objects have passed. */
-  private drained: Promise<boolean> | undefined;
+  private readonly drainTimeoutMs: number;
 
   constructor(
     private readonly argv: RelayArguments,
@@ -62,6 +55,7 @@ class SendOnCommand {
   ) {
     const level = chooseLevel(argv);
     this.output = createOutput(argv, level);
+    this.drainTimeoutMs = drainTimeoutMsOf(argv);
     this.report = new SendOnOutput(this.output, {
       ...{ isVerbose: level === 'debug', dir },
       ...(argv.open ? {} : { authorizedPath: authorizedPathOf(argv) }),
@@ -72,41 +66,24 @@ class SendOnCommand {
     const { output, argv, report, dir } = this;
     const options = await this.createOptions();
     const relaying = await startRelay(options);
-    let server: StatusServer | undefined;
-    try {
-      server = await serveStatus(argv, receiverStatus(relaying), output);
-    } catch (error) {
-      await relaying.close('this relay failed to start');
-      throw error;
-    }
-    onInterrupt((signal) => this.handleSignal(relaying, signal));
-    const { addresses, offload } = relaying;
-    output.json({ event: 'listening', addresses: addresses.map(formatAddress), offload });
+    const server = await reportListening(relaying, 'relay', receiverStatus(relaying), argv, output);
+    const stop = ServiceStop.begin(relaying, {
+      ...{ output, drainTimeoutMs: this.drainTimeoutMs },
+      draining: 'p2mp relay: takes no new objects; exiting when the others have passed',
+      countJson: (sessions) => ({ sessions }),
+      reason: 'the relay was stopped; send again once it is back',
+      handleSignal: () => this.interruption.abort(),
+    });
     const count = options.to.length;
     const receivers = count === 1 ? 'one receiver' : `${count} receivers`;
     output.line(
-      `Listening on ${formatAddresses(addresses)}, sending on to ${receivers}, by ${dir}`,
+      `Listening on ${formatAddresses(relaying.addresses)}, sending on to ${receivers}, by ${dir}`,
     );
-    await relaying.closed;
-    if ((await this.drained) === false) this.exit = exitCode.interrupted;
+    const exit = await stop.ended();
     await report.end();
     await server?.close();
     output.flush();
-    return this.exit;
-  }
-
-  private handleSignal(relaying: SendingOn, signal: Interrupt): void {
-    const { output } = this;
-    const { activeCount } = relaying;
-    this.interruption.abort();
-    if (signal === 'SIGTERM' && activeCount > 0) {
-      output.warn('p2mp relay: takes no new objects; exiting when the others have passed');
-      output.json({ event: 'draining', sessions: activeCount });
-      this.drained = relaying.drain(drainTimeoutMsOf(this.argv));
-      return;
-    }
-    if (activeCount > 0) this.exit = exitCode.interrupted;
-    void relaying.close('the relay was stopped; send again once it is back');
+    return exit;
   }
 
   private async createOptions(): Promise<SendOnOptions> {

@@ -1,12 +1,12 @@
 /** Options of commands that run as services, `p2mp receive` and `p2mp serve`: logs, metrics and the way to stop. */
-import { P2mpError } from '../base/errors.js';
-import { defaultPort } from '../classic/config.js';
-import { parseChoice, parseCount, parseSeconds, parseSize } from './arguments.js';
-import { listOption, single, textOption } from './command.js';
-import type { LogLevel } from './output/log-output.js';
-import { LogOutput, logFormats, logLevels } from './output/log-output.js';
-import { Output } from './output/output.js';
-import type { ColorMode } from './output/terminal-look.js';
+import { P2mpError } from '../../base/errors.js';
+import { defaultPort } from '../../classic/config.js';
+import { parseChoice, parseCount, parseSeconds, parseSize } from '../arguments.js';
+import { listOption, single, textOption } from '../command.js';
+import type { LogLevel } from '../output/log-output.js';
+import { LogOutput, logFormats, logLevels } from '../output/log-output.js';
+import { Output } from '../output/output.js';
+import type { ColorMode } from '../output/terminal-look.js';
 
 /** Options for where to listen. */
 export const listenOptions = {
@@ -104,6 +104,16 @@ export function drainTimeoutMsOf(argv: { readonly 'drain-timeout': string | unde
     : parseSeconds('drain-timeout', single('drain-timeout', given));
 }
 
+/** The limit of open files. */
+export const openFilesOption = {
+  'max-open-files': {
+    ...textOption,
+    value: 'COUNT',
+    default: '256',
+    describe: 'Maximum number of open files',
+  },
+} as const;
+
 /** Limits of hosts from which clients fetch. */
 export const clientLimitOptions = {
   rate: {
@@ -119,12 +129,7 @@ export const clientLimitOptions = {
     default: '256',
     describe: 'Maximum number of clients that fetch at the same time',
   },
-  'max-open-files': {
-    ...textOption,
-    value: 'COUNT',
-    default: '256',
-    describe: 'Maximum number of open files',
-  },
+  ...openFilesOption,
   'idle-timeout': {
     ...textOption,
     value: 'SECONDS',

@@ -1,21 +1,27 @@
 /** `--metrics`: the state of a command that runs as a service, over HTTP. */
-import { formatAddress } from '../base/address.js';
-import { P2mpError } from '../base/errors.js';
-import { StatusServer } from '../node/service/status-server.js';
-import type { StatusSource } from '../node/service/status-source.js';
-import { parseServer } from './arguments.js';
-import { single } from './command.js';
-import type { Output } from './output/output.js';
+import { formatAddress } from '../../base/address.js';
+import { P2mpError } from '../../base/errors.js';
+import { StatusServer } from '../../node/service/status-server.js';
+import type { StatusSource } from '../../node/service/status-source.js';
+import { parseServer } from '../arguments.js';
+import { single } from '../command.js';
+import type { Output } from '../output/output.js';
 
 /** Default port of metrics and health checks. */
 const metricsPort = 9735;
+
+/** The parsed options of the state over HTTP. */
+export interface StatusArguments {
+  readonly metrics: string | undefined;
+  readonly 'metrics-name': string[] | undefined;
+}
 
 /**
  * @returns undefined without `--metrics`
  * @throws P2mpError INVALID_ARGUMENT, PORT_UNAVAILABLE
  */
 export async function serveStatus(
-  argv: { readonly metrics: string | undefined; readonly 'metrics-name': string[] | undefined },
+  argv: StatusArguments,
   source: StatusSource,
   output: Output,
 ): Promise<StatusServer | undefined> {
