@@ -1,16 +1,18 @@
 // npm run coverage: what the tests reach of the core, from the report that tap has just written. Lines are as V8
 // counts them: those without code count as reached with what is around them, so branches tell more.
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** All of the core: what has no shell around it. */
 const folders = [
   'src',
-  ...readdirSync(join(root, 'src'), { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && !['node', 'cli'].includes(entry.name))
-    .map(({ name }) => `src/${name}`),
+  ...readdirSync(join(root, 'src'), { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ parentPath, name }) => relative(root, join(parentPath, name)).replaceAll('\\', '/'))
+    .filter((path) => !/^src\/(?:node|cli)(?:\/|$)/.test(path))
+    .toSorted(),
 ];
 const leastPercent = 95;
 const kinds = ['lines', 'branches'];
