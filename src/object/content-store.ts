@@ -20,6 +20,7 @@ export interface HeldBlock {
 
 /** What a store holds when it is opened. */
 export interface FoundContent {
+  /** By ascending numbers. */
   readonly held: Iterable<HeldBlock>;
   /** Ranges of blocks, numbered within the content, that are neither needed nor verified. */
   readonly kept: readonly Range[];

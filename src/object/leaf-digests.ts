@@ -5,6 +5,7 @@
  */
 import { assert } from '../base/assert.js';
 import type { Hash } from '../base/hash.js';
+import type { TimeMs } from '../base/machine.js';
 import type { Range } from '../base/range-set.js';
 import { isEqualBytes } from '../wire/byte-codec.js';
 import { digestSizeBytes } from '../wire/sizes.js';
@@ -14,6 +15,9 @@ import { digestAt, hashUp } from './hash-tree.js';
 
 /** The heights of the fetched nodes are multiples of this one. A group then fits in one message. */
 const groupHeight = Math.log2(maxNodesPerMessage);
+
+/** A request that has no answer after this time is given to another sender, too, because its own may be slow or gone. */
+const patienceMs = 100;
 
 /** The nodes below one node. */
 export interface NodeGroup {
@@ -48,8 +52,8 @@ export class LeafDigests {
   private readonly levels: Level[] = [];
   /** Groups below known nodes, those of the first blocks last. Nobody has asked for them yet. */
   private readonly open: NodeGroup[] = [];
-  /** Groups that somebody has asked for, the one that was asked for last at the end. */
-  private readonly asked = new Set<NodeGroup>();
+  /** When somebody has asked for a group. The group that was asked for last is at the end. */
+  private readonly asked = new Map<NodeGroup, TimeMs>();
   /** The known groups of leaves, in the order in which they became known. */
   private readonly arrivals: number[] = [];
 
@@ -121,16 +125,32 @@ export class LeafDigests {
   // --- Requests
 
   /**
-   * The next group to ask a sender for. Once somebody has asked for each group that can be asked for, the oldest
-   * request is given to somebody else too, in case its sender is slow or gone.
+   * The next group to ask a sender for, if any: one that nobody has asked for, one of the few above the leaves, for which
+   * everybody waits, or one for which somebody else has waited too long.
    * @param isOwn whether the caller is waiting for this group already
    */
-  next(isOwn: (group: NodeGroup) => boolean): NodeGroup | undefined {
-    const group = this.open.pop() ?? this.oldestAsked(isOwn);
+  next(nowMs: TimeMs, isOwn: (group: NodeGroup) => boolean): NodeGroup | undefined {
+    if (nowMs < this.nextAtMs(isOwn)) return undefined;
+    const group = this.open.pop() ?? this.askedOfOthers(isOwn).group;
     if (group === undefined) return undefined;
     this.asked.delete(group);
-    this.asked.add(group);
+    this.asked.set(group, nowMs);
     return group;
+  }
+
+  /** From when on there is a group to ask a sender for. */
+  nextAtMs(isOwn: (group: NodeGroup) => boolean): TimeMs {
+    return this.open.length > 0 ? 0 : this.askedOfOthers(isOwn).dueAtMs;
+  }
+
+  /** The group for which others wait that can be asked for first, and from when on. */
+  private askedOfOthers(isOwn: (group: NodeGroup) => boolean) {
+    let first: { readonly group?: NodeGroup; readonly dueAtMs: TimeMs } = { dueAtMs: Infinity };
+    for (const [group, askedAtMs] of this.asked) {
+      const dueAtMs = group.height > 0 ? 0 : askedAtMs + patienceMs;
+      if (dueAtMs < first.dueAtMs && !isOwn(group)) first = { group, dueAtMs };
+    }
+    return first;
   }
 
   /** Whether the nodes of a group are known. */
@@ -178,11 +198,6 @@ export class LeafDigests {
   private nodesOf({ height, firstNode, count }: NodeGroup): Uint8Array {
     const { digests } = this.levels[height / groupHeight] as Level;
     return digests.subarray(firstNode * digestSizeBytes, (firstNode + count) * digestSizeBytes);
-  }
-
-  private oldestAsked(isOwn: (group: NodeGroup) => boolean): NodeGroup | undefined {
-    for (const group of this.asked) if (!isOwn(group)) return group;
-    return undefined;
   }
 
   private get leafLevel(): Level {

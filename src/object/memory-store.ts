@@ -259,11 +259,12 @@ class MemoryStore implements ContentStore {
     return bytes;
   }
 
-  /** Every block that is held and not kept. */
+  /** Every block that is held and not kept, in order. */
   private held(): HeldBlock[] {
     const { durable, written, kept } = this.object;
     return [...new Map([...durable, ...written])]
       .filter(([index]) => !kept.has(index))
+      .sort(([a], [b]) => a - b)
       .map(([index, bytes]) => ({ index, leaf: hashLeaf(this.options.hash, bytes) }));
   }
 

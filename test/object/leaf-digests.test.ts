@@ -27,10 +27,10 @@ const nodesOf = (tree: DigestTree, { height, firstNode, count }: NodeGroup) =>
   tree.nodes(height, firstNode, count);
 
 /** @returns the number of groups that were fetched */
-function fetchAll(leaves: LeafDigests, tree: DigestTree): number {
+function fetchAll(leaves: LeafDigests, tree: DigestTree, nowMs = 0): number {
   let count = 0;
   for (; !leaves.isComplete; count++) {
-    const group = leaves.next(nobody);
+    const group = leaves.next(nowMs, nobody);
     if (group === undefined) throw new Error('nothing to ask for');
     if (!leaves.take(group, nodesOf(tree, group))) throw new Error('an honest answer is refused');
   }
@@ -70,7 +70,7 @@ t.test('a group that does not lead to the root changes nothing', (t) => {
     const leaves = createLeaves(tree);
     const lieAt = at % (Math.ceil(blockCount / 32) + 1);
     for (let i = 0; !leaves.isComplete; i++) {
-      const group = leaves.next(nobody) as NodeGroup;
+      const group = leaves.next(0, nobody) as NodeGroup;
       const digests = nodesOf(tree, group);
       if (i === lieAt) {
         const lies = digests.slice();
@@ -91,7 +91,7 @@ t.test('no request is larger than a message', (t) => {
   const tree = createTree(5000);
   const leaves = createLeaves(tree);
   while (!leaves.isComplete) {
-    const group = leaves.next(nobody) as NodeGroup;
+    const group = leaves.next(0, nobody) as NodeGroup;
     const { tree: name, count, firstNode, height } = requestOf(group);
     if (count < 1 || count > maxNodesPerMessage) t.fail(`${count} nodes`);
     if (firstNode + count > tree.nodeCount(height)) t.fail('nodes after the end');
@@ -104,15 +104,26 @@ t.test('no request is larger than a message', (t) => {
 t.test('several sessions share the work, and none waits for one that is gone', (t) => {
   const tree = createTree(2000);
   const leaves = createLeaves(tree);
-  const own = new Set<NodeGroup>();
-  // The first session asks for what it can, and is never answered.
-  for (;;) {
-    const group = leaves.next((each) => own.has(each));
-    if (group === undefined) break;
-    own.add(group);
+  /** Asks for what can be asked for; no answer comes. */
+  const askForAll = (nowMs: number) => {
+    const own = new Set<NodeGroup>();
+    for (;;) {
+      const group = leaves.next(nowMs, (each) => own.has(each));
+      if (group === undefined) return [...own];
+      own.add(group);
+    }
+  };
+  for (const count of [1, 2]) {
+    const above = askForAll(0);
+    t.equal(above.length, count, 'nothing else can be asked for');
+    t.strictSame(askForAll(0), above, 'everybody waits for digests above the leaves');
+    for (const group of above) t.equal(leaves.take(group, nodesOf(tree, group)), true);
   }
-  t.equal(own.size, 1, 'nothing else can be asked for');
-  t.ok(fetchAll(leaves, tree) >= 63);
-  t.equal(leaves.next(nobody), undefined);
+  t.equal(askForAll(0).length, 63, 'all leaves');
+  t.strictSame(askForAll(99), [], 'no work is done twice while an answer may come');
+  t.equal(leaves.nextAtMs(nobody), 100);
+  t.equal(fetchAll(leaves, tree, 100), 63);
+  t.equal(leaves.next(1000, nobody), undefined);
+  t.equal(leaves.nextAtMs(nobody), Infinity);
   t.end();
 });

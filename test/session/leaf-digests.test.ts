@@ -36,7 +36,7 @@ function treeOf(content: Uint8Array): DigestTree {
 function knownLeaves(tree: DigestTree): LeafDigests {
   const leaves = LeafDigests.create(hash, tree.blockCount, tree.root()) as LeafDigests;
   for (;;) {
-    const group = leaves.next(() => false);
+    const group = leaves.next(0, () => false);
     if (group === undefined) return leaves;
     leaves.take(group, tree.nodes(group.height, group.firstNode, group.count));
   }

@@ -6,7 +6,7 @@ import type { FetchMachine } from '../../src/roles/fetch/fetch-machine.js';
 import type { FetchPort } from '../../src/roles/fetch/fetch-port.js';
 import type { FetchResult, FetchRoleEvent } from '../../src/roles/fetch/fetch-result.js';
 import type { FetchScheduler } from '../../src/roles/fetch/scheduler.js';
-import type { SourceAction } from '../../src/roles/fetch/sources.js';
+import type { SourceAction } from '../../src/roles/fetch/source-actions.js';
 import type { SimulatedHost } from '../../src/simulator/host.js';
 import { FetchRole } from '../../src/simulator/roles/fetch.js';
 import { Simulation } from '../../src/simulator/simulation.js';

@@ -7,7 +7,7 @@ import { ObjectOpening } from '../../src/roles/fetch/object-opening.js';
 import { FetchScheduler } from '../../src/roles/fetch/scheduler.js';
 import { Source } from '../../src/roles/fetch/source.js';
 import { Sources } from '../../src/roles/fetch/sources.js';
-import { LeafReception } from '../../src/session/incoming/leaf-reception.js';
+import { LeafRequests } from '../../src/session/incoming/leaf-requests.js';
 import { askTwoForEverything, noticesWithin } from '../support/canary.js';
 import { replace } from '../support/planted-fault.js';
 import { complaintsAboutSources } from '../support/sources-check.js';
@@ -29,11 +29,11 @@ notices('a client that keeps a liar', /sent a wrong block and is not excluded/, 
 );
 
 notices('a client that accuses an honest source', /is accused though it is honest/, () => {
-  const { take } = LeafReception.prototype;
+  const { take } = LeafRequests.prototype;
   return replace(
-    LeafReception.prototype,
+    LeafRequests.prototype,
     'take',
-    function (this: LeafReception, nodes: Parameters<typeof take>[0]) {
+    function (this: LeafRequests, nodes: Parameters<typeof take>[0]) {
       return nodes.firstNode === 0 && take.call(this, nodes);
     },
   );

@@ -6,6 +6,7 @@
 import { assert } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
+import type { ReadonlyRangeSet } from '../../base/range-set.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { EndpointEvent } from '../../endpoint/endpoint.js';
 import type { DriverHost } from '../../session/drivers/driver-host.js';
@@ -19,9 +20,9 @@ import type { ContentGroup, FetchActivity, FetchResult, FetchRoleEvent } from '.
 import type { FetchedObject, KnownObject } from './fetched-object.js';
 import { ObjectOpening } from './object-opening.js';
 import type { Source } from './source.js';
+import type { SourceAction } from './source-actions.js';
 import { SourceSchedule } from './source-schedule.js';
-import type { SourceAction, SourcesOptions } from './sources.js';
-import { Sources } from './sources.js';
+import { Sources, type SourcesOptions } from './sources.js';
 
 export interface FetchOptions
   extends SourcesOptions,
@@ -40,7 +41,6 @@ export class Fetch {
   private readonly sources: Sources;
   private readonly events = new Queue<FetchRoleEvent>();
   private readonly calls: MachineCalls;
-  private readonly blockSizeBytes: number;
   private activityNow: FetchActivity = 'asking';
   private chosen: FetchedObject | undefined;
   /** Undefined until the content is chosen. */
@@ -48,13 +48,10 @@ export class Fetch {
   private schedule: SourceSchedule | undefined;
   private startedAtMs: TimeMs | undefined;
   private chooseAtMs: TimeMs = Infinity;
-  /** Since when there has been no source to ask; Infinity while there is one. */
-  private aloneSinceMs: TimeMs = Infinity;
   private isOnDemand = false;
   private groups: readonly ContentGroup[] = [];
 
   constructor(private readonly options: FetchOptions) {
-    this.blockSizeBytes = options.blockSizeBytes ?? standardBlockSizeBytes;
     this.sources = new Sources(options);
     this.calls = new MachineCalls(options.host);
   }
@@ -120,7 +117,6 @@ export class Fetch {
 
   start(nowMs: TimeMs): void {
     this.startedAtMs = nowMs;
-    this.aloneSinceMs = nowMs;
     this.sources.start(nowMs);
   }
 
@@ -136,8 +132,7 @@ export class Fetch {
     this.opening?.step(nowMs);
     if (nowMs >= this.chooseAtMs) this.choose(nowMs);
     if (this.activityNow === 'fetching') this.schedule?.handleTimeout(nowMs);
-    if (nowMs >= this.aloneSinceMs + this.sources.patienceMs)
-      this.end(nowMs, 'failed', this.sources.absence);
+    if (nowMs >= this.sources.absentUntilMs) this.end(nowMs, 'failed', this.sources.absence);
     this.advance(nowMs);
   }
 
@@ -145,12 +140,8 @@ export class Fetch {
     if (this.opening?.isDue === true) return 0;
     const { activityNow, schedule } = this;
     if (activityNow === 'ended') return undefined;
-    const atMs = Math.min(
-      this.chooseAtMs,
-      this.aloneSinceMs + this.sources.patienceMs,
-      this.sources.dueAtMs,
-      (activityNow === 'fetching' ? schedule?.pollTimeout() : undefined) ?? Infinity,
-    );
+    const scheduledAtMs = activityNow === 'fetching' ? schedule?.pollTimeout() : undefined;
+    const atMs = Math.min(this.chooseAtMs, this.sources.dueAtMs, scheduledAtMs ?? Infinity);
     return atMs === Infinity ? undefined : atMs;
   }
 
@@ -224,8 +215,8 @@ export class Fetch {
   private choose(nowMs: TimeMs): void {
     this.chooseAtMs = Infinity;
     if (this.object !== undefined || this.activityNow === 'ended') return;
-    const { sources, options, blockSizeBytes } = this;
-    const { existing = 'update', what } = options;
+    const { sources, options } = this;
+    const { existing = 'update', blockSizeBytes = standardBlockSizeBytes, what } = options;
     const { unfit, groups, object } = chooseContent(
       { ...options, blockSizeBytes, existing },
       sources.usable,
@@ -278,7 +269,7 @@ export class Fetch {
    * are lost. Does nothing before the event `ready`.
    */
   hurry(nowMs: TimeMs, startBlock: number, endBlock: number): void {
-    if (this.activityNow !== 'fetching') return;
+    if (this.activityNow !== 'fetching' || this.opening?.isReady !== true) return;
     for (const { start, end } of this.object?.lose(startBlock, endBlock) ?? [])
       this.schedule?.handleMissing(nowMs, start, end);
     this.schedule?.hurry(nowMs, startBlock, endBlock);
@@ -312,12 +303,17 @@ export class Fetch {
 
   /** @returns whether the opening of the object asked for anything */
   private applyOpening(nowMs: TimeMs): boolean {
-    const action = this.opening?.pollAction();
-    if (action === undefined) return false;
+    const { object, opening } = this;
+    const action = opening?.pollAction();
+    if (action === undefined || object === undefined) return false;
     if (action.type === 'exclude') this.exclude(nowMs, action.source, action.reason, true);
     else if (action.type === 'fail') this.end(nowMs, 'failed', action.reason);
     else if (action.type === 'choose-again') this.chooseAgain(nowMs);
-    else this.beginFetching(nowMs);
+    else if (action.type === 'known') this.takeKnown(nowMs, object, action.blocks);
+    else {
+      if (this.schedule === undefined) this.beginFetching(nowMs, object);
+      this.events.push({ type: 'ready' });
+    }
     return true;
   }
 
@@ -342,15 +338,22 @@ export class Fetch {
 
   // --- The blocks
 
-  private beginFetching(nowMs: TimeMs): void {
+  /** Asks for blocks whose digests are known. Equal parts can be cut only once it is known what is missing. */
+  private takeKnown(nowMs: TimeMs, object: FetchedObject, blocks: ReadonlyRangeSet): void {
+    const { sources, isOnDemand, options } = this;
+    const waits = isOnDemand || options.split === 'equal' || sources.servesCrowd;
+    if (this.schedule === undefined && !waits) this.beginFetching(nowMs, object, object.missing);
+    this.schedule?.release(nowMs, blocks, object.missing);
+  }
+
+  /** @param later the blocks that cannot be asked for yet */
+  private beginFetching(nowMs: TimeMs, object: FetchedObject, later?: ReadonlyRangeSet): void {
+    const { isOnDemand } = this;
     const { split = 'speed' } = this.options;
-    const { blockSizeBytes, object, isOnDemand } = this;
-    assert(object !== undefined, 'the content is chosen');
-    const { contentSizeBytes, missing } = object;
-    this.activityNow = 'fetching';
-    const options = { contentSizeBytes, blockSizeBytes, missing, split, isOnDemand };
+    const { contentSizeBytes, blockSizeBytes, missing } = object;
+    const options = { contentSizeBytes, blockSizeBytes, missing, later, split, isOnDemand };
     this.schedule = new SourceSchedule(this.sources, options);
-    this.events.push({ type: 'ready' });
+    this.activityNow = 'fetching';
     this.schedule.begin(nowMs);
   }
 
@@ -365,7 +368,7 @@ export class Fetch {
   ): void {
     const { object, schedule, sources, calls } = this;
     const { length: sizeBytes } = bytes;
-    const isNeeded = this.activityNow === 'fetching' && object?.missing.has(block) === true;
+    const isNeeded = this.activityNow === 'fetching' && object?.isWanted(block) === true;
     const isGood = isNeeded && object.isBlock(block, bytes);
     if (isGood) {
       const handleWritten = () =>
@@ -414,11 +417,9 @@ export class Fetch {
     if (!this.sources.isAnyAwaited) this.choose(nowMs);
   }
 
-  /** Notes since when there has been no source. Fails the fetch if there can be none any more. */
+  /** Fails the fetch if no source can be used any more. */
   private noteSources(nowMs: TimeMs): void {
-    const isAlone = this.sources.usable.length === 0;
-    this.aloneSinceMs = isAlone ? Math.min(this.aloneSinceMs, nowMs) : Infinity;
-    const reason = isAlone ? this.sources.failure(this.object === undefined) : undefined;
+    const reason = this.sources.noteUsable(nowMs, this.object === undefined);
     if (reason !== undefined) this.end(nowMs, 'failed', reason);
   }
 

@@ -1,18 +1,21 @@
 /**
  * Prepares an object for its blocks: gets the manifest from one source and checks it, then finds out what the store
- * holds and at the same time collects the leaf digests from all sources.
+ * holds and at the same time collects the leaf digests from all sources, those of the first blocks first.
  */
 import { P2mpError } from '../../base/errors.js';
 import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
+import type { ReadonlyRangeSet } from '../../base/range-set.js';
 import type { Steps } from '../../base/steps.js';
+import type { FoundContent } from '../../object/content-store.js';
 import type { Manifest } from '../../object/manifest.js';
 import type { MachineCalls } from '../../session/drivers/driver-host.js';
-import { LeafReception } from '../../session/incoming/leaf-reception.js';
+import { LeafRequests } from '../../session/incoming/leaf-requests.js';
 import type { NoManifest } from '../../session/incoming/manifest-reception.js';
 import type { FetchedObject } from './fetched-object.js';
 import type { Source } from './source.js';
-import type { SourceAction, Sources } from './sources.js';
+import type { SourceAction } from './source-actions.js';
+import type { Sources } from './sources.js';
 
 /** What the fetch must do. */
 export type OpeningAction =
@@ -21,7 +24,9 @@ export type OpeningAction =
   | { readonly type: 'fail'; readonly reason: string }
   /** No usable source offers this manifest, but others offer another one. */
   | { readonly type: 'choose-again' }
-  /** It is known which blocks are missing, and what their digests are. */
+  /** The digests of these blocks are known, and what the store held of them is compared. */
+  | { readonly type: 'known'; readonly blocks: ReadonlyRangeSet }
+  /** That is so for all blocks. */
   | { readonly type: 'ready' };
 
 export type OpeningActivity = 'manifest' | 'preparing' | 'digests';
@@ -31,6 +36,7 @@ export class ObjectOpening {
   private readonly actions = new Queue<OpeningAction>();
   /** The source that sends the manifest, or has offered it. */
   private manifestSource: Source | undefined;
+  private isOver = false;
   /** Long work in progress. When it is done, it returns what to do next. */
   private work: Steps<(nowMs: TimeMs) => void> | undefined;
 
@@ -42,6 +48,11 @@ export class ObjectOpening {
 
   get activity(): OpeningActivity {
     return this.activityNow;
+  }
+
+  /** Whether the digests of all blocks are known, and what the store held is compared with them. */
+  get isReady(): boolean {
+    return this.isOver;
   }
 
   pollAction(): OpeningAction | undefined {
@@ -80,10 +91,11 @@ export class ObjectOpening {
 
   /** Whether there is a step to do, or an action to take. */
   get isDue(): boolean {
-    return this.work !== undefined || this.actions.length > 0;
+    return this.work !== undefined || this.actions.length > 0 || this.isComparisonDue;
   }
 
   step(nowMs: TimeMs): void {
+    this.compare();
     const { done, value: follow } = this.work?.next() ?? {};
     if (done !== true) return;
     this.work = undefined;
@@ -156,15 +168,16 @@ export class ObjectOpening {
     calls.during(() =>
       object.open(
         manifest,
-        (found) => calls.call(() => this.begin(object.takeFound(found), () => this.takeHeld())),
+        (found) => calls.call(() => this.takeFound(found)),
         (error) => calls.call(() => this.handleStoreFailure(error)),
       ),
     );
   }
 
-  private takeHeld(): void {
+  private takeFound(found: FoundContent): void {
+    this.object.takeFound(found);
     this.activityNow = 'digests';
-    this.compareIfReady();
+    this.compare();
   }
 
   /** An error of the store, now or while blocks are written. */
@@ -176,37 +189,38 @@ export class ObjectOpening {
   // --- The leaf digests
 
   private collectLeaves(nowMs: TimeMs, source: Source): void {
-    const { leaves, tree } = this.object;
+    const { leaves } = this.object;
     if (leaves.isComplete) return;
-    source.leaves = new LeafReception(leaves, tree);
+    source.leaves = new LeafRequests(leaves);
     this.sources.requestLeaves(nowMs, source);
   }
 
   takeNodes(nowMs: TimeMs, { source, nodes }: Extract<SourceAction, { type: 'nodes' }>): void {
     if (source.leaves === undefined) return;
-    if (source.leaves.take(nodes)) {
-      this.sources.requestLeaves(nowMs, source);
-      this.finishLeaves();
-    } else {
+    if (!source.leaves.take(nodes)) {
       const reason = 'sent digests that do not lead to the root of the content';
       this.actions.push({ type: 'exclude', source, reason });
+      return;
     }
+    // The other sources can be asked for digests below those that have come.
+    for (const each of this.sources) this.sources.requestLeaves(nowMs, each);
+    if (this.object.leaves.isComplete) this.sources.endLeaves();
+    this.compare();
   }
 
-  /** Once all leaf digests are known, no source owes any. */
-  private finishLeaves(): void {
-    if (!this.object.leaves.isComplete) return;
-    for (const source of this.sources) {
-      source.leaves = undefined;
-      source.owesSinceMs = undefined;
-    }
-    this.compareIfReady();
+  // --- Comparison
+
+  private get isComparisonDue(): boolean {
+    return this.activityNow === 'digests' && this.object.isComparisonDue;
   }
 
-  /** Once it is known what the store holds, and all leaf digests are known, compares them. */
-  private compareIfReady(): void {
-    const isReady = this.activityNow === 'digests' && this.object.leaves.isComplete;
-    if (!isReady || this.work !== undefined) return;
-    this.begin(this.object.compareHeld(), () => this.actions.push({ type: 'ready' }));
+  /** Compares what the store held with digests that have come. */
+  private compare(): void {
+    const { object } = this;
+    if (this.activityNow !== 'digests' || this.isOver) return;
+    const blocks = object.compareFound();
+    if (!blocks.isEmpty) this.actions.push({ type: 'known', blocks });
+    this.isOver = object.leaves.isComplete && !object.isComparisonDue;
+    if (this.isOver) this.actions.push({ type: 'ready' });
   }
 }

@@ -48,6 +48,8 @@ export interface FetchSchedulerOptions {
    * the whole object.
    */
   readonly split: 'speed' | 'equal';
+  /** Missing blocks that cannot be asked for before `release` is called for them; none by default. */
+  readonly later?: ReadonlyRangeSet | undefined;
   /** Whether blocks are asked for only once `hurry` was called for them. */
   readonly isOnDemand?: boolean;
 }
@@ -59,6 +61,8 @@ export class FetchScheduler {
    * here are only the blocks for which there is no source.
    */
   private readonly unasked: RangeSet;
+  /** Missing blocks that cannot be asked for yet. */
+  private readonly later: RangeSet;
   /** The missing blocks that are asked for before others. */
   private readonly urgent = new RangeSet();
   private readonly sources: FetchSource[] = [];
@@ -80,6 +84,8 @@ export class FetchScheduler {
   constructor(private readonly options: FetchSchedulerOptions) {
     this.missing = new RangeSet(options.missing.ranges());
     this.unasked = new RangeSet(options.isOnDemand === true ? [] : options.missing.ranges());
+    this.later = new RangeSet(options.later?.ranges());
+    for (const { start, end } of this.later.ranges()) this.unasked.remove(start, end);
   }
 
   // --- Sources
@@ -169,6 +175,19 @@ export class FetchScheduler {
     this.remove(nowMs, source, 'sent a bad block', 'bad-block');
   }
 
+  /** Of these blocks, those that are missing can be asked for from now on. The others turn out to be held. */
+  release(nowMs: TimeMs, blocks: ReadonlyRangeSet, missing: ReadonlyRangeSet): void {
+    if (this.missing.isEmpty) return;
+    for (const { start, end } of blocks.ranges()) {
+      this.later.remove(start, end);
+      this.unasked.add(start, end);
+      for (const held of missing.gaps(start, end))
+        for (const set of [this.missing, this.unasked]) set.remove(held.start, held.end);
+    }
+    if (this.missing.isEmpty) this.events.push({ type: 'complete', atMs: nowMs });
+    this.serveAll(nowMs);
+  }
+
   /** Blocks that had arrived, or were held, turn out to be missing. */
   handleMissing(nowMs: TimeMs, startBlock: number, endBlock: number): void {
     for (const { start, end } of this.missing.gaps(startBlock, endBlock)) {
@@ -255,6 +274,11 @@ export class FetchScheduler {
     return this.options.split === 'speed';
   }
 
+  /** The number of missing blocks that nobody is asked for. */
+  private get unaskedCount(): number {
+    return this.unasked.count + this.later.count;
+  }
+
   /** Serves the sources that would deliver first before the others. */
   private serveAll(nowMs: TimeMs): void {
     if (!this.hasBegun) return;
@@ -265,7 +289,7 @@ export class FetchScheduler {
   private serve(nowMs: TimeMs, source: FetchSource): void {
     if (!this.hasBegun) return;
     this.fill(nowMs, source);
-    if (this.isBySpeed && this.unasked.isEmpty) this.repeat(nowMs, source);
+    if (this.isBySpeed && this.unaskedCount === 0) this.repeat(nowMs, source);
   }
 
   /** Fills the window of a source from its pool. */
@@ -308,7 +332,7 @@ export class FetchScheduler {
     }
     if (blocksPerMs === 0) return mostCount;
     const isUseful = (count: number): boolean => {
-      const othersMs = (askedBlocks + this.unasked.count - count + 1) / blocksPerMs;
+      const othersMs = (askedBlocks + this.unaskedCount - count + 1) / blocksPerMs;
       return source.arrivalMs(count) <= Math.max(firstMs, othersMs);
     };
     return greatest(mostCount, isUseful);

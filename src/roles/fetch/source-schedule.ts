@@ -1,6 +1,7 @@
 /** Couples the schedule of a fetch with its sources: what they have delivered goes in, what is wanted of them comes out. */
 import { at } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
+import type { ReadonlyRangeSet } from '../../base/range-set.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { FetchReport, FetchSegment, SourceReport } from './fetch-events.js';
 import type { FetchSchedulerOptions } from './scheduler.js';
@@ -68,6 +69,11 @@ export class SourceSchedule {
   }
 
   // --- Blocks
+
+  /** Of these blocks, those that are missing can be asked for from now on. The others turn out to be held. */
+  release(nowMs: TimeMs, blocks: ReadonlyRangeSet, missing: ReadonlyRangeSet): void {
+    this.scheduler.release(nowMs, blocks, missing);
+  }
 
   /** A verified block has arrived. */
   handleBlock(nowMs: TimeMs, source: Source, block: number): void {

@@ -1,6 +1,6 @@
 /** One source of a fetch: the ask that reaches it, its offer, and its place in the schedule. */
 import type { TimeMs } from '../../base/machine.js';
-import type { LeafReception } from '../../session/incoming/leaf-reception.js';
+import type { LeafRequests } from '../../session/incoming/leaf-requests.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { Offer } from '../../wire/messages.js';
 import type { SourceIndex } from './fetch-events.js';
@@ -20,7 +20,7 @@ export class Source {
   /** Its number in the schedule; undefined while nothing is asked of it. */
   index: SourceIndex | undefined;
   /** Collects leaf digests from it; undefined unless they are needed. */
-  leaves: LeafReception | undefined;
+  leaves: LeafRequests | undefined;
   /** Since when it has counted as silent; undefined if it does not. */
   silentSinceMs: TimeMs | undefined;
   /** When to ask it again. */

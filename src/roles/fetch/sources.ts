@@ -6,22 +6,18 @@ import { sameAddress } from '../../base/address.js';
 import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import type { ReadonlyRangeSet } from '../../base/range-set.js';
-import type { RefusedEvent } from '../../base/refusal.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { EndpointEvent } from '../../endpoint/endpoint.js';
-import type { OtherAddressEvent } from '../../path/candidate-addresses.js';
 import type { AskerEvent } from '../../session/asks/asker-events.js';
 import type { Supplying } from '../../session/incoming/stages/supplying.js';
 import type { SessionReceiverEvent } from '../../session/receiver-events.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { AskedObject } from '../../wire/asks.js';
-import type { FaultEvent } from '../../wire/faults.js';
 import type { ExistingFiles, Offer } from '../../wire/messages.js';
-import type { Nodes } from '../../wire/tree-nodes.js';
 import type { Dismissal } from './content-choice.js';
 import type { FetchPort } from './fetch-port.js';
-import type { GroupEvent, SharedEvent } from './fetch-result.js';
 import { Source } from './source.js';
+import type { SourceAction } from './source-actions.js';
 
 const defaultPatienceMs = 60_000;
 
@@ -39,47 +35,6 @@ export interface SourcesOptions {
   readonly hops?: readonly Uint8Array[];
 }
 
-/** What has happened to a source. */
-export type SourceAction =
-  | { readonly type: 'offer'; readonly source: Source }
-  /** It has not been heard of for a while, but may come back. */
-  | { readonly type: 'silent'; readonly source: Source }
-  /** It has come back, and its session continues. */
-  | { readonly type: 'heard'; readonly source: Source }
-  /** Nothing can be asked of it any more. It is asked again later if `isRetried`. */
-  | {
-      readonly type: 'lost';
-      readonly source: Source;
-      readonly reason: string;
-      readonly isRetried: boolean;
-    }
-  | {
-      readonly type: 'manifest-part';
-      readonly source: Source;
-      readonly offsetBytes: number;
-      readonly bytes: Uint8Array;
-    }
-  | { readonly type: 'nodes'; readonly source: Source; readonly nodes: Nodes }
-  | {
-      readonly type: 'block';
-      readonly source: Source;
-      readonly session: number;
-      readonly block: number;
-      readonly bytes: Uint8Array;
-    }
-  /** The source has shown its key. */
-  | {
-      readonly type: 'identify';
-      readonly source: Source;
-      readonly ask: number;
-      readonly serverKey: Uint8Array;
-    }
-  | SharedEvent
-  | GroupEvent
-  | OtherAddressEvent
-  | RefusedEvent
-  | FaultEvent;
-
 export class Sources {
   readonly patienceMs: number;
   private readonly all: Source[] = [];
@@ -87,6 +42,7 @@ export class Sources {
   /** The sessions whose ends are to be confirmed. */
   private readonly unconfirmed: number[] = [];
   private hasStarted = false;
+  private aloneSinceMs: TimeMs = Infinity;
   /**
    * The root of the content that is asked for; undefined until it is chosen. From then on, sources may hold other content
    * under the name.
@@ -115,12 +71,23 @@ export class Sources {
     return this.all.some(({ isAwaited }) => isAwaited);
   }
 
+  /** When a fetch fails that has had no source until then; Infinity while there is one. */
+  get absentUntilMs(): TimeMs {
+    return this.aloneSinceMs + this.patienceMs;
+  }
+
   /**
-   * Why no source can be used, now or later.
-   * @param countsRefusals whether a source that refuses all datagrams counts, too
-   * @returns undefined if one may still be used
+   * Notes whether there is a source that can be used.
+   * @param countsRefusals whether a source that refuses all datagrams counts as lost
+   * @returns why no source can be used, now or later; undefined if one may still be used
    */
-  failure(countsRefusals: boolean): string | undefined {
+  noteUsable(nowMs: TimeMs, countsRefusals: boolean): string | undefined {
+    const isAlone = this.usable.length === 0;
+    this.aloneSinceMs = isAlone ? Math.min(this.aloneSinceMs, nowMs) : Infinity;
+    return isAlone ? this.failure(countsRefusals) : undefined;
+  }
+
+  private failure(countsRefusals: boolean): string | undefined {
     const reasons: string[] = [];
     for (const { name, ask, excludedFor } of this.all) {
       const refusal = countsRefusals && ask !== undefined ? this.asker.refusalOf(ask) : undefined;
@@ -142,6 +109,19 @@ export class Sources {
   /** What can be wanted of a source; undefined if there is no session with it. */
   supplierOf({ session }: Source): Supplying | undefined {
     return session === undefined ? undefined : this.receiver.find(session)?.source;
+  }
+
+  /**
+   * Whether a source serves this host and others by multicast, or will do so if others ask it soon. Hosts that are served
+   * together had better begin together.
+   */
+  get servesCrowd(): boolean {
+    const { usable } = this;
+    const [first] = usable;
+    return (
+      (usable.length === 1 && first?.offer?.group !== undefined) ||
+      usable.some((source) => this.supplierOf(source)?.usesGroup === true)
+    );
   }
 
   rttMsOf(nowMs: TimeMs, { session }: Source): number | undefined {
@@ -175,6 +155,7 @@ export class Sources {
 
   start(nowMs: TimeMs): void {
     this.hasStarted = true;
+    this.aloneSinceMs = nowMs;
     for (const source of this.all) this.ask(nowMs, source);
   }
 
@@ -208,7 +189,7 @@ export class Sources {
   // --- Time
 
   get dueAtMs(): TimeMs {
-    let atMs = Infinity;
+    let atMs = this.absentUntilMs;
     for (const source of this.all) {
       const { retryAtMs, leaves } = source;
       atMs = Math.min(atMs, retryAtMs, leaves?.dueAtMs ?? Infinity, this.stallsAtMs(source));
@@ -234,7 +215,7 @@ export class Sources {
     const { isWhole = false, arrivedBytes = 0 } = this.supplierOf(source) ?? {};
     const isMoving = arrivedBytes > source.seenBytes;
     source.seenBytes = arrivedBytes;
-    if (isMoving || (isWhole && source.leaves === undefined)) {
+    if (isMoving || (isWhole && source.leaves?.isAwaiting !== true)) {
       source.owesSinceMs = isMoving ? nowMs : undefined;
       return;
     }
@@ -253,8 +234,8 @@ export class Sources {
 
   /** Wants exactly these blocks of a source from now on. */
   wantOnly(nowMs: TimeMs, source: Source, wanted: ReadonlyRangeSet): void {
-    if (wanted.isEmpty) source.owesSinceMs = undefined;
-    else source.noteAsk(nowMs);
+    if (!wanted.isEmpty) source.noteAsk(nowMs);
+    else if (source.leaves?.isAwaiting !== true) source.owesSinceMs = undefined;
     this.supplierOf(source)?.wantOnly(nowMs, wanted);
   }
 
@@ -263,6 +244,14 @@ export class Sources {
     for (const request of source.leaves?.requests(nowMs) ?? []) {
       source.noteAsk(nowMs);
       this.supplierOf(source)?.request(request);
+    }
+  }
+
+  /** All leaf digests are known, so no source owes any. */
+  endLeaves(): void {
+    for (const source of this.all) {
+      source.leaves = undefined;
+      if (this.supplierOf(source)?.isWhole !== false) source.owesSinceMs = undefined;
     }
   }
 

@@ -119,6 +119,39 @@ t.test('shares follow the rates', async (t) => {
   t.ok((result?.elapsedMs ?? Infinity) < 1.1 * bestMs + 300, `${result?.elapsedMs} ms`);
 });
 
+t.test('the first blocks come before all digests are there', async (t) => {
+  const large = withDigests(
+    'object',
+    createContent('large', 3000 * blockSizeBytes),
+    blockSizeBytes,
+  );
+  const plain = { serves: [large] };
+  for (const [servers, isEarly] of [
+    [{ s1: plain }, true],
+    [{ s1: plain, s2: plain }, true],
+    // Other hosts may ask it at about the same time, and are then served together with this one.
+    [{ s1: { ...plain, hasGroup: true } }, false],
+  ] as const) {
+    let firstAtMs = Infinity;
+    let readyAtMs = Infinity;
+    const run = runFetch({
+      ...{ servers, rates: { s1: 5_000_000, s2: 5_000_000 } },
+      prepare: ({ simulation, role }) => {
+        for (let atMs = 0; atMs < 2000; atMs++) {
+          simulation.at(atMs, () => {
+            const hasFirst = (role.fetch?.report(atMs)?.deliveredBytes ?? 0) > 0;
+            if (hasFirst) firstAtMs = Math.min(firstAtMs, atMs);
+            const isReady = role.fetch?.['fetch']['opening']?.isReady === true;
+            if (isReady) readyAtMs = Math.min(readyAtMs, atMs);
+          });
+        }
+      },
+    });
+    t.ok(isFetched(run, large));
+    t.equal(firstAtMs < readyAtMs, isEarly, `${firstAtMs}, ${readyAtMs} ms`);
+  }
+});
+
 t.test('a source that dies loses its blocks to the others', async (t) => {
   const run = runFetch({
     servers: { s1: serving, s2: serving },

@@ -314,3 +314,35 @@ t.test('on demand, only blocks that somebody waits for are asked for', (t) => {
   t.ok(scheduler.wantedFrom(0).has(7), 'it was lost');
   t.end();
 });
+
+t.test('what cannot be asked for yet is asked for once it is released', (t) => {
+  const missing = new RangeSet([{ start: 0, end: 100 }]);
+  const scheduler = new FetchScheduler({
+    ...{ contentSizeBytes: 100 * blockSizeBytes, blockSizeBytes, split: 'speed' },
+    ...{ missing, later: missing },
+  });
+  for (const name of ['a', 'b']) scheduler.join(0, { name, rttMs: 1 });
+  scheduler.begin(0);
+  t.ok(scheduler.wantedFrom(0).isEmpty);
+  scheduler.release(
+    1,
+    new RangeSet([{ start: 10, end: 14 }]),
+    new RangeSet([{ start: 10, end: 13 }]),
+  );
+  t.same([...scheduler.wantedFrom(0).ranges()], [{ start: 10, end: 13 }]);
+  t.ok(scheduler.wantedFrom(1).isEmpty, 'the last window has not come');
+  t.equal(scheduler.report(1).missingBlocks, 99, 'one of them is held');
+  for (let block = 10; block < 13; block++) scheduler.handleBlock(2, 0, block);
+  t.notOk(scheduler.isComplete);
+  const rest = new RangeSet([
+    { start: 0, end: 10 },
+    { start: 14, end: 100 },
+  ]);
+  scheduler.release(3, rest, new RangeSet());
+  t.ok(scheduler.isComplete);
+  const completed = [];
+  for (let event = scheduler.pollEvent(); event !== undefined; event = scheduler.pollEvent())
+    if (event.type === 'complete') completed.push(event.atMs);
+  t.same(completed, [3]);
+  t.end();
+});
