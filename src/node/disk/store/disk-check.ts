@@ -16,9 +16,9 @@ const alwaysBytes = 8 * 1024 * 1024;
 
 /**
  * A larger object is read back only if it arrived more slowly than this. Reading and hashing it (at about 1.3 GB/s from
- * the page cache) then takes at most 2 % of the session's time.
+ * the page cache) then takes at most 1 % of the session's time.
  */
-const slowBytesPerMs = 20_000;
+const slowBytesPerMs = 10_000;
 
 /** An object larger than this share of free memory is assumed not to be in the page cache any more. */
 const cachedShare = 0.5;
