@@ -74,7 +74,12 @@ export type SessionReceiverEvent =
       readonly doomed: Iterable<Extra>;
     }
   /** A session has ended. The received part of an incomplete object can be kept for a later session. */
-  | { readonly type: 'end'; readonly result: IncomingResult }
+  | {
+      readonly type: 'end';
+      readonly result: IncomingResult;
+      /** Present if the sender has said that it will never offer the object again. */
+      readonly isFinal?: true;
+    }
   /** Follows `end` if an incomplete object will never be sent again. The received part can be deleted. */
   | { readonly type: 'drop'; readonly info: IncomingInfo }
   /** If this receiver is a relay: the sender answers what `IncomingSession.tell` said about a receiver behind it. */

@@ -1,6 +1,7 @@
 /** Trace of a simulation: one record per event, exported as JSON lines. */
 import { formatCrc32 } from '../base/crc32.js';
 import type { TimeMs } from '../base/machine.js';
+import { RelayedObject } from '../roles/relay/relayed-object.js';
 import { SessionSender } from '../session/sender.js';
 
 /** What happened to a datagram, or an event that a host's machine emitted. */
@@ -23,7 +24,7 @@ export type TraceRecord =
 
 /**
  * Formats a record as one line of JSON without a newline. Byte arrays are shown as size and CRC-32, the sender of an
- * event as the number of its session.
+ * event as the number of its session, and an object of a relay by its name.
  * @example
  * ```ts
  * import { formatTraceLine } from 'p2mp/core';
@@ -35,6 +36,7 @@ export type TraceRecord =
 export function formatTraceLine(record: TraceRecord): string {
   return JSON.stringify(record, (_key, value: unknown) => {
     if (value instanceof Uint8Array) return `${value.length} bytes, crc32 ${formatCrc32(value)}`;
+    if (value instanceof RelayedObject) return value.name;
     return value instanceof SessionSender ? value.session : value;
   });
 }

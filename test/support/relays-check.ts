@@ -203,7 +203,6 @@ function latestMs({ origins, relays, clients, objects, patienceMs }: RelaysScena
   for (const { bytesPerSec } of [...relays, ...clients]) slowest = Math.min(slowest, bytesPerSec);
   const allBytes = objects.reduce((sum, each) => sum + each.contentSizeBytes + 10_000, 0);
   const workMs = (4000 * allBytes * clients.length) / slowest;
-  // In a chain, each relay gives its upstream up before the next one does.
-  const givingUpMs = offersCount * patienceMs * Math.max(1, relays.length);
+  const givingUpMs = offersCount * patienceMs;
   return Math.max(...events) + workMs + givingUpMs + 2 * livenessMs;
 }

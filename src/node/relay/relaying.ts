@@ -179,7 +179,7 @@ export class Relaying {
       const object = this.catalogue.offer(event.object);
       const reason = `the relay cannot get the rest of ${object.name}: ${event.reason}`;
       // Later, because this call comes from the machine.
-      void setImmediate().then(() => this.server.endObject(object, reason));
+      void setImmediate().then(() => this.server.endObject(object, reason, event.isFinal));
     } else {
       this.options.onEvent?.(event);
     }

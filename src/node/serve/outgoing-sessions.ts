@@ -158,10 +158,10 @@ export class OutgoingSessions {
     if (this.mssLimits.size > maxMssLimits && oldest !== undefined) this.mssLimits.delete(oldest);
   }
 
-  /** Ends the sessions with an object. */
-  endObject(object: OfferedObject, reason: string): void {
+  /** Ends the sessions with an object. @param isFinal whether it will never be offered again */
+  endObject(object: OfferedObject, reason: string, isFinal: boolean): void {
     for (const { sender, object: own } of [...this.running.values()]) {
-      if (own === object) sender.abort(this.options.host.nowMs, reason);
+      if (own === object) sender.abort(this.options.host.nowMs, reason, isFinal);
     }
     this.options.host.drain();
   }

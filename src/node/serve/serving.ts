@@ -267,10 +267,11 @@ export class Serving {
 
   /**
    * Ends the sessions with an object for this reason.
+   * @param isFinal whether it will never be offered again
    * @internal
    */
-  endObject(object: OfferedObject, reason: string): void {
-    this.sessions.endObject(object, reason);
+  endObject(object: OfferedObject, reason: string, isFinal = false): void {
+    this.sessions.endObject(object, reason, isFinal);
   }
 
   private async handleSendError(

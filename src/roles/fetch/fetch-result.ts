@@ -17,6 +17,8 @@ export interface ContentGroup {
 export interface FetchResult {
   readonly status: 'complete' | 'failed';
   readonly reason?: string;
+  /** Whether no source is left that may be asked again. */
+  readonly isFinal: boolean;
   /** What the sources offered. More than one group if they hold different content under the same name. */
   readonly groups: readonly ContentGroup[];
   /** Undefined if no content was chosen. */

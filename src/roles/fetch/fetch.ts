@@ -430,9 +430,9 @@ export class Fetch {
     this.opening = undefined;
     object?.end(status === 'complete');
     const isPrompt = (source: Source) => schedule?.isPrompt(source) ?? true;
-    this.sources.end(nowMs, status === 'complete', reason ?? '', isPrompt);
+    const isFinal = this.sources.end(nowMs, status === 'complete', reason ?? '', isPrompt);
     const report = schedule?.report(nowMs);
-    const known = { status, groups, elapsedMs: nowMs - startedAtMs, note };
+    const known = { status, isFinal, groups, elapsedMs: nowMs - startedAtMs, note };
     const optional = withoutUndefined({ reason, report, object: object?.info });
     this.events.push({ type: 'end', result: { ...known, ...optional } });
   }

@@ -290,19 +290,22 @@ export class Sources {
   /**
    * Ends all sessions and asks.
    * @param isAwaited whether a source is expected to confirm the end soon
+   * @returns whether no source was left that may be asked again
    */
   end(
     nowMs: TimeMs,
     isComplete: boolean,
     reason: string,
     isAwaited: (source: Source) => boolean,
-  ): void {
+  ): boolean {
+    const isFinal = this.failure(false) !== undefined;
     for (const source of this.all) {
       const { session } = source;
       if (session !== undefined && isAwaited(source)) this.unconfirmed.push(session);
       this.conclude(nowMs, source, isComplete, reason);
       source.lose(nowMs, reason, false);
     }
+    return isFinal;
   }
 
   /** Whether the sources that are expected to confirm the end have done so. */
@@ -405,9 +408,11 @@ export class Sources {
       case 'supplied':
         this.actions.push({ ...event, type: 'block', source });
         break;
-      case 'end':
-        this.lose(nowMs, source, event.result.reason ?? 'the source has ended the session', true);
+      case 'end': {
+        const { result, isFinal = false } = event;
+        this.lose(nowMs, source, result.reason ?? 'the source has ended the session', !isFinal);
         break;
+      }
       default:
         break;
     }

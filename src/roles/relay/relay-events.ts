@@ -55,7 +55,13 @@ export type RelayEvent =
       readonly serverKey: Uint8Array;
     }
   /** Clients cannot get the rest of an object: end their sessions. */
-  | { readonly type: 'lost'; readonly object: RelayedObject; readonly reason: string };
+  | {
+      readonly type: 'lost';
+      readonly object: RelayedObject;
+      readonly reason: string;
+      /** Whether no upstream server is left that may be asked for it again. */
+      readonly isFinal: boolean;
+    };
 
 /** What a relay has done so far. */
 export interface RelayTotals {

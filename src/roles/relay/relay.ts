@@ -251,7 +251,7 @@ export class Relay {
     open.object.endFetch();
     this.objects.cached.setWhole(open.info.id, open.object.isWhole);
     if (result.status === 'complete') this.handleFilled(open, result);
-    else this.handleFailed(open, lookup, reason);
+    else this.handleFailed(open, lookup, reason, result.isFinal);
     this.objects.hold(open);
   }
 
@@ -264,7 +264,7 @@ export class Relay {
     this.handleNeed(open);
   }
 
-  private handleFailed(open: OpenObject, lookup: Lookup, reason: string): void {
+  private handleFailed(open: OpenObject, lookup: Lookup, reason: string, isFinal: boolean): void {
     if (open.isRestarting) {
       open.isRestarting = false;
       this.handleNeed(open);
@@ -276,7 +276,7 @@ export class Relay {
       this.objects.close(open);
     } else if (open.object.waitingCount > 0) {
       open.object.abandonReads();
-      this.events.push({ type: 'lost', object: open.object, reason });
+      this.events.push({ type: 'lost', object: open.object, reason, isFinal });
     }
   }
 

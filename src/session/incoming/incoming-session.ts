@@ -44,6 +44,8 @@ export class IncomingSession {
   private readonly startedAtMs: TimeMs;
   private lastReceivedAtMs: TimeMs;
   private idleMs: number;
+  /** Whether the sender has said that it will never offer the object again. */
+  private isFinal = false;
 
   constructor(
     private readonly options: IncomingSessionOptions,
@@ -142,6 +144,7 @@ export class IncomingSession {
   }
 
   private handleBye(nowMs: TimeMs, { reason, isFinal }: Bye): void {
+    this.isFinal = isFinal;
     this.fail(nowMs, reason === '' ? `the ${this.peer} stopped` : reason);
     const { stage } = this;
     if (!(stage instanceof Concluding)) return;
@@ -271,7 +274,7 @@ export class IncomingSession {
     // Before the offer, the shell does not know the session.
     if (stage.info !== undefined) {
       options.outcomeCounts[status]++;
-      output.emit({ type: 'end', result });
+      output.emit({ type: 'end', result, ...(this.isFinal && { isFinal: true }) });
     }
     return new Concluding(output, stage.info, result, receipt);
   }

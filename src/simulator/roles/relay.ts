@@ -104,7 +104,7 @@ export class RelayRole implements Role<RelayMachineEvent> {
     if (event.type === 'identify') this.machine?.trust(nowMs, event.ask);
     else if (event.type === 'lost')
       for (const [sender, { object }] of this.sessions)
-        if (object === event.object) sender.abort(nowMs, event.reason);
+        if (object === event.object) sender.abort(nowMs, event.reason, event.isFinal);
   }
 
   private handleListenerEvent(event: AskListenerEvent): void {

@@ -284,18 +284,34 @@ t.test('a relay behind another one joins what that one is fetching', async (t) =
 });
 
 t.test(
-  'a client learns who sends wrong blocks, and does not wait forever for better ones',
+  'behind three relays, clients of an origin that lies fail at once, and know why',
   async (t) => {
     const net = new RelayNet('1');
     net.server('origin', [withWrongBlocks(object as VerifiableObject, [7], blockSizeBytes)]);
-    net.relay('relay', ['origin']);
-    const client = net.client('a', ['relay'], what);
-    const isAtRest = net.simulation.run({ untilMs: 600_000 });
-    t.ok(isAtRest);
-    t.equal(client.role.results[0]?.status, 'failed');
-    const reasons = client.role.events.flatMap((event) =>
-      event.type === 'left' ? event.reason : [],
-    );
-    t.match(reasons[0], 'origin: sent a block with wrong content');
+    net.relay('r0', ['origin']);
+    net.relay('r1', ['r0']);
+    net.relay('r2', ['r1']);
+    const client = net.client('a', ['r2'], what);
+    t.ok(net.simulation.run({ untilMs: 60_000 }), 'at rest');
+    const [result] = client.role.results;
+    t.equal(result?.status, 'failed');
+    t.match(result?.reason, /^r1: r0: origin: sent a block with wrong content$/);
+    t.ok(elapsedMs(client) < 5000, `${elapsedMs(client)} ms`);
+  },
+);
+
+t.test(
+  'a client turns to another source when its relay has given its upstream server up',
+  async (t) => {
+    const net = new RelayNet('1');
+    net.server('liar', [withWrongBlocks(object as VerifiableObject, [7], blockSizeBytes)]);
+    net.server('origin', [object]);
+    net.relay('relay', ['liar']);
+    const client = net.client('a', ['relay', 'origin'], what);
+    net.simulation.run({ untilMs: 60_000 });
+    t.ok(hasFetched(client, object));
+    t.ok(elapsedMs(client) < 10_000, `${elapsedMs(client)} ms`);
+    const left = client.role.events.flatMap((event) => (event.type === 'left' ? event : []));
+    t.match(left, [{ source: 'relay', reason: /^liar: sent a block/, isRetried: false }]);
   },
 );
