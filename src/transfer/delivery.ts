@@ -198,7 +198,7 @@ export class Delivery {
     const hasContent =
       report.describedBlocks > manifestBlockCount || blockCount === manifestBlockCount;
     if (hasContent) demand.openView(this.views);
-    const { windowBlocks } = demand;
+    const { windowBlocks, isProbed: wasProbed } = demand;
     demand.takeReport(nowMs, report, hasContent);
     const usesMulticast = this.options.group !== undefined && rateGroup === this.rateGroups.main;
     const { groupBursts } = rateGroup;
@@ -212,6 +212,9 @@ export class Delivery {
       (this.lastBurst === undefined || burstsAhead(report.cumulativeBurst, this.lastBurst) > 0);
     this.encoder.usesTags ||= report.wantsTags || isMadeUp;
     takeGaps(rateGroup.rounds.window, demand, report, this.lastBurst);
+    // What does not arrive is not worth its share of the rate. Reports bring the next probe.
+    if (demand.isProbed) rateGroup.release(demand);
+    else if (wasProbed) path.restartModel();
     rateGroup.handleReport(demand, path.handleReport(nowMs, report, this.lastBurst, groupBursts));
     this.splitOffSlow(nowMs);
     this.advance();

@@ -2,17 +2,12 @@
 import type { TimeMs } from '../base/machine.js';
 import type { Range } from '../base/range-set.js';
 import { RangeSet } from '../base/range-set.js';
-import type { SegmentSet } from '../base/segment-set.js';
+import { SegmentSet } from '../base/segment-set.js';
 import type { DigestView, DigestViews } from '../object/digest-view.js';
 import type { Path } from '../path/path.js';
 import type { ReceiverState, Report } from '../wire/report.js';
+import { Arrivals, probeSegments } from './arrivals.js';
 import type { SessionBlock } from './sealed-block.js';
-
-/**
- * Minimum number of datagrams after which their absence at the receiver counts as evidence. Random loss rarely hits
- * this many datagrams in a row.
- */
-const leastUnreachedDatagrams = 8;
 
 /** What a receiver says about itself when it has its outcome. */
 export interface FinalFigures {
@@ -40,7 +35,6 @@ export class Demand {
   private lastState: ReceiverState = 'preparing';
   private lastMissingBytes: number | undefined;
   private lastWindowBlocks = Infinity;
-  private reportedAtMs: TimeMs = 0;
   private hasReportedGaps = false;
   /** Content bytes received in this session: before the receiver's last restart, and since that restart. */
   private earlierBytes = 0;
@@ -50,13 +44,7 @@ export class Demand {
 
   private sentCount = 0;
   private repairCount = 0;
-  private neededSentCount = 0;
-  private neededSentAtArrival = 0;
-  /**
-   * Time at which the first needed datagram was sent after the last reported arrival; undefined if none has
-   * been sent since then.
-   */
-  private unreachedSinceMs: TimeMs | undefined;
+  private readonly arrivals = new Arrivals();
 
   constructor(
     /** The receiver's number in the session. */
@@ -90,7 +78,7 @@ export class Demand {
     this.lastMissingBytes = undefined;
     this.earlierBytes += this.laterBytes;
     this.laterBytes = 0;
-    this.noteArrival();
+    this.arrivals.handleArrival();
   }
 
   /** The receiver has its outcome. */
@@ -109,20 +97,42 @@ export class Demand {
     return this.needed.has(block);
   }
 
-  /** The first needed block from this one on. */
-  nextNeeded(from: number): number | undefined {
-    return this.needed.nextFrom(from);
+  /** Whether to send the block to the receiver: it needs the block, and gets more than probes or this as a probe. */
+  wants(block: number): boolean {
+    const { isProbed, isProbeDue } = this.arrivals;
+    return this.needs(block) && (!isProbed || isProbeDue || this.arrivals.isProbe(block));
   }
 
-  /** Hands over a needed block, which is in flight from now on. */
+  /** The first block from this one on that the receiver wants. */
+  nextWanted(from: number): number | undefined {
+    const { isProbed, isProbeDue } = this.arrivals;
+    return isProbed && !isProbeDue ? undefined : this.needed.nextFrom(from);
+  }
+
+  /** The block is being read, to be sent. If a probe is due, the block carries it. */
+  handleOpened(block: number): void {
+    if (this.arrivals.isProbeDue && this.needs(block)) this.arrivals.probe(block);
+  }
+
+  /** Hands over a wanted block, which is in flight from now on. */
   handOver(block: SessionBlock): void {
     this.needed.remove(block.index, block.index + 1);
     const segments = this.parts.get(block.index);
-    if (segments === undefined) block.setMissing(this.index);
+    if (this.isProbed) block.setMissingSegments(this.index, this.probeOf(block, segments));
+    else if (segments === undefined) block.setMissing(this.index);
     else block.setMissingSegments(this.index, segments);
     if (!this.sentInVain.has(block.index)) return;
     this.sentInVain.remove(block.index, block.index + 1);
     block.noteSentBefore(this.index);
+  }
+
+  /** The few segments of a block that are sent as a probe. */
+  private probeOf({ segmentCount }: SessionBlock, missing: SegmentSet | undefined): SegmentSet {
+    const segments = SegmentSet.withCapacity(segmentCount);
+    if (missing === undefined) segments.fill(segmentCount);
+    else segments.assign(missing);
+    segments.keepLowest(probeSegments);
+    return segments;
   }
 
   /** Takes back what the receiver misses of a block in flight. */
@@ -232,15 +242,20 @@ export class Demand {
 
   /** Takes everything from a report but its gaps. @param describesContent whether the report covers the content */
   takeReport(nowMs: TimeMs, report: Report, describesContent: boolean): void {
-    this.reportedAtMs = nowMs;
     this.lastState = report.state;
     this.lastMissingBytes = report.missingBytes;
     this.lastWindowBlocks = report.windowBlocks;
     this.laterBytes = report.receivedBytes;
     this.lostCount = report.segmentsLost;
-    if (report.segmentsReceived > this.arrivedCount) this.noteArrival();
+    if (report.segmentsReceived > this.arrivedCount) this.arrivals.handleArrival();
+    else this.arrivals.handleVainReport(nowMs, this.state === 'receiving', this.longestRttMs);
     this.arrivedCount = report.segmentsReceived;
     if (describesContent) this.hasReportedGaps = true;
+  }
+
+  /** An upper estimate of the round-trip time, also before data has been answered. */
+  private get longestRttMs(): number {
+    return Math.max(this.path.rtt.timeoutMs, this.path.model.rttMs);
   }
 
   takeFinal({ isComplete, ...figures }: FinalFigures): void {
@@ -263,20 +278,13 @@ export class Demand {
 
   /** Number of datagrams of needed blocks sent to the receiver. */
   get neededDatagramsSent(): number {
-    return this.neededSentCount;
+    return this.arrivals.neededSent;
   }
 
   handleSent(nowMs: TimeMs, count: number, repairs: number, isNeeded: boolean): void {
     this.sentCount += count;
     this.repairCount += repairs;
-    if (!isNeeded) return;
-    this.neededSentCount += count;
-    this.unreachedSinceMs ??= nowMs;
-  }
-
-  private noteArrival(): void {
-    this.unreachedSinceMs = undefined;
-    this.neededSentAtArrival = this.neededSentCount;
+    if (isNeeded) this.arrivals.handleSent(nowMs, count);
   }
 
   /**
@@ -284,15 +292,16 @@ export class Demand {
    * and until enough datagrams were sent for a conclusion.
    */
   get unreachedMs(): number {
-    const { unreachedSinceMs, neededSentCount, neededSentAtArrival } = this;
-    const isEnough = neededSentCount - neededSentAtArrival >= leastUnreachedDatagrams;
-    if (unreachedSinceMs === undefined || !isEnough || this.state !== 'receiving') return 0;
-    return Math.max(0, this.reportedAtMs - unreachedSinceMs);
+    return this.state === 'receiving' ? this.arrivals.forMs : 0;
+  }
+
+  /** Whether the receiver gets only probes, because its reports show that nothing else arrives. */
+  get isProbed(): boolean {
+    return this.arrivals.isProbed;
   }
 
   /** This process was suspended. The receiver does not count as unreached for that time. */
   handleStop(stoppedMs: number): void {
-    this.reportedAtMs += stoppedMs;
-    if (this.unreachedSinceMs !== undefined) this.unreachedSinceMs += stoppedMs;
+    this.arrivals.handleStop(stoppedMs);
   }
 }

@@ -212,7 +212,7 @@ export class RateGroup {
   /** @returns false if no member needs the block, which was then read only for its digest */
   private handOver(block: SessionBlock): boolean {
     block.isRead = true;
-    for (const member of this.members) if (member.needs(block.index)) member.handOver(block);
+    for (const member of this.members) if (member.wants(block.index)) member.handOver(block);
     // A block that is not sent does not count.
     if (block.pendingCount === 0) this.blocksToOpen++;
     return block.pendingCount > 0;
@@ -255,6 +255,7 @@ export class RateGroup {
       return undefined;
     }
     this.blocksToOpen--;
+    for (const member of this.members) member.handleOpened(index);
     const block = window.push(index, 0, segmentCountOfBlock(geometry, index));
     block.generation = isManifestBlock(geometry, index)
       ? generations.manifest
@@ -292,15 +293,15 @@ export class RateGroup {
   }
 
   private isNeeded(block: number): boolean {
-    return this.members.some((member) => member.needs(block));
+    return this.members.some((member) => member.wants(block));
   }
 
   private nextNeeded(from: number): number | undefined {
     let first: number | undefined;
     for (const member of this.members) {
-      let next = member.nextNeeded(from);
+      let next = member.nextWanted(from);
       while (next !== undefined && this.rounds.window.find(next) !== undefined) {
-        next = member.nextNeeded(next + 1);
+        next = member.nextWanted(next + 1);
       }
       if (next !== undefined && (first === undefined || next < first)) first = next;
     }
@@ -398,8 +399,8 @@ export class RateGroup {
     return least;
   }
 
-  private isPacedBy({ index }: Demand): boolean {
-    return this.awaitedBlocks.get(index) > 0;
+  private isPacedBy({ index, isProbed }: Demand): boolean {
+    return !isProbed && this.awaitedBlocks.get(index) > 0;
   }
 
   /** Time at which pacing allows the next datagram; Infinity if pacing delays nothing. */

@@ -16,14 +16,11 @@ export class SlowReceivers {
   private since: ReadonlyMap<Demand, TimeMs> = new Map();
 
   /**
-   * If data reaches some members but not others, returns the members that no data reaches. Otherwise, sorts the
-   * members by rate, and finds a step in the slower half at which the rate more than doubles. Returns the
+   * Sorts the members by rate, and finds a step in the slower half at which the rate more than doubles. Returns the
    * members that have been below that step for long enough. Call this function often, because it records since
    * when each receiver has been slow.
    */
   find(nowMs: TimeMs, members: readonly Demand[]): Demand[] {
-    const unreached = members.filter(isUnreached);
-    if (unreached.length > 0 && unreached.length < members.length) return unreached;
     const slow = findBelowStep(members);
     this.since = new Map(slow.map((demand) => [demand, this.since.get(demand) ?? nowMs]));
     return slow.filter((demand) => {
@@ -36,7 +33,8 @@ export class SlowReceivers {
 /** The members that are much slower than the others at the moment, slowest first. */
 function findBelowStep(members: readonly Demand[]): Demand[] {
   const known = members.filter(
-    ({ path, missingBytes }) => path.model.rounds >= slowForRounds && missingBytes !== 0,
+    ({ path, missingBytes, isProbed }) =>
+      path.model.rounds >= slowForRounds && missingBytes !== 0 && !isProbed,
   );
   known.sort((a, b) => rateOf(a) - rateOf(b));
   let slowCount = 0;
@@ -50,9 +48,4 @@ function findBelowStep(members: readonly Demand[]): Demand[] {
 
 function rateOf({ path }: Demand): number {
   return path.model.deliveryRate;
-}
-
-/** Whether the receiver's reports have shown no arriving datagrams for long enough. */
-function isUnreached({ unreachedMs, path }: Demand): boolean {
-  return unreachedMs > Math.max(slowForMs, slowForRounds * path.rtt.timeoutMs);
 }

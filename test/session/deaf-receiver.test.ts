@@ -1,5 +1,7 @@
 /** A receiver that gets control messages but no data does not delay the others. */
 import t from 'tap';
+import { simulateSession } from '../../src/simulator/session-transfer.js';
+import type { SimulatedSessionResult } from '../../src/simulator/session-transfer-options.js';
 import { sessionField, sessionKind } from '../../src/wire/header.js';
 import { type Passing, SessionWire, type WireOptions } from '../support/session-wire.js';
 
@@ -81,3 +83,56 @@ t.test('receivers that multicast reaches no more, from midway, get the rest by u
   }
   t.end();
 });
+
+/** Sends 6 MB at 3 MB/s to two receivers; large datagrams to the second one are dropped for a while. */
+function sendAtRate(hasGroup: boolean, deafFromMs = Infinity, deafToMs = Infinity) {
+  return simulateSession({
+    seed: 'a share of the rate',
+    receiverCount: 2,
+    contentSizeBytes: 6_000_000,
+    rateBytesPerSec: 3_000_000,
+    hasGroup,
+    livenessTimeoutMs: 10_000,
+    forwardLink: { delayMs: 5 },
+    backwardLink: { delayMs: 5 },
+    intercept: ({ to, bytes, atMs }) => {
+      const isDropped = to === 'r2' && bytes.length > 1000 && atMs >= deafFromMs && atMs < deafToMs;
+      return isDropped ? [] : [bytes];
+    },
+  });
+}
+
+/** When a receiver had its outcome at the sender. */
+function endOf({ settled }: SimulatedSessionResult, receiver: string): number {
+  return settled.find(({ outcome }) => outcome.receiver === receiver)?.atMs ?? Infinity;
+}
+
+for (const hasGroup of [false, true]) {
+  const by = hasGroup ? 'by multicast' : 'by unicast';
+  t.test(`a receiver that data no longer reaches gives up its share of the rate, ${by}`, (t) => {
+    const deafFromMs = 500;
+    const result = sendAtRate(hasGroup, deafFromMs);
+    // Until then, each of two receivers by unicast gets half of the rate.
+    const leastMs = hasGroup ? endOf(sendAtRate(true), 'r1') : 2000 + deafFromMs / 2;
+    const endMs = endOf(result, 'r1');
+    t.ok(endMs < 1.15 * leastMs, `${endMs.toFixed()} ms instead of at least ${leastMs.toFixed()}`);
+    t.match(result.settled.at(-1)?.outcome, {
+      ...{ receiver: 'r2', status: 'failed' },
+      reason:
+        /^no data has reached r2 for 10 s, although control messages have: a filter drops data/,
+    });
+    const { repairs = Infinity } = result.sender.at(-1) ?? {};
+    t.ok(repairs < 500, `${repairs} repairs`);
+    t.end();
+  });
+
+  t.test(`such a receiver gets its share again once data arrives, ${by}`, (t) => {
+    const deafToMs = 1300;
+    const result = sendAtRate(hasGroup, 500, deafToMs);
+    t.ok(result.receivers.every(({ isIdentical }) => isIdentical));
+    // Once a probe has arrived, what it misses is sent at half of the rate, then at all of it.
+    const endMs = endOf(result, 'r2');
+    t.ok(endMs < 1.15 * 4000, `${endMs.toFixed()} ms`);
+    t.end();
+  });
+}

@@ -10,7 +10,7 @@ function demandsWith(rates: readonly number[], rounds = 10, rttMs = 40): Demand[
       ({
         index,
         path: { model: { deliveryRate, rounds, rttMs }, rtt: { timeoutMs: rttMs } },
-        unreachedMs: 0,
+        isProbed: false,
         missingBytes: 1,
       }) as unknown as Demand,
   );
