@@ -66,8 +66,8 @@ const groupedCommands = {
 };
 
 /**
- * Packages that only some runs of a command need, and whose tables of characters take 50 ms to set up. Each is a single
- * function. It is loaded when it is called first.
+ * Packages that only some runs of a command need, loaded when they are called first. Three are a single function each, and
+ * their tables of characters take 50 ms to set up. The fourth, of many small files, is not bundled.
  */
 const lazyPackages = {
   name: 'lazy packages',
@@ -75,6 +75,19 @@ const lazyPackages = {
     onResolve({ filter: /^(string-width|cli-truncate|wrap-ansi)$/ }, ({ path, kind, importer }) =>
       kind === 'import-statement' && isOurs(importer) ? { path, namespace: 'lazy' } : undefined,
     );
+    onResolve({ filter: /^seedrandom$/ }, ({ path, importer }) =>
+      isOurs(importer) ? { path, namespace: 'lazy' } : undefined,
+    );
+    onLoad({ filter: /^seedrandom$/, namespace: 'lazy' }, ({ path }) => ({
+      contents: `import { createRequire } from 'node:module';
+        let loaded;
+        export default {
+          alea: (...args) => {
+            loaded ??= createRequire(import.meta.url)(${JSON.stringify(path)});
+            return loaded.alea(...args);
+          },
+        };`,
+    }));
     onLoad({ filter: /.*/, namespace: 'lazy' }, ({ path }) => ({
       contents: `let loaded;
         export default (...args) => {

@@ -41,13 +41,12 @@ export function addressOf(
   return best as Address;
 }
 
-const collator = new Intl.Collator('en', { numeric: true });
-
 /** @returns the receivers in an order that does not depend on which one answered first: trusted ones, then by address */
 export function sortReceivers(
   receivers: readonly AnnouncedReceiver[],
   known: KnownReceivers,
 ): AnnouncedReceiver[] {
+  const collator = new Intl.Collator('en', { numeric: true });
   const keyed = receivers.map((receiver) => ({
     receiver,
     isTrusted: trustOf(receiver, known) === 'trusted',
