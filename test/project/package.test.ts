@@ -20,15 +20,20 @@ function npm(cwd: string, ...args: string[]) {
   return spawnSync('env', ['-u', 'NODE_OPTIONS', 'npm', ...args], { cwd, env, encoding: 'utf8' });
 }
 
-function pack(...args: string[]): Packed {
+function pack(folder: string): Packed {
   // The tests run on the current build; packing must not rebuild it meanwhile.
-  const { stdout, stderr } = npm(projectFolder, 'pack', '--ignore-scripts', '--json', ...args);
+  const options = ['--ignore-scripts', '--json', '--pack-destination', folder];
+  const { stdout, stderr } = npm(projectFolder, 'pack', ...options);
   const [packed] = JSON.parse(stdout || `"${stderr}"`);
   return packed;
 }
 
+/** The package, packed once for all tests. */
+const packedFolder = t.testdir();
+const packed = pack(packedFolder);
+
 t.test('the package contains what users need, and nothing else', async (t) => {
-  const paths = pack('--dry-run').files.map(({ path }) => path);
+  const paths = packed.files.map(({ path }) => path);
   const allowed = [
     /^dist\/.*\.(js|d\.ts|d\.ts\.map)$/,
     // Declaration maps refer to them.
@@ -70,7 +75,7 @@ t.test('the package contains what users need, and nothing else', async (t) => {
 });
 
 t.test('links in packed documents lead to something in the package', async (t) => {
-  const paths = new Set(pack('--dry-run').files.map(({ path }) => path));
+  const paths = new Set(packed.files.map(({ path }) => path));
   const read = (path: string) => readFileSync(join(projectFolder, path), 'utf8');
   const links = [...paths]
     .filter((path) => path.endsWith('.md'))
@@ -115,11 +120,10 @@ t.test('linked commands are executable right after a build', async (t) => {
 
 t.test('the package works in an empty folder', async (t) => {
   const folder = t.testdir({ 'package.json': '{"private":true,"type":"module"}' });
-  const { filename } = pack('--pack-destination', folder);
   // No dependency needs its install script, so --ignore-scripts loses nothing.
   const quiet = ['--no-audit', '--no-fund', '--ignore-scripts'];
   const options = ['--prefer-offline', '--omit=dev', ...quiet];
-  const install = npm(folder, 'install', ...options, join(folder, filename));
+  const install = npm(folder, 'install', ...options, join(packedFolder, packed.filename));
   if (/ENOTCACHED|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT/.test(install.stderr)) {
     t.pass('no registry, and the dependencies are not cached', { skip: true });
     return;
@@ -127,11 +131,13 @@ t.test('the package works in an empty folder', async (t) => {
   t.equal(install.status, 0, install.stderr);
 
   const { version } = JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8'));
-  const npx = (...args: string[]) =>
-    new Program(t, 'npx', ['--no-install', ...args], { cwd: folder }).exited;
-  t.match(await npx('p2mpserver', '--version'), { code: 0, stdout: `${version}\n` });
-  t.match(await npx('p2mpclient', '--help'), { code: 0, stdout: /^p2mpclient <server>/ });
-  t.match(await npx('p2mp', 'experiment', 'quick', '--out', 'results'), { code: 0 });
+  const npx = ['--no-install', 'p2mpserver', '--version'];
+  const byNpx = await new Program(t, 'npx', npx, { cwd: folder }).exited;
+  t.match(byNpx, { code: 0, stdout: `${version}\n` });
+  const run = (name: string, ...args: string[]) =>
+    new Program(t, join(folder, 'node_modules/.bin', name), args, { cwd: folder }).exited;
+  t.match(await run('p2mpclient', '--help'), { code: 0, stdout: /^p2mpclient <server>/ });
+  t.match(await run('p2mp', 'experiment', 'quick', '--out', 'results'), { code: 0 });
   t.ok(existsSync(join(folder, 'results', 'plot.png')), 'plans and plots are included');
 
   const script = join(folder, 'use.js');
