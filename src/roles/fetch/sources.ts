@@ -89,11 +89,12 @@ export class Sources {
 
   private failure(countsRefusals: boolean): string | undefined {
     const reasons: string[] = [];
-    for (const { name, ask, excludedFor } of this.all) {
+    for (const { name, spec, ask, excludedFor } of this.all) {
       const refusal = countsRefusals && ask !== undefined ? this.asker.refusalOf(ask) : undefined;
       const reason = excludedFor ?? refusal;
       if (reason === undefined) return undefined;
-      reasons.push(this.all.length === 1 ? reason : `${name}: ${reason}`);
+      const isNamed = this.all.length === 1 && reason.includes(spec.address.host);
+      reasons.push(isNamed ? reason : `${name}: ${reason}`);
     }
     return reasons.join('; ');
   }
@@ -117,9 +118,8 @@ export class Sources {
    */
   get servesCrowd(): boolean {
     const { usable } = this;
-    const [first] = usable;
     return (
-      (usable.length === 1 && first?.offer?.group !== undefined) ||
+      (usable.length === 1 && usable[0]?.offer?.group !== undefined) ||
       usable.some((source) => this.supplierOf(source)?.usesGroup === true)
     );
   }

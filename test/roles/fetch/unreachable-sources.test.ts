@@ -68,6 +68,11 @@ t.test('a source that leaves is asked no more, and the last one ends the fetch',
   ]);
   const other = begin('a');
   other.fetch.leave(0, other.sources[0] as (typeof sources)[0], 'was removed');
-  t.match(other.events(), [{ type: 'left' }, { type: 'end', result: { status: 'failed' } }]);
+  const result = { status: 'failed', reason: 'a: was removed' };
+  t.match(
+    other.events(),
+    [{ type: 'left' }, { type: 'end', result }],
+    'also the only one is named',
+  );
   t.end();
 });

@@ -295,7 +295,7 @@ t.test(
     t.ok(net.simulation.run({ untilMs: 60_000 }), 'at rest');
     const [result] = client.role.results;
     t.equal(result?.status, 'failed');
-    t.match(result?.reason, /^r1: r0: origin: sent a block with wrong content$/);
+    t.match(result?.reason, /^r2: r1: r0: origin: sent a block with wrong content$/);
     t.ok(elapsedMs(client) < 5000, `${elapsedMs(client)} ms`);
   },
 );
