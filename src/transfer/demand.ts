@@ -4,9 +4,9 @@ import type { Range } from '../base/range-set.js';
 import { RangeSet } from '../base/range-set.js';
 import { SegmentSet } from '../base/segment-set.js';
 import type { DigestView, DigestViews } from '../object/digest-view.js';
+import { Arrivals, probeSegments } from '../path/arrivals.js';
 import type { Path } from '../path/path.js';
 import type { ReceiverState, Report } from '../wire/report.js';
-import { Arrivals, probeSegments } from './arrivals.js';
 import type { SessionBlock } from './sealed-block.js';
 
 /** What a receiver says about itself when it has its outcome. */
