@@ -327,7 +327,11 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     }
     const control = this.outbox.shift();
     if (control !== undefined) return control;
-    return this.phase === 'done' ? undefined : this.delivery.pollTransmit(nowMs);
+    if (this.phase === 'done') return undefined;
+    const transmit = this.delivery.pollTransmit(nowMs);
+    // What has been sent makes room to read further blocks.
+    this.actions.execute(nowMs);
+    return transmit;
   }
 
   pollTimeout(): TimeMs | undefined {

@@ -283,11 +283,7 @@ export class Delivery {
   private advance(): void {
     for (const rateGroup of this.rateGroups) {
       rateGroup.advance();
-      for (;;) {
-        const block = rateGroup.openNext();
-        if (block === undefined) break;
-        this.read(rateGroup, block);
-      }
+      this.openBlocks(rateGroup);
     }
     if (!this.isContentOpen || this.isRead) return;
     for (const { awaitsDigest, view } of this.demands) {
@@ -298,6 +294,11 @@ export class Delivery {
         this.need(this.options.geometry.manifestBlockCount + place);
       }
     }
+  }
+
+  private openBlocks(rateGroup: RateGroup): void {
+    for (let block = rateGroup.openNext(); block !== undefined; block = rateGroup.openNext())
+      this.read(rateGroup, block);
   }
 
   /** Gets the bytes of a block that a rate group has opened. */
@@ -359,6 +360,7 @@ export class Delivery {
       const part = rateGroup.next(nowMs);
       if (part === undefined) continue;
       const transmit = this.transmit(nowMs, rateGroup, part);
+      this.openBlocks(rateGroup);
       if (this.limit !== undefined) this.chargeRate(nowMs, this.limit, rateGroup, transmit);
       return transmit;
     }

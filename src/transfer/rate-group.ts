@@ -321,6 +321,8 @@ export class RateGroup {
    */
   private endRound(nowMs: TimeMs, block: SessionBlock): number {
     block.sentAtMs = nowMs;
+    // Reports can be too rare to open as many blocks as leave in between.
+    if (block.round === 1) this.blocksToOpen++;
     this.lastBurstOfRound = this.lastBurst;
     let longestMs = 0;
     for (const { index, path } of this.members) {

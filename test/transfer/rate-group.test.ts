@@ -8,6 +8,7 @@ import { DigestTree } from '../../src/object/digest-tree.js';
 import { DigestViews } from '../../src/object/digest-view.js';
 import type { SessionGeometry } from '../../src/object/geometry.js';
 import { createSessionGeometry } from '../../src/object/geometry.js';
+import type { CongestionController } from '../../src/path/congestion/congestion-control.js';
 import { createCongestionController } from '../../src/path/congestion/create-controller.js';
 import { Path } from '../../src/path/path.js';
 import { SentBursts } from '../../src/path/sent-bursts.js';
@@ -45,7 +46,11 @@ class DrivenRateGroup {
 
   constructor(
     receiverCount: number,
-    options: { readonly isMain?: boolean; readonly rateBytesPerSec?: number } = {},
+    options: {
+      readonly isMain?: boolean;
+      readonly rateBytesPerSec?: number;
+      readonly controller?: CongestionController;
+    } = {},
   ) {
     const { isMain = true, rateBytesPerSec } = options;
     const address = { host: '192.0.2.1', port: 1 };
@@ -65,13 +70,15 @@ class DrivenRateGroup {
       encoder: this.encoder as unknown as BatchEncoder,
       reportInterval,
       maxBlocks: 100,
-      controller: createCongestionController({
-        blockDatagrams: segmentsPerBlock,
-        datagramSizeBytes: mssBytes + 16,
-        reportIntervalMs: 2,
-        randomPhase: 0,
-        rateBytesPerSec,
-      }),
+      controller:
+        options.controller ??
+        createCongestionController({
+          blockDatagrams: segmentsPerBlock,
+          datagramSizeBytes: mssBytes + 16,
+          reportIntervalMs: 2,
+          randomPhase: 0,
+          rateBytesPerSec,
+        }),
     });
     for (const demand of this.demands) {
       demand.resume();
@@ -94,6 +101,10 @@ class DrivenRateGroup {
 
   advance(): void {
     this.rateGroup.advance();
+    this.open();
+  }
+
+  open(): void {
     for (;;) {
       const block = this.rateGroup.openNext();
       if (block === undefined) break;
@@ -142,6 +153,15 @@ class CountingEncoder {
     block.wire = undefined;
   }
 }
+
+/** Allows everything, as on a short path whose receiver has much room. */
+const generous = {
+  handleMembers: () => undefined,
+  handleSent: () => undefined,
+  maySend: () => true,
+  sendRate: () => 1,
+  findRoom: () => 1e6,
+} as unknown as CongestionController;
 
 const sha256 = (bytes: Uint8Array) => new Uint8Array(createHash('sha256').update(bytes).digest());
 
@@ -249,5 +269,14 @@ t.test('a block that all receivers have before its round is sent is done', (t) =
   t.same(driven.encoder.unloaded, [0]);
   driven.send(100);
   t.equal(driven.sent.at(-1)?.block, 1, 'the next block follows');
+  t.end();
+});
+
+t.test('what has left makes room for further blocks, even if no report comes', (t) => {
+  const driven = new DrivenRateGroup(1, { controller: generous });
+  driven.advance();
+  t.ok(driven.opened.length < blocks, 'only some are read ahead');
+  while (driven.send(0)) driven.open();
+  t.equal(driven.sentCount, blocks * segmentsPerBlock);
   t.end();
 });
