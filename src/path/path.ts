@@ -25,6 +25,9 @@ const rttLimits: RttLimits = {
   maxBackoffMs: 5000,
 };
 
+/** No return path is narrower than this part of the forward path. If its queue is long nevertheless, other traffic fills it. */
+const leastReturnShare = 1 / 1000;
+
 /** The two ends of a path. */
 export interface PathEnds {
   /** Where the other host listens. */
@@ -140,9 +143,15 @@ export class Path implements ControlledPath {
     this.unicastBursts.add(nowMs, burst, count);
   }
 
-  /** Takes the time from which a report's queueing on the return path is found. @returns whether the minimum time between reports has changed */
-  handleStamp(nowMs: TimeMs, stampMs: number): boolean {
-    return this.back.take(nowMs, stampMs);
+  /**
+   * Takes what a report says about the return path.
+   * @param stampMs the time at which it was sent, on the receiver's clock
+   * @param sizeBytes the size of its datagram
+   * @returns whether the minimum time between reports has changed
+   */
+  handleReturn(nowMs: TimeMs, stampMs: number, sizeBytes: number): boolean {
+    const forwardBytesPerMs = this.model.deliveryRate * this.datagramSizeBytes;
+    return this.back.take(nowMs, stampMs, sizeBytes / (leastReturnShare * forwardBytesPerMs));
   }
 
   /**

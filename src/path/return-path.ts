@@ -58,9 +58,10 @@ export class ReturnPath {
 
   /**
    * @param stampMs the time at which the report was sent, on the receiver's clock
+   * @param mostServiceMs the time that the path takes for the report at most, without a queue
    * @returns whether `gapMs` has changed
    */
-  take(nowMs: TimeMs, stampMs: number): boolean {
+  take(nowMs: TimeMs, stampMs: number, mostServiceMs = Infinity): boolean {
     const transitMs = nowMs - stampMs;
     this.transit.add(nowMs, transitMs);
     this.queueMs = transitMs - (this.transit.value ?? transitMs);
@@ -69,7 +70,7 @@ export class ReturnPath {
     this.count++;
     const spanMs = nowMs - this.beganAtMs;
     if (spanMs < Math.max(observeMs, 2 * this.gapMs) || this.count <= observeReports) return false;
-    const gapMs = this.chooseGap(nowMs, spanMs / (this.count - 1));
+    const gapMs = this.chooseGap(nowMs, Math.min(spanMs / (this.count - 1), mostServiceMs));
     this.previousQueueMs = this.leastQueueMs;
     this.leastQueueMs = Infinity;
     this.beganAtMs = nowMs;
@@ -80,15 +81,15 @@ export class ReturnPath {
     return true;
   }
 
-  /** @param arrivedEveryMs the mean time between arrivals of reports */
-  private chooseGap(nowMs: TimeMs, arrivedEveryMs: number): number {
+  /** @param serviceMs the time that a report takes if reports fill the path */
+  private chooseGap(nowMs: TimeMs, serviceMs: number): number {
     const { leastQueueMs, previousQueueMs, gapMs } = this;
     if (leastQueueMs >= standingMs) {
       // The rate at which reports leave a queue is the capacity of the return path.
       const isShrinking = leastQueueMs < previousQueueMs - standingMs / 4 && gapMs > 0;
       if (isShrinking || leastQueueMs < this.fullQueueMs) return gapMs;
       this.fullQueueMs = fullGrowth * leastQueueMs;
-      return Math.min(maxGapMs, Math.max(gapMs, spareGain * arrivedEveryMs));
+      return Math.min(maxGapMs, Math.max(gapMs, spareGain * serviceMs));
     }
     this.fullQueueMs = fullMs;
     if (gapMs === 0 || nowMs - this.changedAtMs < shrinkEveryMs) return gapMs;

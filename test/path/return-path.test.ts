@@ -21,6 +21,7 @@ class Way {
     private readonly drift = 0,
     /** How long the queue of other traffic is at a time. */
     private readonly otherQueueMs: (atMs: number) => number = () => 0,
+    private readonly mostServiceMs?: number,
   ) {}
 
   /** A report is due every `everyMs`. */
@@ -31,7 +32,7 @@ class Way {
       const delayMs = this.random() * this.jitterMs + this.otherQueueMs(this.sentAtMs);
       this.nowMs = Math.max(this.nowMs, this.freeAtMs + delayMs);
       const stampMs = 1e6 + this.sentAtMs * (1 + this.drift);
-      if (this.path.take(this.nowMs, stampMs)) this.changes++;
+      if (this.path.take(this.nowMs, stampMs, this.mostServiceMs)) this.changes++;
     }
     return this;
   }
@@ -62,6 +63,12 @@ t.test('reports do not become rare because of a queue that other traffic keeps',
     const { path } = way.run(5, 15_000);
     t.ok(path.gapMs <= 25, `${path.gapMs} ms with a queue of ${queueMs} ms`);
   }
+});
+
+t.test('a queue of other traffic that comes and goes does not add up', async (t) => {
+  const queueMs = (atMs: number) => 25 + 25 * Math.sin(atMs / 400);
+  const { gapMs } = new Way(0.1, 0, 0, queueMs, 10).run(5, 60_000).path;
+  t.ok(gapMs <= 20, `${gapMs} ms for reports that take at most 10 ms`);
 });
 
 t.test('the limit is removed once fewer reports are due', async (t) => {

@@ -79,7 +79,7 @@ export class ReceiverMessages {
     // The receiver answers on its old channel although a new handshake has begun. It was unreachable but did
     // not restart.
     if (member.isSilent) this.handleReturn(nowMs, member);
-    return this.handleMessage(nowMs, member, packet.counter, message) ? undefined : 'bad-message';
+    return this.handleMessage(nowMs, member, packet, message) ? undefined : 'bad-message';
   }
 
   private handleReturn(nowMs: TimeMs, member: SessionMember): void {
@@ -92,7 +92,7 @@ export class ReceiverMessages {
   private handleMessage(
     nowMs: TimeMs,
     member: SessionMember,
-    counter: number,
+    packet: ChannelPacket,
     message: Message,
   ): boolean {
     switch (message.kind) {
@@ -105,7 +105,7 @@ export class ReceiverMessages {
       case 'report':
         // The report describes blocks that do not exist, so the receiver does not have the same geometry.
         if (message.report.describedBlocks > this.options.geometry.blockCount) return false;
-        this.handleReport(nowMs, member, counter, message.report);
+        this.handleReport(nowMs, member, packet, message.report);
         return true;
       case 'nodes-request':
         return this.handleNodesRequest(nowMs, member, message);
@@ -185,7 +185,7 @@ export class ReceiverMessages {
   private handleReport(
     nowMs: TimeMs,
     member: SessionMember,
-    counter: number,
+    { counter, header, body }: ChannelPacket,
     report: Report,
   ): void {
     // Ignores a report that arrives before the receiver's `accept` message or after a newer report.
@@ -198,7 +198,7 @@ export class ReceiverMessages {
       connections.noteProgress(nowMs, member);
     }
     const wasWaiting = contentRoot.isAwaitedBy(member);
-    const hasNewGap = path.handleStamp(nowMs, report.stampMs);
+    const hasNewGap = path.handleReturn(nowMs, report.stampMs, header.length + body.length);
     delivery.handleReport(nowMs, demand, report);
     if (hasNewGap) connections.poll(nowMs, member);
     // Multicast data fills the path of a slow receiver until that receiver has left the group.
