@@ -34,7 +34,8 @@ notices('a scheduler that begins to ask twice too early', /asked twice before/, 
   replace(scheduler, 'serve', function (this: FetchScheduler, nowMs: TimeMs, one: FetchSource) {
     if (!this['hasBegun']) return;
     this['fill'](nowMs, one);
-    if (this['isBySpeed'] && this['unasked'].count < 20) this['repeat'](nowMs, one);
+    if (!this['isBySpeed'] || this['unasked'].count >= 20) return;
+    this['repeat'](nowMs, one, this['live']);
   }),
 );
 

@@ -43,7 +43,7 @@ export interface FetchFilesOptions {
   readonly invitations?: readonly string[];
   /**
    * `speed`: the share of each source follows its speed. `equal`: each source sends an equal part, and only the rest of
-   * a source that is lost is shared among the others. `speed` by default.
+   * a source that is lost, or has sent nothing for a second, is taken over by the others. `speed` by default.
    */
   readonly split?: 'speed' | 'equal';
   /** What happens to existing files; `update` by default. */

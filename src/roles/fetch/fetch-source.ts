@@ -142,6 +142,11 @@ export class FetchSource {
     return this.quietMs(nowMs) + rank * this.blockMs;
   }
 
+  /** Whether it has delivered nothing for a while of what it is asked for. */
+  isStalled(nowMs: TimeMs): boolean {
+    return this.quietMs(nowMs) > stallMs;
+  }
+
   /** The time for which something was due and nothing arrived. */
   private quietMs(nowMs: TimeMs): number {
     return Math.max(0, nowMs - Math.max(this.dueAtMs, this.rate.lastArrivalMs ?? 0));
@@ -285,7 +290,7 @@ export class FetchSource {
     if (this.hasLeft) return 'left';
     if (this.askedBlocks.isEmpty) return 'waiting';
     const { lastArrivalMs } = this.rate;
-    if (this.quietMs(nowMs) > stallMs) return 'stalled';
+    if (this.isStalled(nowMs)) return 'stalled';
     return lastArrivalMs === undefined ? 'starting' : 'delivering';
   }
 }

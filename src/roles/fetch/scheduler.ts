@@ -12,7 +12,7 @@ import { assert, at } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import { RangeSet, type ReadonlyRangeSet } from '../../base/range-set.js';
-import { cutEqually } from './equal-parts.js';
+import { cutEqually, takeOver } from './equal-parts.js';
 import type { FetchEvent, FetchReport, ReplacedReason, SourceIndex } from './fetch-events.js';
 import { FetchSource, type FetchSourceOptions } from './fetch-source.js';
 import { greatest } from './greatest.js';
@@ -44,8 +44,8 @@ export interface FetchSchedulerOptions {
   readonly missing: ReadonlyRangeSet;
   /**
    * `speed`: the share of a source follows its speed. `equal`: as many equal contiguous parts as there are sources
-   * at the begin, and only the rest of a source that leaves is shared among the others. Each source must then hold
-   * the whole object.
+   * at the begin, and only the rest of a source that leaves or delivers nothing is shared among the others. Each source
+   * must then hold the whole object.
    */
   readonly split: 'speed' | 'equal';
   /** Missing blocks that cannot be asked for before `release` is called for them; none by default. */
@@ -274,11 +274,6 @@ export class FetchScheduler {
     return this.options.split === 'speed';
   }
 
-  /** The number of missing blocks that nobody is asked for. */
-  private get unaskedCount(): number {
-    return this.unasked.count + this.later.count;
-  }
-
   /** Serves the sources that would deliver first before the others. */
   private serveAll(nowMs: TimeMs): void {
     if (!this.hasBegun) return;
@@ -288,8 +283,12 @@ export class FetchScheduler {
 
   private serve(nowMs: TimeMs, source: FetchSource): void {
     if (!this.hasBegun) return;
+    if (!this.isBySpeed) takeOver(nowMs, source, this.live);
     this.fill(nowMs, source);
-    if (this.isBySpeed && this.unaskedCount === 0) this.repeat(nowMs, source);
+    if (!this.later.isEmpty || this.live.some(({ pool }) => !pool.isEmpty)) return;
+    // Equal parts stay equal while their sources deliver anything.
+    const isSlow = (other: FetchSource) => this.isBySpeed || other.isStalled(nowMs);
+    this.repeat(nowMs, source, this.live.filter(isSlow));
   }
 
   /** Fills the window of a source from its pool. */
@@ -331,17 +330,18 @@ export class FetchScheduler {
       firstMs = Math.min(firstMs, other.arrivalMs(1));
     }
     if (blocksPerMs === 0) return mostCount;
+    const laterBlocks = this.unasked.count + this.later.count;
     const isUseful = (count: number): boolean => {
-      const othersMs = (askedBlocks + this.unaskedCount - count + 1) / blocksPerMs;
+      const othersMs = (askedBlocks + laterBlocks - count + 1) / blocksPerMs;
       return source.arrivalMs(count) <= Math.max(firstMs, othersMs);
     };
     return greatest(mostCount, isUseful);
   }
 
   /** In the last window, asks a source for blocks that it would deliver clearly earlier than the others. */
-  private repeat(nowMs: TimeMs, source: FetchSource): void {
+  private repeat(nowMs: TimeMs, source: FetchSource, others: readonly FetchSource[]): void {
     while (source.asked.count < source.windowBlocks) {
-      const block = latestFor(nowMs, source, this.live, this.shared);
+      const block = latestFor(nowMs, source, others, this.shared);
       if (block === undefined) return;
       this.shared.add(block, block + 1);
       this.ask(nowMs, source, block, block + 1);

@@ -166,6 +166,67 @@ t.test('equal parts', async (t) => {
   });
 });
 
+t.test('equal parts, and a source that falls silent', async (t) => {
+  const split = 'equal';
+  t.test('sources without work take its part over, whether or not its death is found', (t) => {
+    for (const foundAfterMs of [5000, undefined]) {
+      const dying = source(100, { diesAtHalf: { foundAfterMs } });
+      const run = fetch(t, [dying, source(100), source(100)], { split });
+      // All die or end at 16/3 s; then half a part is left for two.
+      t.ok(seconds(run) < 6.8, `${seconds(run)} s, at best 6.67 s`);
+      t.ok(run.report.duplicateBytes < 0.01 * contentSizeBytes);
+    }
+    t.end();
+  });
+
+  t.test('a source that is alone and silent costs a second, not until its death is found', (t) => {
+    // The first one has delivered everything but its last second when it dies.
+    const dying = source(40, {
+      rates: [
+        { atMs: 0, bytesPerSec: 40 * megabit },
+        { atMs: 12_500, bytesPerSec: 0 },
+      ],
+    });
+    const run = fetch(t, [dying, source(100), source(100)], { split });
+    t.ok(seconds(run) < 14.2, `${seconds(run)} s, at best 13.33 s`);
+    t.end();
+  });
+
+  t.test('one that comes back continues with the rest of its part', (t) => {
+    const pausing = source(100, {
+      rates: [0, 4000, 7000].map((atMs, i) => ({
+        atMs,
+        bytesPerSec: (i === 1 ? 0 : 100) * megabit,
+      })),
+    });
+    const run = fetch(t, [pausing, source(100), source(1)], {
+      split,
+      missing: [{ start: 0, end: 2000 }],
+    });
+    const [first, second, third] = run.report.sources.map(({ deliveredBytes }) => deliveredBytes);
+    t.ok((first ?? 0) > 0.7 * (run.report.deliveredBytes / 3), `${first}`);
+    t.ok((second ?? 0) > 0.3 * run.report.deliveredBytes, `${second}`);
+    t.ok((third ?? 0) > 0.32 * run.report.deliveredBytes, 'a slow part stays as it is');
+    t.end();
+  });
+
+  t.test('while its part is of no use to others, nothing is taken from it', (t) => {
+    const pausing = source(100, {
+      rates: [0, 1000, 3000].map((atMs, i) => ({
+        atMs,
+        bytesPerSec: (i === 1 ? 0 : 100) * megabit,
+      })),
+    });
+    const run = fetch(t, [pausing, source(40), source(40)], { split });
+    t.same(
+      run.report.sources.map(({ blocksReplaced }) => blocksReplaced),
+      [0, 0, 0],
+    );
+    t.equal(run.segments.length, 3);
+    t.end();
+  });
+});
+
 t.test('millions of blocks take little memory', (t) => {
   const size = 2_000_000;
   const scheduler = new FetchScheduler({
