@@ -1,5 +1,6 @@
 /** Findings of an experiment, in sentences. */
 import { formatPlural, formatSignificant } from '../base/format.js';
+import { measureOf, withUnit } from './measure.js';
 import { parameters } from './parameters.js';
 import type { Plan } from './plan.js';
 import type { Layout } from './series.js';
@@ -37,29 +38,30 @@ export function describeFindings(plan: Plan, summaries: readonly PointSummary[])
 
 /** Describes the change from the first point of a series to the last. */
 function describeTrend(where: string, group: readonly PointSummary[], layout: Layout): string {
-  const measured = group.filter(({ meanS }) => meanS !== undefined);
+  const { name } = measureOf(group[0]?.point);
+  const measured = group.filter(({ mean }) => mean !== undefined);
   const [first, last] = [measured[0], measured.at(-1)];
-  if (first?.meanS === undefined || last?.meanS === undefined) return '';
+  if (first?.mean === undefined || last?.mean === undefined) return '';
   const prefix = where === '' ? '' : `${where}: `;
-  if (first === last) return capitalize(`${prefix}the mean delay is ${formatMean(first)}.`);
+  if (first === last) return capitalize(`${prefix}the mean ${name} is ${formatMean(first)}.`);
   const title = nameOf(layout);
   const [from, to] = [xText(first.point, layout), xText(last.point, layout)];
   const span = layout.isNumeric
     ? `as the ${title} goes from ${from} to ${to}`
     : `from ${from} to ${to}`;
-  const ratio = formatFactor(first.meanS, last.meanS);
-  const modelRatio = formatFactor(first.modelS, last.modelS);
+  const ratio = formatFactor(first.mean, last.mean);
+  const modelRatio = formatFactor(first.modelMean, last.modelMean);
   const times = ratio === undefined ? '' : `, ${ratio} times`;
   const model =
     ratio === undefined || modelRatio === undefined ? '' : ` (${modelRatio} by the model)`;
   const change = isOverlapping(first, last)
     ? 'does not change by more than its uncertainty:'
-    : last.meanS > first.meanS
+    : last.mean > first.mean
       ? 'grows from'
       : 'falls from';
   const between = isOverlapping(first, last) ? 'and' : 'to';
   return capitalize(
-    `${prefix}${span}, the mean delay ${change} ${formatMean(first)} ${between} ` +
+    `${prefix}${span}, the mean ${name} ${change} ${formatMean(first)} ${between} ` +
       `${formatMean(last)}${times}${model}.`,
   );
 }
@@ -93,10 +95,10 @@ function describeDeviations(mode: string, deviations: readonly number[]): string
 
 /** Compares points with the model where it predicts no spread: without loss, all runs take equally long. */
 function describeExactPoints(mode: string, summaries: readonly PointSummary[]): string {
-  const shares = summaries.flatMap(({ meanS, modelS, deviationSe }) =>
-    meanS === undefined || modelS === undefined || deviationSe !== undefined
+  const shares = summaries.flatMap(({ mean, modelMean, deviationSe }) =>
+    mean === undefined || modelMean === undefined || deviationSe !== undefined
       ? []
-      : [modelS === 0 ? Math.abs(meanS) : Math.abs(meanS / modelS - 1)],
+      : [modelMean === 0 ? Math.abs(mean) : Math.abs(mean / modelMean - 1)],
   );
   if (shares.length === 0) return '';
   const points = formatPlural(shares.length, `${mode} point`);
@@ -110,10 +112,10 @@ function describeExactPoints(mode: string, summaries: readonly PointSummary[]): 
 
 /** Compares real runs with simulations of the same runs. */
 function describeTwins(summaries: readonly PointSummary[]): string {
-  const real = summaries.flatMap(({ meanS, twinS, rttMs }) =>
-    meanS === undefined || twinS === undefined || rttMs === undefined
+  const real = summaries.flatMap(({ mean, twinS, rttMs }) =>
+    mean === undefined || twinS === undefined || rttMs === undefined
       ? []
-      : [{ ratio: meanS / twinS, rttMs }],
+      : [{ ratio: mean / twinS, rttMs }],
   );
   if (real.length === 0) return '';
   const ratios = real.map(({ ratio }) => ratio);
@@ -144,8 +146,8 @@ function describeFailures(summaries: readonly PointSummary[]): string {
 }
 
 function isOverlapping(a: PointSummary, b: PointSummary): boolean {
-  const [aLow = a.meanS, aHigh = a.meanS] = [a.ci95LowS, a.ci95HighS];
-  const [bLow = b.meanS, bHigh = b.meanS] = [b.ci95LowS, b.ci95HighS];
+  const [aLow = a.mean, aHigh = a.mean] = [a.ci95Low, a.ci95High];
+  const [bLow = b.mean, bHigh = b.mean] = [b.ci95Low, b.ci95High];
   return (aLow as number) <= (bHigh as number) && (bLow as number) <= (aHigh as number);
 }
 
@@ -163,29 +165,29 @@ function capitalize(sentence: string): string {
 }
 
 /** 12.3 s ± 0.2, or 12.3 s (the same in all runs) */
-export function formatMean({ meanS, ci95HighS }: PointSummary): string {
-  if (meanS === undefined) return '–';
-  const mean = `${formatDigits(meanS)} s`;
-  if (ci95HighS === undefined) return mean;
-  const halfWidthS = ci95HighS - meanS;
-  return isZero(halfWidthS)
-    ? `${mean} (the same in all runs)`
-    : `${mean} ± ${formatSignificant(halfWidthS, 2)}`;
+export function formatMean({ point, mean, ci95High }: PointSummary): string {
+  if (mean === undefined) return '–';
+  const text = withUnit(formatDigits(mean), measureOf(point));
+  if (ci95High === undefined) return text;
+  const halfWidth = ci95High - mean;
+  return isZero(halfWidth)
+    ? `${text} (the same in all runs)`
+    : `${text} ± ${formatSignificant(halfWidth, 2)}`;
 }
 
-/** The ratio of two delays; undefined if a delay is zero or unknown. */
+/** The ratio of two means; undefined if one of them is zero or unknown. */
 function formatFactor(from: number | undefined, to: number | undefined): string | undefined {
   if (from === undefined || to === undefined || isZero(from) || isZero(to)) return undefined;
   return formatSignificant(to / from, 3);
 }
 
-/** Whether a time is zero except for rounding errors: delays have a resolution of one microsecond. */
-function isZero(seconds: number): boolean {
-  return Math.abs(seconds) < 1e-9;
+/** Whether a value is zero except for rounding errors: delays have a resolution of one microsecond. */
+function isZero(value: number): boolean {
+  return Math.abs(value) < 1e-9;
 }
 
-function formatDigits(seconds: number): string {
-  return isZero(seconds) ? '0' : formatSignificant(seconds, 4);
+function formatDigits(value: number): string {
+  return isZero(value) ? '0' : formatSignificant(value, 4);
 }
 
 function formatSpan(values: readonly number[], digits: number): string {

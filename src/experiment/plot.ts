@@ -1,4 +1,5 @@
 /** The plot of an experiment as a Vega-Lite specification, legible without colour. */
+import { measureOf, titleOf } from './measure.js';
 import type { Point } from './parameters.js';
 import { parameters } from './parameters.js';
 import type { Plan } from './plan.js';
@@ -118,14 +119,14 @@ function selectData(
   const isLogX = plan.plot?.xScale === 'log';
   const isLogY = plan.plot?.yScale === 'log';
   // Zero has no position on a log axis.
-  const measured = summaries.filter(({ meanS }) => meanS !== undefined && (meanS > 0 || !isLogY));
+  const measured = summaries.filter(({ mean }) => mean !== undefined && (mean > 0 || !isLogY));
   const real = measured.filter(({ mode }) => mode === 'real');
   const toCurves = (trips: readonly Trip[]) =>
     names.flatMap((series) => {
       const own = trips.filter(({ point }) => seriesName(point, layout) === series);
       return modelCurve(own, layout, isLogX)
-        .filter(({ delayS }) => delayS > 0 || !isLogY)
-        .map(({ x, delayS }) => ({ x, series, y: delayS }));
+        .filter(({ y }) => y > 0 || !isLogY)
+        .map(({ x, y }) => ({ x, series, y }));
     });
   const isSimulated = plan.mode.includes('simulated');
   const curves = isSimulated ? toCurves(plan.points.map((point) => ({ point }))) : [];
@@ -176,14 +177,14 @@ function createToMark(
     x: layout.isNumeric ? (point[layout.x] as number) : xText(point, layout),
     series: seriesName(point, layout),
   });
-  // Clip intervals at zero, because a delay cannot be negative; on a log axis, clip them at the lowest
+  // Clip intervals at zero, because no measure can be negative; on a log axis, clip them at the lowest
   // positive value.
-  const floorS = plan.plot?.yScale === 'log' ? lowestPositive(measured) : 0;
-  return ({ point, meanS, ci95LowS, ci95HighS }) => ({
+  const floor = plan.plot?.yScale === 'log' ? lowestPositive(measured) : 0;
+  return ({ point, mean, ci95Low, ci95High }) => ({
     ...place(point),
-    y: meanS,
-    low: ci95LowS === undefined ? undefined : Math.max(ci95LowS, floorS),
-    high: ci95HighS,
+    y: mean,
+    low: ci95Low === undefined ? undefined : Math.max(ci95Low, floor),
+    high: ci95High,
   });
 }
 
@@ -226,11 +227,12 @@ function dodge(index: number, count: number): number {
 
 /** The lowest positive value. On a log axis, an interval that reaches zero ends here instead. */
 function lowestPositive(summaries: readonly PointSummary[]): number {
-  const values = summaries.flatMap(({ meanS, ci95LowS }) => [meanS, ci95LowS]);
+  const values = summaries.flatMap(({ mean, ci95Low }) => [mean, ci95Low]);
   return Math.min(...(values.filter((value) => value !== undefined && value > 0) as number[]));
 }
 
 function createEncoding(plan: Plan, layout: Layout, names: readonly string[]) {
+  const measure = measureOf(plan.points[0]);
   const places = [...new Set(plan.points.map((point) => point[layout.x]))];
   const isSingle = names.length === 1;
   const legend = isSingle
@@ -271,7 +273,10 @@ function createEncoding(plan: Plan, layout: Layout, names: readonly string[]) {
       field: 'y',
       type: 'quantitative',
       scale: plan.plot?.yScale === 'log' ? { type: 'log' } : { type: 'linear', zero: true },
-      axis: { title: 'Mean delay, s', ...(plan.plot?.yScale === 'log' ? { tickCount: 5 } : {}) },
+      axis: {
+        title: titleOf(`Mean ${measure.name}`, measure),
+        ...(plan.plot?.yScale === 'log' ? { tickCount: 5 } : {}),
+      },
     },
     color: { field: 'series', type: 'nominal', scale: scaleOf(colours), legend },
     shape: { field: 'series', type: 'nominal', scale: scaleOf(shapes), legend },

@@ -2,7 +2,7 @@
  * Maps the points of a plan to a plot: one parameter is the x axis, and the other varying ones distinguish
  * the series.
  */
-import { createModel } from './model.js';
+import { predict } from './measure.js';
 import type { ParameterName, Point } from './parameters.js';
 import { parameters, varyingParameters } from './parameters.js';
 import type { Plan } from './plan.js';
@@ -39,7 +39,7 @@ export function xText(point: Point, { x }: Layout): string {
 /** A point of a model's curve. */
 export interface CurvePoint {
   readonly x: number;
-  readonly delayS: number;
+  readonly y: number;
 }
 
 /** Number of intervals in a model's curve: enough to look smooth. */
@@ -63,7 +63,7 @@ export function modelCurve(
 ): CurvePoint[] {
   const [first] = trips;
   if (!isNumeric || first === undefined) return [];
-  if (trips.some(({ point, tripMs }) => createModel(point, tripMs) === undefined)) return [];
+  if (trips.some(({ point, tripMs }) => predict(point, tripMs) === undefined)) return [];
   const known = trips
     .map(({ point, tripMs }) => ({ x: point[x] as number, tripMs }))
     .toSorted((a, b) => a.x - b.x);
@@ -78,8 +78,8 @@ export function modelCurve(
   });
   const places = [...new Set([...steps, ...values])].toSorted((a, b) => a - b);
   return places.flatMap((place) => {
-    const model = createModel({ ...first.point, [x]: place }, interpolate(known, place));
-    return model === undefined ? [] : [{ x: place, delayS: model.meanDelayMs / 1000 }];
+    const model = predict({ ...first.point, [x]: place }, interpolate(known, place));
+    return model === undefined ? [] : [{ x: place, y: model.mean }];
   });
 }
 

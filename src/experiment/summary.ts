@@ -1,6 +1,6 @@
 /** Summarizes runs: one row per point and mode, with the model's predictions. */
-import type { Model } from './model.js';
-import { createModel, roundTripMs } from './model.js';
+import type { Prediction } from './measure.js';
+import { measureOf, predict } from './measure.js';
 import type { Mode, Point } from './parameters.js';
 import { isSession } from './parameters.js';
 import type { RunRow } from './run-result.js';
@@ -20,21 +20,22 @@ export interface PointSummary {
    * run is complete.
    */
   readonly rttMs: number | undefined;
-  readonly meanS: number | undefined;
+  /** Of the plan's measure, as what follows. */
+  readonly mean: number | undefined;
   /**
-   * Standard deviation of the delay. Like the confidence interval, it is undefined for fewer than two runs.
+   * Standard deviation. Like the confidence interval, it is undefined for fewer than two runs.
    */
-  readonly sdS: number | undefined;
-  readonly ci95LowS: number | undefined;
-  readonly ci95HighS: number | undefined;
+  readonly sd: number | undefined;
+  readonly ci95Low: number | undefined;
+  readonly ci95High: number | undefined;
   /** Undefined for sessions, which have no rounds. `timeouts` is undefined for them, too. */
   readonly rounds: number | undefined;
   readonly timeouts: number | undefined;
   readonly retransmissions: number | undefined;
   readonly goodputBytesPerSec: number | undefined;
-  readonly modelS: number | undefined;
-  /** Standard deviation of the delay of one run, as predicted by the model. */
-  readonly modelSdS: number | undefined;
+  readonly modelMean: number | undefined;
+  /** Standard deviation of one run, as predicted by the model. */
+  readonly modelSd: number | undefined;
   readonly modelRounds: number | undefined;
   /**
    * Measured mean minus predicted mean, divided by the predicted standard error of the mean. Undefined if the
@@ -64,51 +65,51 @@ export function summarize(rows: Iterable<RunRow>): PointSummary[] {
 }
 
 function speedupOf(own: PointSummary, summaries: readonly PointSummary[]): number | undefined {
-  if (own.point.order !== 'parallel' || own.meanS === undefined) return undefined;
+  if (own.point.order !== 'parallel' || own.mean === undefined) return undefined;
   const key = JSON.stringify({ ...own.point, order: 'sequence' });
   const sequence = summaries.find(({ point }) => JSON.stringify(point) === key);
-  return sequence?.meanS === undefined ? undefined : sequence.meanS / own.meanS;
+  return sequence?.mean === undefined ? undefined : sequence.mean / own.mean;
 }
 
 function summarizePoint(rows: readonly RunRow[]): PointSummary {
   const { point, mode } = rows[0] as RunRow;
   const complete = rows.filter(isComplete);
-  const mean = (value: (row: RunRow) => number | undefined) => {
+  const measure = measureOf(point);
+  const meanOf = (value: (row: RunRow) => number | undefined) => {
     const values = complete.map(value).filter((one) => one !== undefined);
     return values.length === 0 ? undefined : describeSample(values).mean;
   };
-  const rttMs = mean((row) => row.rttMs);
-  const sample =
-    complete.length > 0 ? describeSample(complete.map((row) => row.delayS)) : undefined;
-  const model = rttMs === undefined ? undefined : modelOf(point, mode, rttMs);
-  const halfS = sample?.ci95HalfWidth;
-  const meanS = sample?.mean;
+  const rttMs = meanOf((row) => row.rttMs);
+  const sample = complete.length > 0 ? describeSample(complete.map(measure.valueOf)) : undefined;
+  const model = rttMs === undefined ? undefined : predictionOf(point, mode, rttMs);
+  const halfWidth = sample?.ci95HalfWidth;
+  const mean = sample?.mean;
   return {
     point,
     mode,
     runs: complete.length,
     failedRuns: rows.length - complete.length,
     rttMs,
-    meanS,
-    sdS: sample?.standardDeviation,
-    ci95LowS: meanS === undefined || halfS === undefined ? undefined : meanS - halfS,
-    ci95HighS: meanS === undefined || halfS === undefined ? undefined : meanS + halfS,
-    rounds: mean((row) => (isSession(point) ? undefined : row.rounds)),
-    timeouts: mean((row) => (isSession(point) ? undefined : row.timeouts)),
-    retransmissions: mean((row) => row.retransmissions),
-    goodputBytesPerSec: mean((row) => goodputBytesPerSec(row)),
-    modelS: model === undefined ? undefined : model.meanDelayMs / 1000,
-    modelSdS: model === undefined ? undefined : model.deviationMs / 1000,
+    mean,
+    sd: sample?.standardDeviation,
+    ci95Low: mean === undefined || halfWidth === undefined ? undefined : mean - halfWidth,
+    ci95High: mean === undefined || halfWidth === undefined ? undefined : mean + halfWidth,
+    rounds: meanOf((row) => (isSession(point) ? undefined : row.rounds)),
+    timeouts: meanOf((row) => (isSession(point) ? undefined : row.timeouts)),
+    retransmissions: meanOf((row) => row.retransmissions),
+    goodputBytesPerSec: meanOf((row) => goodputBytesPerSec(row)),
+    modelMean: model?.mean,
+    modelSd: model?.deviation,
     modelRounds: model?.rounds,
-    deviationSe: deviation(meanS, complete.length, model),
+    deviationSe: deviation(mean, complete.length, model),
     speedup: undefined,
-    twinS: mean((row) => row.twinDelayS),
+    twinS: meanOf((row) => row.twinDelayS),
   };
 }
 
 /** In real runs, the measured RTT already includes all delays of the path. */
-function modelOf(point: Point, mode: Mode, rttMs: number): Model | undefined {
-  return createModel(point, mode === 'real' ? rttMs : roundTripMs(point));
+function predictionOf(point: Point, mode: Mode, rttMs: number): Prediction | undefined {
+  return predict(point, mode === 'real' ? rttMs : undefined);
 }
 
 /** File bytes per second at each receiver, from all senders together; undefined if no time has passed. */
@@ -116,10 +117,10 @@ export function goodputBytesPerSec({ point, delayS }: RunRow): number | undefine
   return delayS > 0 ? ((point.senders ?? 1) * point.fileSizeBytes) / delayS : undefined;
 }
 
-function deviation(meanS: number | undefined, runs: number, model: Model | undefined) {
-  if (meanS === undefined || model === undefined) return undefined;
+function deviation(mean: number | undefined, runs: number, model: Prediction | undefined) {
+  if (mean === undefined || model === undefined) return undefined;
   // Without losses, the model predicts no spread. A value far below the mean is only a rounding error.
-  if (model.deviationMs <= 1e-9 * model.meanDelayMs) return undefined;
-  const standardErrorS = model.deviationMs / 1000 / Math.sqrt(runs);
-  return (meanS - model.meanDelayMs / 1000) / standardErrorS;
+  if (model.deviation <= 1e-9 * model.mean) return undefined;
+  const standardError = model.deviation / Math.sqrt(runs);
+  return (mean - model.mean) / standardError;
 }

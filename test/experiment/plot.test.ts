@@ -195,10 +195,10 @@ t.test('bars span the interval', async (t) => {
   ]);
   t.equal(bars.length, 3);
   for (const [i, ends] of bars.entries()) {
-    const { ci95LowS = NaN, ci95HighS = NaN } = all[i] ?? {};
+    const { ci95Low = NaN, ci95High = NaN } = all[i] ?? {};
     const [high = NaN, low = NaN] = ends.toSorted((a, b) => a - b);
-    t.ok(Math.abs(low - topOf(ci95LowS)) < 0.1, `${low} for ${ci95LowS} s`);
-    t.ok(Math.abs(high - topOf(ci95HighS)) < 0.1, `${high} for ${ci95HighS} s`);
+    t.ok(Math.abs(low - topOf(ci95Low)) < 0.1, `${low} for ${ci95Low} s`);
+    t.ok(Math.abs(high - topOf(ci95High)) < 0.1, `${high} for ${ci95High} s`);
   }
 });
 
@@ -418,11 +418,11 @@ t.test('a curve stays between its ends, and uses the measured round trip', (t) =
     return (
       curve[0]?.x === low &&
       curve.at(-1)?.x === high &&
-      curve.every(({ x, delayS }) => {
+      curve.every(({ x, y }) => {
         const point = plan.points[0];
         if (point === undefined) return false;
         const model = createModel({ ...point, loss: x }, 3);
-        return model !== undefined && Math.abs(delayS - model.meanDelayMs / 1000) < 1e-9;
+        return model !== undefined && Math.abs(y - model.meanDelayMs / 1000) < 1e-9;
       })
     );
   });

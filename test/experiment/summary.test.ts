@@ -62,18 +62,18 @@ t.test('the rows of a point give its mean, deviation and interval, beside the mo
   t.equal(summary.mode, 'simulated');
   t.same([summary.runs, summary.failedRuns], [5, 0]);
   t.equal(summary.rttMs, 20);
-  t.equal(summary.meanS, 8);
-  t.equal(summary.sdS?.toFixed(4), '1.5811');
-  t.equal(summary.ci95LowS?.toFixed(4), (8 - 1.9632).toFixed(4));
-  t.equal(summary.ci95HighS?.toFixed(4), (8 + 1.9632).toFixed(4));
+  t.equal(summary.mean, 8);
+  t.equal(summary.sd?.toFixed(4), '1.5811');
+  t.equal(summary.ci95Low?.toFixed(4), (8 - 1.9632).toFixed(4));
+  t.equal(summary.ci95High?.toFixed(4), (8 + 1.9632).toFixed(4));
   t.same([summary.rounds, summary.timeouts, summary.retransmissions], [213, 3, 30]);
   const goodput = [6, 7, 8, 9, 10].reduce((sum, delayS) => sum + 100_000 / delayS, 0) / 5;
   t.equal(rounded(summary.goodputBytesPerSec), rounded(goodput));
   // 200 segments: 200 (E[R] - 1) 100 ms + 200 * 20 ms, with E[R] = 1.102757 for two and 0.05.
-  t.equal(summary.modelS?.toFixed(3), '6.055');
+  t.equal(summary.modelMean?.toFixed(3), '6.055');
   t.equal(summary.modelRounds?.toFixed(2), '220.55');
-  const { modelS = NaN, modelSdS = NaN } = summary;
-  t.equal(rounded(summary.deviationSe), rounded((8 - modelS) / (modelSdS / Math.sqrt(5))));
+  const { modelMean = NaN, modelSd = NaN } = summary;
+  t.equal(rounded(summary.deviationSe), rounded((8 - modelMean) / (modelSd / Math.sqrt(5))));
   t.equal(summary.twinS, undefined);
   t.end();
 });
@@ -87,7 +87,7 @@ t.test('each point and mode is summarized separately, in the order of the runs',
   });
   const summaries = summarize(rowsOf(plan, ({ index }) => ({ delayS: index })));
   t.same(
-    summaries.map(({ mode, point, meanS }) => [mode, point.loss, point.receivers, meanS]),
+    summaries.map(({ mode, point, mean }) => [mode, point.loss, point.receivers, mean]),
     [
       ['simulated', 0.1, 2, 0.5],
       ['simulated', 0.1, 1, 2.5],
@@ -131,11 +131,11 @@ t.test('failed runs are counted and left out of everything else', (t) => {
   );
   const summary = only(summarize(rows));
   t.same([summary.runs, summary.failedRuns], [3, 2]);
-  t.equal(rounded(summary.meanS), rounded(10 / 3));
-  t.equal(summary.sdS?.toFixed(4), '2.0817');
+  t.equal(rounded(summary.mean), rounded(10 / 3));
+  t.equal(summary.sd?.toFixed(4), '2.0817');
   t.same([summary.rounds, summary.retransmissions, summary.rttMs], [200, 0, 20]);
-  const { meanS = NaN, modelS = NaN, modelSdS = NaN } = summary;
-  t.equal(rounded(summary.deviationSe), rounded((meanS - modelS) / (modelSdS / Math.sqrt(3))));
+  const { mean = NaN, modelMean = NaN, modelSd = NaN } = summary;
+  t.equal(rounded(summary.deviationSe), rounded((mean - modelMean) / (modelSd / Math.sqrt(3))));
   t.end();
 });
 
@@ -151,17 +151,17 @@ t.test('a point whose runs all failed has only that count', (t) => {
 t.test('one run has a mean and a deviation from the model, and no interval', (t) => {
   const plan = parse({ loss: 0.05, link: { rttMs: 20 }, repetitions: 1 });
   const summary = only(summarize(rowsOf(plan, () => ({ delayS: 7 }))));
-  t.same([summary.runs, summary.meanS], [1, 7]);
-  t.same([summary.sdS, summary.ci95LowS, summary.ci95HighS], [undefined, undefined, undefined]);
-  const { modelS = NaN, modelSdS = NaN } = summary;
-  t.equal(rounded(summary.deviationSe), rounded((7 - modelS) / modelSdS));
+  t.same([summary.runs, summary.mean], [1, 7]);
+  t.same([summary.sd, summary.ci95Low, summary.ci95High], [undefined, undefined, undefined]);
+  const { modelMean = NaN, modelSd = NaN } = summary;
+  t.equal(rounded(summary.deviationSe), rounded((7 - modelMean) / modelSd));
   t.end();
 });
 
 t.test('without loss the model has no variance, so no deviation is measured in it', (t) => {
   const plan = parse({ loss: 0, link: { rttMs: 20 } });
   const summary = only(summarize(rowsOf(plan, () => ({ delayS: 4 }))));
-  t.same([summary.meanS, summary.sdS, summary.modelS, summary.modelSdS], [4, 0, 4, 0]);
+  t.same([summary.mean, summary.sd, summary.modelMean, summary.modelSd], [4, 0, 4, 0]);
   t.equal(summary.deviationSe, undefined);
   t.end();
 });
@@ -169,9 +169,9 @@ t.test('without loss the model has no variance, so no deviation is measured in i
 t.test('the columns of the model are empty where it does not apply', (t) => {
   for (const change of [{ window: 4 }, { timeoutMs: 'auto' }, { lossModel: 'burst:4' }]) {
     const summary = only(summarize(rowsOf(parse({ loss: 0.05, ...change }), () => ({}))));
-    const { modelS, modelSdS, modelRounds, deviationSe } = summary;
-    t.same([modelS, modelSdS, modelRounds, deviationSe], Array(4), JSON.stringify(change));
-    t.equal(summary.meanS, 1);
+    const { modelMean, modelSd, modelRounds, deviationSe } = summary;
+    t.same([modelMean, modelSd, modelRounds, deviationSe], Array(4), JSON.stringify(change));
+    t.equal(summary.mean, 1);
   }
   t.end();
 });
@@ -192,11 +192,11 @@ t.test(
     t.equal(summary.rttMs, 31);
     t.equal(summary.twinS, 8);
     const model = createModel({ ...point, rateBytesPerSec: undefined, rttMs: 31 });
-    t.equal(rounded(summary.modelS), rounded((model?.meanDelayMs ?? NaN) / 1000));
+    t.equal(rounded(summary.modelMean), rounded((model?.meanDelayMs ?? NaN) / 1000));
     // The same point simulated: 20 ms and the 10 ms that the rate takes.
     const simulated = only(summarize(rows.map((row) => ({ ...row, mode: 'simulated' as const }))));
     const path = createModel({ ...point, rateBytesPerSec: undefined, rttMs: 30 });
-    t.equal(rounded(simulated.modelS), rounded((path?.meanDelayMs ?? NaN) / 1000));
+    t.equal(rounded(simulated.modelMean), rounded((path?.meanDelayMs ?? NaN) / 1000));
     t.end();
   },
 );
@@ -204,8 +204,8 @@ t.test(
 t.test('a measured round trip that is not below the timeout leaves no model', (t) => {
   const plan = parse({ loss: 0.05, mode: ['real'], timeoutMs: 20 });
   const slow = only(summarize(rowsOf(plan, () => ({ rttMs: 20, twinDelayS: 1 }))));
-  t.same([slow.modelS, slow.deviationSe], [undefined, undefined]);
-  t.equal(slow.meanS, 1);
+  t.same([slow.modelMean, slow.deviationSe], [undefined, undefined]);
+  t.equal(slow.mean, 1);
   t.end();
 });
 
@@ -453,13 +453,13 @@ t.test('whatever the delays, a change is reported only if the intervals are disj
       );
       const [first, last] = summaries;
       const [sentence = ''] = describeFindings(plan, summaries);
-      if (first?.ci95HighS === undefined || last?.ci95HighS === undefined) return false;
+      if (first?.ci95High === undefined || last?.ci95High === undefined) return false;
       if (!sentence.includes(formatMean(first)) || !sentence.includes(formatMean(last)))
         return false;
       const verbs = ['grows from', 'falls from', 'does not change'];
       const used = verbs.filter((verb) => sentence.includes(verb));
-      const grew = (last.ci95LowS ?? NaN) > first.ci95HighS;
-      const fell = last.ci95HighS < (first.ci95LowS ?? NaN);
+      const grew = (last.ci95Low ?? NaN) > first.ci95High;
+      const fell = last.ci95High < (first.ci95Low ?? NaN);
       changes += grew || fell ? 1 : 0;
       return used.join() === (grew ? 'grows from' : fell ? 'falls from' : 'does not change');
     },
@@ -478,7 +478,7 @@ t.test('uploads at once are compared with the same uploads one after another', (
   });
   const summaries = summarize(rows);
   t.same(
-    summaries.map(({ speedup, modelS }) => [rounded(speedup), modelS]),
+    summaries.map(({ speedup, modelMean }) => [rounded(speedup), modelMean]),
     [
       [undefined, 1],
       [undefined, 4],

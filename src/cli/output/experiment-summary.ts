@@ -2,6 +2,7 @@
 import { formatPlural, formatSeconds, formatSignificant } from '../../base/format.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { formatMean } from '../../experiment/findings.js';
+import { measureOf, withUnit } from '../../experiment/measure.js';
 import { cellOf, parameters, varyingParameters } from '../../experiment/parameters.js';
 import type { Plan } from '../../experiment/plan.js';
 import type { RunRow } from '../../experiment/run-result.js';
@@ -49,12 +50,13 @@ export function printExperiment(output: Output, concluded: Concluded): void {
 
 function tableOf(plan: Plan, summaries: readonly PointSummary[]): string[][] {
   const varying = varyingParameters(plan.points);
+  const measure = measureOf(plan.points[0]);
   const hasModes = plan.mode.length > 1;
   const header = [
     ...varying.map((name) => parameters[name].column),
     ...(hasModes ? ['mode'] : []),
     'runs',
-    'mean delay',
+    `mean ${measure.name}`,
     'model',
     'deviation',
   ];
@@ -63,7 +65,9 @@ function tableOf(plan: Plan, summaries: readonly PointSummary[]): string[][] {
     ...(hasModes ? [summary.mode] : []),
     String(summary.runs),
     formatMean(summary),
-    summary.modelS === undefined ? '-' : `${formatSignificant(summary.modelS, 4)} s`,
+    summary.modelMean === undefined
+      ? '-'
+      : withUnit(formatSignificant(summary.modelMean, 4), measure),
     summary.deviationSe === undefined ? '-' : `${summary.deviationSe.toFixed(2)} SE`,
   ]);
   return [header, ...lines];

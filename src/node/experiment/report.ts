@@ -3,6 +3,7 @@
  * computer.
  */
 import { formatSignificant } from '../../base/format.js';
+import { measureOf, titleOf } from '../../experiment/measure.js';
 import type { ParameterName } from '../../experiment/parameters.js';
 import {
   cellOf,
@@ -104,14 +105,13 @@ function fixedValue({ points: [point] }: Plan, name: ParameterName): string {
 }
 
 function summaryHeader(plan: Plan, summaries: readonly PointSummary[]): string[] {
+  const measure = measureOf(plan.points[0]);
   return [
     ...varyingParameters(plan.points).map((name) => parameters[name].title),
     ...(plan.mode.length > 1 ? ['Mode'] : []),
     'Runs',
-    'Mean delay, s',
-    '95 % interval, s',
-    'Std. dev., s',
-    'Model, s',
+    titleOf(`Mean ${measure.name}`, measure),
+    ...['95 % interval', 'Std. dev.', 'Model'].map((title) => titleOf(title, measure)),
     'Deviation, SE',
     'Rounds',
     'Retransmissions',
@@ -128,20 +128,20 @@ function summaryCells(
   plan: Plan,
   summaries: readonly PointSummary[],
 ): string[] {
-  const { point, mode, meanS, twinS } = summary;
+  const { point, mode, mean, twinS } = summary;
   const interval =
-    summary.ci95LowS === undefined
+    summary.ci95Low === undefined
       ? '–'
-      : `[${digits(summary.ci95LowS)}, ${digits(summary.ci95HighS)}]`;
-  const ratio = meanS === undefined || twinS === undefined ? undefined : meanS / twinS;
+      : `[${digits(summary.ci95Low)}, ${digits(summary.ci95High)}]`;
+  const ratio = mean === undefined || twinS === undefined ? undefined : mean / twinS;
   return [
     ...varyingParameters(plan.points).map((name) => String(cellOf(point, name) ?? '–')),
     ...(plan.mode.length > 1 ? [mode] : []),
     summary.failedRuns === 0 ? `${summary.runs}` : `${summary.runs} (${summary.failedRuns} failed)`,
-    digits(meanS),
+    digits(mean),
     interval,
-    digits(summary.sdS),
-    digits(summary.modelS),
+    digits(summary.sd),
+    digits(summary.modelMean),
     summary.deviationSe?.toFixed(2) ?? '–',
     digits(summary.rounds),
     digits(summary.retransmissions),

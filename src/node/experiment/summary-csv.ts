@@ -1,5 +1,7 @@
 /** summary.csv, one row per point and mode (RFC 4180; columns in docs/EXPERIMENTS.md). */
 import { stringify } from 'csv-stringify/sync';
+import type { Measure } from '../../experiment/measure.js';
+import { measureOf } from '../../experiment/measure.js';
 import type { ParameterName } from '../../experiment/parameters.js';
 import { cellOf, namedParameters, parameters } from '../../experiment/parameters.js';
 import type { PointSummary } from '../../experiment/summary.js';
@@ -16,15 +18,16 @@ const speedupColumn: [string, (summary: PointSummary) => Cell] = [
 
 const columnsOf = (
   names: readonly ParameterName[],
+  { suffix }: Measure,
 ): readonly [string, (summary: PointSummary) => Cell][] => [
   ...leading.map((name) => parameterColumn(name)),
   ['mode', ({ mode }) => mode],
   ['runs', ({ runs }) => runs],
-  ['mean_s', ({ meanS }) => rounded(meanS)],
-  ['sd_s', ({ sdS }) => rounded(sdS)],
-  ['ci95_low_s', ({ ci95LowS }) => rounded(ci95LowS)],
-  ['ci95_high_s', ({ ci95HighS }) => rounded(ci95HighS)],
-  ['model_s', ({ modelS }) => rounded(modelS)],
+  [`mean_${suffix}`, ({ mean }) => rounded(mean)],
+  [`sd_${suffix}`, ({ sd }) => rounded(sd)],
+  [`ci95_low_${suffix}`, ({ ci95Low }) => rounded(ci95Low)],
+  [`ci95_high_${suffix}`, ({ ci95High }) => rounded(ci95High)],
+  [`model_${suffix}`, ({ modelMean }) => rounded(modelMean)],
   ['deviation_se', ({ deviationSe }) => rounded(deviationSe)],
   ...names
     .toReversed()
@@ -37,14 +40,17 @@ const columnsOf = (
   ['timeouts', ({ timeouts }) => rounded(timeouts)],
   ['retransmissions', ({ retransmissions }) => rounded(retransmissions)],
   ['goodput_bytes_per_s', ({ goodputBytesPerSec }) => rounded(goodputBytesPerSec)],
-  ['model_sd_s', ({ modelSdS }) => rounded(modelSdS)],
+  [`model_sd_${suffix}`, ({ modelSd }) => rounded(modelSd)],
   ...(names.includes('senders') ? [speedupColumn] : []),
   ['twin_mean_s', ({ twinS }) => rounded(twinS)],
 ];
 
 export function formatSummaries(summaries: readonly PointSummary[]): string {
   const [first] = summaries;
-  const columns = columnsOf(first === undefined ? [] : namedParameters(first.point));
+  const columns = columnsOf(
+    first === undefined ? [] : namedParameters(first.point),
+    measureOf(first?.point),
+  );
   const lines = summaries.map((summary) => columns.map(([, value]) => value(summary) ?? ''));
   return stringify([columns.map(([name]) => name), ...lines], { record_delimiter: '\r\n' });
 }
