@@ -49,9 +49,11 @@ function fluidMs(sizeBytes: number, rates: readonly number[]): number {
   return (1000 * sizeBytes) / rates.reduce((sum, rate) => sum + rate, 0);
 }
 
-/** The rates at which content arrives: without headers. */
 function contentRates(point: Point): number[] {
-  const { mssBytes } = point;
-  const datagramBytes = mssBytes + sessionHeaderSizeBytes + datagramOverheadBytes;
-  return sourceRates(point).map((rate) => (rate * mssBytes) / datagramBytes);
+  return sourceRates(point).map((rate) => contentRate(rate, point));
+}
+
+/** The rate at which content crosses a link of a session: without headers. */
+export function contentRate(rate: number, { mssBytes }: Point): number {
+  return (rate * mssBytes) / (mssBytes + sessionHeaderSizeBytes + datagramOverheadBytes);
 }

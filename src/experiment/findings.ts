@@ -32,7 +32,12 @@ export function describeFindings(plan: Plan, summaries: readonly PointSummary[])
     }
     sentences.push(...describeFit(mode, summaries));
   }
-  sentences.push(describeTwins(summaries), describeSpeedup(summaries), describeFailures(summaries));
+  sentences.push(
+    describeTwins(summaries),
+    describeSpeedup(summaries),
+    describeOrigin(summaries),
+    describeFailures(summaries),
+  );
   return sentences.filter((sentence) => sentence !== '');
 }
 
@@ -135,6 +140,13 @@ function describeSpeedup(summaries: readonly PointSummary[]): string {
   );
   if (parts.length === 0) return '';
   return `Speed-up of sending at once over one after another, by number of senders: ${parts.join(', ')}.`;
+}
+
+/** What relays save the origin. */
+function describeOrigin(summaries: readonly PointSummary[]): string {
+  const shares = summaries.flatMap(({ originShare }) => originShare ?? []);
+  if (shares.length === 0) return '';
+  return `For each byte that a receiver gets, the origin sends ${formatSpan(shares, 3)} bytes, with headers.`;
 }
 
 function describeFailures(summaries: readonly PointSummary[]): string {

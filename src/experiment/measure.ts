@@ -1,4 +1,5 @@
 /** What the runs of a plan measure: its unit, its names in outputs, and what the model predicts for it. */
+import { predictHitRatio } from './cache-model.js';
 import { createModel } from './model.js';
 import type { Point } from './parameters.js';
 import type { RunRow } from './run-result.js';
@@ -20,9 +21,16 @@ const delay: Measure = {
   valueOf: ({ delayS }) => delayS,
 };
 
+const hits: Measure = {
+  name: 'hit ratio',
+  unit: '',
+  suffix: 'hit_ratio',
+  valueOf: ({ hitRatio }) => hitRatio ?? 0,
+};
+
 /** All points of a plan have the same measure. */
-export function measureOf(_point: Point | undefined): Measure {
-  return delay;
+export function measureOf(point: Point | undefined): Measure {
+  return point?.objects === undefined ? delay : hits;
 }
 
 /** What the model predicts, in the unit of the measure. */
@@ -39,6 +47,7 @@ export interface Prediction {
  * @returns undefined if no model covers the point
  */
 export function predict(point: Point, tripMs?: number): Prediction | undefined {
+  if (point.objects !== undefined) return { ...predictHitRatio(point), rounds: undefined };
   const model = createModel(point, tripMs);
   if (model === undefined) return undefined;
   const { meanDelayMs, deviationMs, rounds } = model;

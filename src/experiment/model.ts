@@ -3,6 +3,7 @@ import { headerSizeBytes } from '../packet.js';
 import { fetchMs } from './fetch-model.js';
 import type { Point } from './parameters.js';
 import { isSession } from './parameters.js';
+import { relayMs } from './relay-model.js';
 import { deviationOfDelayMs, meanDelayMs, meanRounds } from './theory.js';
 
 /** Size of the IPv4 and UDP headers, which each datagram has in addition to its payload. */
@@ -38,6 +39,11 @@ function createUploadModel(point: Point): Model | undefined {
   return { meanDelayMs, deviationMs: 0, rounds: undefined };
 }
 
+function createRelayModel(point: Point): Model | undefined {
+  const meanDelayMs = relayMs(point);
+  return meanDelayMs === undefined ? undefined : { meanDelayMs, deviationMs: 0, rounds: undefined };
+}
+
 /**
  * Applies formula 2, which assumes stop-and-wait, independent losses and a fixed timeout above the RTT.
  * Returns undefined if any of these assumptions is wrong, because no formula covers that case.
@@ -48,6 +54,7 @@ export function createModel(point: Point, tripMs = roundTripMs(point)): Model | 
   if (point.senders !== undefined) return createUploadModel(point);
   if (point.sources !== undefined)
     return { meanDelayMs: fetchMs(point), deviationMs: 0, rounds: undefined };
+  if (point.hops !== undefined) return createRelayModel(point);
   if (isSession(point)) return undefined;
   if (window !== 1 || timeoutMs === 'auto' || tripMs >= timeoutMs) return undefined;
   if (lossModel === 'gilbert-elliott' || (lossModel !== 'bernoulli' && loss > 0)) return undefined;

@@ -28,6 +28,16 @@ export const rateKinds = ['equal', 'unequal'] as const;
 /** Rates of the sources of a run. */
 export type RateKind = (typeof rateKinds)[number];
 
+/** When a relay passes on what it receives: at once, or when it has all of it. */
+export const passings = ['cut-through', 'store-and-forward'] as const;
+/** Passing of a run. */
+export type Passing = (typeof passings)[number];
+
+/** Which link of a chain of relays loses packets: none, the origin's, or those of the clients. */
+export const lossyLinks = ['none', 'first', 'last'] as const;
+/** Lossy link of a run. */
+export type LossyLink = (typeof lossyLinks)[number];
+
 /** One value for each parameter that can vary in a plan. The mode is not part of a point. */
 export interface Point {
   readonly receivers: number;
@@ -68,6 +78,18 @@ export interface Point {
   readonly deaths: number | undefined;
   /** Rate of the fastest source. */
   readonly sourceRateBytesPerSec: number | undefined;
+  /** Number of relays between the origin and the receivers; undefined if the plan has no `relays`. */
+  readonly hops: number | undefined;
+  readonly passing: Passing | undefined;
+  readonly lossyLink: LossyLink | undefined;
+  /** Number of objects that the origin has; undefined if the plan has no `caches`. */
+  readonly objects: number | undefined;
+  /** Number of questions, half of which only fill the cache. */
+  readonly requests: number | undefined;
+  /** Object number i is asked for with a probability proportional to i to the power of minus this. */
+  readonly zipfExponent: number | undefined;
+  /** Number of objects for which the cache has room. */
+  readonly cachedObjects: number | undefined;
 }
 
 /** Name of a parameter in a plan. */
@@ -121,6 +143,42 @@ export const parameters: Readonly<Record<ParameterName, Parameter>> = {
     label: (value) => (value === 'equal' ? 'equal parts' : 'pull by speed'),
   },
   sources: { column: 'sources', title: 'Number of sources', label: (value) => `${value} sources` },
+  passing: {
+    column: 'passing',
+    title: 'How relays pass on',
+    label: (value) => String(value),
+  },
+  lossyLink: {
+    column: 'lossy_link',
+    title: 'Lossy link',
+    label: (value) =>
+      value === 'none'
+        ? 'no loss'
+        : value === 'first'
+          ? 'loss before relays'
+          : 'loss behind relays',
+  },
+  hops: {
+    column: 'hops',
+    title: 'Number of relays',
+    label: (value) => `${value} relay${value === 1 ? '' : 's'}`,
+  },
+  objects: { column: 'objects', title: 'Number of objects', label: (value) => `${value} objects` },
+  requests: {
+    column: 'requests',
+    title: 'Number of questions',
+    label: (value) => `${value} questions`,
+  },
+  zipfExponent: {
+    column: 'zipf_exponent',
+    title: 'Exponent of the Zipf law',
+    label: (value) => `exponent ${value}`,
+  },
+  cachedObjects: {
+    column: 'cached_objects',
+    title: 'Size of the cache, objects',
+    label: (value) => `cache of ${value} objects`,
+  },
   senders: { column: 'senders', title: 'Number of senders', label: (value) => `${value} senders` },
   lossInBad: {
     column: 'loss_in_bad',
@@ -210,6 +268,13 @@ const extraNames: readonly ParameterName[] = [
   'rates',
   'split',
   'sources',
+  'passing',
+  'lossyLink',
+  'hops',
+  'objects',
+  'requests',
+  'zipfExponent',
+  'cachedObjects',
   'lossInBad',
   'lossInGood',
   'leaveBad',

@@ -33,6 +33,8 @@ export function checkSize({ link, mode, repetitions, ...file }: PlanFile): Probl
     ...Object.values(file.gilbertElliott ?? {}),
     ...Object.values(file.uploads ?? {}).filter((list) => list !== undefined),
     ...Object.values(file.fetches ?? {}),
+    ...Object.values(file.relays ?? {}),
+    ...Object.values(file.caches ?? {}),
   ];
   const runs = lists.reduce((product, list) => product * list.length, repetitions);
   if (runs <= planLimits.runs) return [];
@@ -68,6 +70,7 @@ export function checkTogether(file: PlanFile, points: readonly Point[]): Problem
     ...checkSessions(file),
     ...checkUploads(file),
     ...checkFetches(file),
+    ...checkRelays(file),
   );
   if (mode.includes('real')) problems.push(...checkReal(file, network));
   if (problems.length > 0) return problems;
@@ -169,6 +172,37 @@ function checkFetches(file: PlanFile): Problem[] {
       'timeoutMs',
       file.timeoutMs.join() !== '100',
       'fetches are sessions, which choose it themselves; remove this key',
+    ],
+  ];
+  return wrong
+    .filter(([, isWrong]) => isWrong)
+    .map(([key, , message]) => ({ path: [key], message }));
+}
+
+/** Finds settings that are not possible beside `relays` or `caches`. */
+function checkRelays(file: PlanFile): Problem[] {
+  const { relays, caches, mode, protocol, uploads, fetches } = file;
+  if (relays === undefined && caches === undefined) return [];
+  const name = relays === undefined ? 'caches' : 'relays';
+  const isOther = uploads !== undefined || fetches !== undefined;
+  const wrong: readonly (readonly [string, boolean, string])[] = [
+    ['mode', mode.includes('real'), `${name} run only in simulated mode; remove "real"`],
+    ['protocol', protocol !== undefined, `${name} are sessions by unicast; remove this key`],
+    [
+      relays !== undefined && caches !== undefined ? 'caches' : name,
+      isOther || (relays !== undefined && caches !== undefined),
+      'uploads, fetches, relays and caches are different plans; keep one',
+    ],
+    ['sendTimeMs', file.sendTimeMs.join() !== '0', `${name} have no sending time; remove this key`],
+    [
+      'window',
+      file.window.join() !== '1',
+      `${name} are sessions, which choose it themselves; remove this key`,
+    ],
+    [
+      'timeoutMs',
+      file.timeoutMs.join() !== '100',
+      `${name} are sessions, which choose it themselves; remove this key`,
     ],
   ];
   return wrong

@@ -6,9 +6,11 @@ import { z } from 'zod';
 import { maxMssBytes, maxWindowBlocks } from '../classic/config.js';
 import {
   isLossModelName,
+  lossyLinks,
   modes,
   orders,
   parameterNames,
+  passings,
   protocols,
   rateKinds,
   splits,
@@ -22,6 +24,10 @@ export const planLimits = {
   senders: 256,
   /** Of one fetch. */
   sources: 64,
+  relays: 8,
+  /** Of one simulated cache. */
+  objects: 100_000,
+  requests: 1_000_000,
   repetitions: 10_000,
   /** Simulated files are held in memory. */
   fileSizeBytes: 1_000_000_000,
@@ -127,6 +133,10 @@ const split = z.enum(splits, { error: 'must be "speed" or "equal"' });
 
 const rates = z.enum(rateKinds, { error: 'must be "equal" or "unequal"' });
 
+const passing = z.enum(passings, { error: 'must be "cut-through" or "store-and-forward"' });
+
+const lossyLink = z.enum(lossyLinks, { error: 'must be "none", "first" or "last"' });
+
 const mode = z.enum(modes, { error: 'must be "simulated" or "real"' });
 
 /** Validates a plan file and fills in its defaults. */
@@ -206,6 +216,44 @@ export const planSchema = z
       })
       .optional()
       .meta({ description: 'One receiver fetches the file from several sources, in sessions' }),
+    relays: z
+      .strictObject({
+        hops: swept(wholeNumber(0, planLimits.relays), true).meta({
+          description: 'Number of relays between the origin and the receivers',
+        }),
+        passing: swept(passing, false)
+          .default([...passings])
+          .meta({
+            description:
+              '"cut-through" (a relay passes blocks on at once), "store-and-forward" (when it has all), or both',
+          }),
+        lossyLink: swept(lossyLink, false).default(['first']).meta({
+          description:
+            'Which link loses packets: "none", "first" (of the origin; the default), "last" (of the receivers)',
+        }),
+      })
+      .optional()
+      .meta({ description: 'The receivers fetch the file through a chain of relays' }),
+    caches: z
+      .strictObject({
+        objects: swept(wholeNumber(1, planLimits.objects), true).meta({
+          description: 'Number of objects that the origin has, each of the size of the file',
+        }),
+        requests: swept(wholeNumber(2, planLimits.requests), true).meta({
+          description: 'Number of questions to the relay; the first half only fills its cache',
+        }),
+        zipfExponent: swept(z.number().min(0).max(4), true).meta({
+          description:
+            'Object number i is asked for with a probability proportional to i to the power of minus this',
+        }),
+        cachedObjects: swept(wholeNumber(1, planLimits.objects), true).meta({
+          description: 'Number of objects for which the cache of the relay has room',
+        }),
+      })
+      .optional()
+      .meta({
+        description: 'The receivers ask a relay for one object after another, by a Zipf law',
+      }),
     mssBytes: swept(wholeNumber(1, maxMssBytes), true)
       .default([500])
       .meta({ description: 'Payload of a segment; 500 if left out' }),

@@ -111,6 +111,15 @@ function fetchValues(fetches: NonNullable<PlanFile['fetches']>) {
   return { ...values, sourceRateBytesPerSec, protocol: ['unicast' as const] };
 }
 
+const noRelays = { hops: [undefined], passing: [undefined], lossyLink: [undefined] };
+
+const noCaches = {
+  objects: [undefined],
+  requests: [undefined],
+  zipfExponent: [undefined],
+  cachedObjects: [undefined],
+};
+
 /** Uploads are sessions, each with one receiver. */
 function uploadValues(uploads: NonNullable<PlanFile['uploads']>) {
   const { senders, order, rateBytesPerSec } = uploads;
@@ -134,6 +143,8 @@ function toPlan(file: PlanFile): Plan {
     gilbertElliott,
     uploads,
     fetches,
+    relays,
+    caches,
     ...rest
   } = file;
   const points = combine({
@@ -141,6 +152,8 @@ function toPlan(file: PlanFile): Plan {
     ...(gilbertElliott === undefined ? noGilbertElliott : gilbertElliott),
     ...(gilbertElliott === undefined ? {} : { lossModel: ['gilbert-elliott'] }),
     protocol: protocol ?? [undefined],
+    ...(relays === undefined ? noRelays : { ...relays, protocol: ['unicast' as const] }),
+    ...(caches === undefined ? noCaches : { ...caches, protocol: ['unicast' as const] }),
     ...(uploads === undefined ? noUploads : uploadValues(uploads)),
     ...(fetches === undefined ? noFetches : fetchValues(fetches)),
     rttMs: link.rttMs,

@@ -14,6 +14,10 @@ export interface RunResult {
   readonly acks: number | undefined;
   /** Receivers that have every byte. */
   readonly completeReceivers: number;
+  /** What the origin sends, with headers; only through relays. */
+  readonly originBytes?: number;
+  /** Share of the counted questions that a cache answers; only with caches. */
+  readonly hitRatio?: number;
   /**
    * For a simulated run, the RTT of the path. For a real run, the RTT that was measured on the same network
    * by transfers without loss.
@@ -36,15 +40,19 @@ export interface RunRow extends Run {
   readonly datagrams: number | undefined;
   readonly acks: number | undefined;
   readonly completeReceivers: number;
+  readonly originBytes: number | undefined;
+  readonly hitRatio: number | undefined;
   readonly twinDelayS: number | undefined;
 }
 
 /** Converts a result to its row. */
 export function toRunRow(run: Run, result: RunResult): RunRow {
-  const { delayMs, rttMs, twinDelayMs, ...counts } = result;
+  const { delayMs, rttMs, originBytes, hitRatio, twinDelayMs, ...counts } = result;
   return {
     ...run,
     ...counts,
+    originBytes,
+    hitRatio: hitRatio === undefined ? undefined : roundTo(6, hitRatio),
     rttMs: roundTo(6, rttMs),
     delayS: roundTo(6, delayMs / 1000),
     twinDelayS: twinDelayMs === undefined ? undefined : roundTo(6, twinDelayMs / 1000),

@@ -1,4 +1,5 @@
 /** Summarizes runs: one row per point and mode, with the model's predictions. */
+import { countedRequests } from './cache-model.js';
 import type { Prediction } from './measure.js';
 import { measureOf, predict } from './measure.js';
 import type { Mode, Point } from './parameters.js';
@@ -44,6 +45,10 @@ export interface PointSummary {
   readonly deviationSe: number | undefined;
   /** Mean delay of the same uploads one after another, divided by this one; only for uploads at once. */
   readonly speedup: number | undefined;
+  /** What the origin sends; only through relays. */
+  readonly originBytes: number | undefined;
+  /** That, divided by the content that receivers ask for while it is counted. */
+  readonly originShare: number | undefined;
   /** Mean delay of the same runs in the simulator, with the measured RTT. Real runs only. */
   readonly twinS: number | undefined;
 }
@@ -103,6 +108,8 @@ function summarizePoint(rows: readonly RunRow[]): PointSummary {
     modelRounds: model?.rounds,
     deviationSe: deviation(mean, complete.length, model),
     speedup: undefined,
+    originBytes: meanOf((row) => row.originBytes),
+    originShare: meanOf((row) => originShare(row)),
     twinS: meanOf((row) => row.twinDelayS),
   };
 }
@@ -112,9 +119,18 @@ function predictionOf(point: Point, mode: Mode, rttMs: number): Prediction | und
   return predict(point, mode === 'real' ? rttMs : undefined);
 }
 
+/** What the origin sends for each byte of content that a receiver gets. */
+function originShare({ point, originBytes }: RunRow): number | undefined {
+  if (originBytes === undefined) return undefined;
+  const copies = point.objects === undefined ? point.receivers : countedRequests(point);
+  return originBytes / (copies * point.fileSizeBytes);
+}
+
 /** File bytes per second at each receiver, from all senders together; undefined if no time has passed. */
 export function goodputBytesPerSec({ point, delayS }: RunRow): number | undefined {
-  return delayS > 0 ? ((point.senders ?? 1) * point.fileSizeBytes) / delayS : undefined;
+  if (delayS === 0) return undefined;
+  const perReceiver = (point.requests ?? point.receivers) / point.receivers;
+  return ((point.senders ?? 1) * perReceiver * point.fileSizeBytes) / delayS;
 }
 
 function deviation(mean: number | undefined, runs: number, model: Prediction | undefined) {

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { createModel, roundTripMs } from '../../src/experiment/model.js';
 import type { Point } from '../../src/experiment/parameters.js';
-import { simulateRun } from '../../src/experiment/simulated-run.js';
+import { simulateRun } from '../../src/experiment/simulated/run.js';
 import { deviationOfDelayMs, meanDelayMs, meanRounds } from '../../src/experiment/theory.js';
 
 /** Bound for random deviation: fewer than one in 15,000 fair comparisons exceeds it. */
@@ -18,6 +18,13 @@ function point(change: Partial<Point> = {}): Point {
     rates: undefined,
     deaths: undefined,
     sourceRateBytesPerSec: undefined,
+    hops: undefined,
+    passing: undefined,
+    lossyLink: undefined,
+    objects: undefined,
+    requests: undefined,
+    zipfExponent: undefined,
+    cachedObjects: undefined,
     enterBad: undefined,
     leaveBad: undefined,
     lossInGood: undefined,

@@ -194,6 +194,13 @@ t.test('omitted members have the documented defaults', (t) => {
       rates: undefined,
       deaths: undefined,
       sourceRateBytesPerSec: undefined,
+      hops: undefined,
+      passing: undefined,
+      lossyLink: undefined,
+      objects: undefined,
+      requests: undefined,
+      zipfExponent: undefined,
+      cachedObjects: undefined,
       lossInBad: undefined,
       lossInGood: undefined,
       leaveBad: undefined,
@@ -249,6 +256,13 @@ t.test('values that a plan gives are in every point', (t) => {
       rates: undefined,
       deaths: undefined,
       sourceRateBytesPerSec: undefined,
+      hops: undefined,
+      passing: undefined,
+      lossyLink: undefined,
+      objects: undefined,
+      requests: undefined,
+      zipfExponent: undefined,
+      cachedObjects: undefined,
       lossInBad: undefined,
       lossInGood: undefined,
       leaveBad: undefined,
@@ -445,6 +459,35 @@ t.test('fetches: one client and many sources, in real runs over loopback without
     t,
     `"receivers": 1, ${some}, "mode": "real",\n  "network": ▲"namespaces"`,
     'network: real fetches use loopback; remove this key',
+  );
+  t.end();
+});
+
+t.test('relays and caches: chains and questions, only simulated', (t) => {
+  const relays = parse({ relays: { hops: { from: 0, to: 3 } } });
+  t.equal(relays.points.length, 4 * 2);
+  t.match(relays.points[0], {
+    ...{ hops: 0, passing: 'cut-through', lossyLink: 'first', protocol: 'unicast' },
+    objects: undefined,
+  });
+  const caches = { objects: 9, requests: 100, zipfExponent: [0.5, 1], cachedObjects: [2, 3] };
+  const { points } = parse({ caches });
+  t.equal(points.length, 4);
+  t.match(points[3], { objects: 9, requests: 100, zipfExponent: 1, cachedObjects: 3 });
+  isRefused(
+    t,
+    '"relays": {"hops": 1},\n  "mode": ▲"real"',
+    'mode: relays run only in simulated mode; remove "real"',
+  );
+  isRefused(
+    t,
+    '"relays": {"hops": 1},\n  "caches": ▲{"objects": 1, "requests": 2, "zipfExponent": 1, "cachedObjects": 1}',
+    'caches: uploads, fetches, relays and caches are different plans; keep one',
+  );
+  isRefused(
+    t,
+    '"relays": {"hops": 1, "lossyLink": ▲"both"}',
+    'relays.lossyLink: must be "none", "first" or "last"',
   );
   t.end();
 });

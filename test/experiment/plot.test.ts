@@ -37,6 +37,8 @@ function summaries(plan: Plan, delayS: (run: Run) => number = modelS, completeSh
     datagrams: 90,
     acks: 83,
     completeReceivers: completeShare * run.point.receivers,
+    originBytes: undefined,
+    hitRatio: undefined,
     twinDelayS: run.mode === 'real' ? 0.9 * delayS(run) : undefined,
   }));
   return summarize(rows);

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { listRuns, type Plan, parsePlan } from '../../src/experiment/plan.js';
 import { toRunRow } from '../../src/experiment/run-result.js';
-import { simulateRun } from '../../src/experiment/simulated-run.js';
+import { simulateRun } from '../../src/experiment/simulated/run.js';
 import { formatHeader, formatRun } from '../../src/node/experiment/runs-csv.js';
 
 function parse(members: Readonly<Record<string, unknown>>): Plan {

@@ -5,6 +5,7 @@ import { createModel } from '../../src/experiment/model.js';
 import { listRuns, type Plan, parsePlan, type Run } from '../../src/experiment/plan.js';
 import { type RunRow, toRunRow } from '../../src/experiment/run-result.js';
 import { type PointSummary, summarize } from '../../src/experiment/summary.js';
+import { formatSummaries } from '../../src/node/experiment/summary-csv.js';
 
 function parse(members: Readonly<Record<string, unknown>>): Plan {
   const base = { title: 'A plan', seed: 'a seed', fileSizeBytes: 100_000, receivers: 2 };
@@ -23,6 +24,8 @@ function rowsOf(plan: Plan, change: (run: Run) => Partial<RunRow>): RunRow[] {
     datagrams: 400,
     acks: 400,
     completeReceivers: run.point.receivers,
+    originBytes: undefined,
+    hitRatio: undefined,
     twinDelayS: undefined,
     ...change(run),
   }));
@@ -234,6 +237,8 @@ t.test(
       ...counts,
       delayS: 1.234568,
       rttMs: 0.123457,
+      originBytes: undefined,
+      hitRatio: undefined,
       twinDelayS: undefined,
     });
     t.equal(toRunRow(run, { ...result, twinDelayMs: 1000.0004 }).twinDelayS, 1);
@@ -492,5 +497,33 @@ t.test('uploads at once are compared with the same uploads one after another', (
     describeFindings(plan, summaries).join(),
     'one after another, by number of senders: 3.52 with 4.',
   );
+  t.end();
+});
+
+t.test('caches are measured by their hit ratio, and by what the origin sends', (t) => {
+  const caches = { objects: 2, requests: 100, zipfExponent: 0, cachedObjects: [1, 2] };
+  const plan = parse({ caches, repetitions: 2 });
+  const summaries = summarize(
+    rowsOf(plan, ({ point, repetition }) => ({
+      hitRatio: point.cachedObjects === 1 ? 0.4 + 0.1 * (repetition - 1) : 1,
+      originBytes: point.cachedObjects === 1 ? 2_750_000 : 0,
+    })),
+  );
+  const [one, both] = summaries;
+  t.same([rounded(one?.mean), rounded(one?.modelMean)], [rounded(0.45), rounded(0.5)]);
+  t.same([both?.mean, both?.modelMean, both?.deviationSe], [1, 1, undefined]);
+  // 50 of the questions are counted.
+  t.same([one?.originShare, both?.originShare], [0.55, 0]);
+  t.same(describeFindings(plan, summaries), [
+    'As the size of the cache goes from 1 to 2, the mean hit ratio does not change by more than its uncertainty: ' +
+      '0.45 ± 0.64 and 1 (the same in all runs), 2.22 times (2 by the model).',
+    'The only simulated point that the model covers lies within 1.00 standard errors of it.',
+    'The model has no standard error without losses; 1 simulated point without losses has exactly its delay.',
+    'For each byte that a receiver gets, the origin sends 0.000 to 0.550 bytes, with headers.',
+  ]);
+  const [header = '', line = ''] = formatSummaries(summaries).split('\r\n');
+  const cells = line.split(',');
+  const cell = (name: string) => cells[header.split(',').indexOf(name)];
+  t.same(['mean_hit_ratio', 'model_hit_ratio', 'origin_share'].map(cell), ['0.45', '0.5', '0.55']);
   t.end();
 });

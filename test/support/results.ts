@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parsePlan, type Run } from '../../src/experiment/plan.js';
 import { toRunRow } from '../../src/experiment/run-result.js';
-import { simulateRun } from '../../src/experiment/simulated-run.js';
+import { simulateRun } from '../../src/experiment/simulated/run.js';
 import { runsOf, type Shard } from '../../src/node/experiment/experiment.js';
 import { ResultsFolder } from '../../src/node/experiment/results-folder.js';
 

@@ -97,7 +97,7 @@ class Work {
 /** Size of a run: segments times receivers for a simulated run, approximate seconds for a real one. */
 function sizeOf({ mode, point }: Run): number {
   const segments = Math.ceil(point.fileSizeBytes / point.mssBytes);
-  if (mode === 'simulated') return segments * point.receivers;
+  if (mode === 'simulated') return segments * (point.requests ?? point.receivers);
   const model = createModel({ ...point, window: 1 }, assumedRttMs);
   return realOverheadS + (model?.meanDelayMs ?? segments * assumedRttMs) / 1000;
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { deathMs, deathsOf, sourceRates } from '../../experiment/fetch-model.js';
 import type { Point } from '../../experiment/parameters.js';
 import type { RunResult } from '../../experiment/run-result.js';
-import { simulateRun } from '../../experiment/simulated-run.js';
+import { simulateRun } from '../../experiment/simulated/run.js';
 import type { FetchResult } from '../../roles/fetch/fetch-result.js';
 import { createContent } from '../../simulator/transfer.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';

@@ -6,7 +6,7 @@ import { P2mpError } from '../../base/errors.js';
 import type { Point } from '../../experiment/parameters.js';
 import type { Plan, Run } from '../../experiment/plan.js';
 import type { RunResult } from '../../experiment/run-result.js';
-import { simulateRun } from '../../experiment/simulated-run.js';
+import { simulateRun } from '../../experiment/simulated/run.js';
 import { createContent, receiverSeed } from '../../simulator/transfer.js';
 import { fileError } from '../system-error.js';
 import type { Command } from './command-process.js';

@@ -66,6 +66,8 @@ ${list(effort)}
 
 function describeColumns({ points: [first] }: Plan): string {
   if (first?.sources !== undefined) return describeFetchColumns();
+  if (first?.hops !== undefined) return describeRelayColumns();
+  if (first?.objects !== undefined) return describeCacheColumns();
   const delay =
     first?.senders === undefined
       ? `Delay: from the first datagram to the last acknowledgement of data. Model: stop-and-wait with a fixed timeout and
@@ -79,6 +81,19 @@ function describeFetchColumns(): string {
   return `Delay: from the start of the client until its copy is durable. Every copy is compared with the file. Model: the
 rates of the sources alone; by speed, size / sum of the rates; with equal parts, part / rate of the slowest source. A
 source dies when half of the file could have arrived. More columns are in summary.csv, each run is in runs.csv.`;
+}
+
+function describeRelayColumns(): string {
+  return `Delay: from the start of the receivers until the last copy is durable. Every copy is compared with the file. Model:
+the rates of the links alone, less what is lost; cut-through takes as long as the slowest link, store-and-forward as long
+as all links together. More columns are in summary.csv, each run is in runs.csv.`;
+}
+
+function describeCacheColumns(): string {
+  return `Hit ratio: share of the questions that the cache answers; the first half of the questions only fills the cache.
+Every copy is compared with the object. Model: Che's approximation for a cache that removes what was not used for the
+longest time (H. Che, Y. Tung, Z. Wang, IEEE JSAC 20(7), 2002); standard deviation of a run as if questions were
+independent. More columns are in summary.csv, each run is in runs.csv.`;
 }
 
 function facts(
@@ -119,7 +134,9 @@ function summaryHeader(plan: Plan, summaries: readonly PointSummary[]): string[]
       ? ['Speed-up']
       : hasReal(summaries)
         ? ['RTT, ms', 'Twin, s', 'Real / twin']
-        : []),
+        : hasOrigin(plan)
+          ? ['Origin sends, bytes', 'Per byte received']
+          : []),
   ];
 }
 
@@ -149,12 +166,18 @@ function summaryCells(
       ? [digits(summary.speedup)]
       : hasReal(summaries)
         ? [digits(summary.rttMs), digits(twinS), ratio?.toFixed(3) ?? '–']
-        : []),
+        : hasOrigin(plan)
+          ? [digits(summary.originBytes), digits(summary.originShare)]
+          : []),
   ];
 }
 
 function hasUploads({ points: [first] }: Plan): boolean {
   return first?.senders !== undefined;
+}
+
+function hasOrigin({ points: [first] }: Plan): boolean {
+  return first?.hops !== undefined || first?.objects !== undefined;
 }
 
 function hasReal(summaries: readonly PointSummary[]): boolean {

@@ -6,6 +6,7 @@
 import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';
 import { P2mpError } from '../../base/errors.js';
+import type { Point } from '../../experiment/parameters.js';
 import { cellOf, isSession, namedParameters, parameters } from '../../experiment/parameters.js';
 import type { Run } from '../../experiment/plan.js';
 import type { RunRow } from '../../experiment/run-result.js';
@@ -35,7 +36,18 @@ const planColumnsOf = (run: Run): readonly [string, (run: Run) => Cell][] => [
   ['version', () => version],
 ];
 
-const resultColumns: readonly [string, (row: RunRow) => Cell][] = [
+const originColumn: [string, (row: RunRow) => Cell] = [
+  'origin_bytes',
+  ({ originBytes }) => originBytes,
+];
+
+const hitsColumn: [string, (row: RunRow) => Cell] = ['hit_ratio', ({ hitRatio }) => hitRatio];
+
+function hasOrigin({ hops, objects }: Point): boolean {
+  return hops !== undefined || objects !== undefined;
+}
+
+const resultColumnsOf = ({ point }: Run): readonly [string, (row: RunRow) => Cell][] => [
   ['rtt_ms', ({ rttMs }) => rttMs],
   ['delay_s', ({ delayS }) => delayS],
   ['rounds', ({ point, rounds }) => (isSession(point) ? undefined : rounds)],
@@ -45,11 +57,13 @@ const resultColumns: readonly [string, (row: RunRow) => Cell][] = [
   ['acks', ({ acks }) => acks],
   ['complete_receivers', ({ completeReceivers }) => completeReceivers],
   ['goodput_bytes_per_s', (row) => goodputCell(row)],
+  ...(hasOrigin(point) ? [originColumn] : []),
+  ...(point.objects === undefined ? [] : [hitsColumn]),
   ['twin_delay_s', ({ twinDelayS }) => twinDelayS],
 ];
 
 function columnsOf(run: Run): string[] {
-  return [...planColumnsOf(run), ...resultColumns].map(([name]) => name);
+  return [...planColumnsOf(run), ...resultColumnsOf(run)].map(([name]) => name);
 }
 
 /** @param run any run of the plan */
@@ -58,7 +72,7 @@ export function formatHeader(run: Run): string {
 }
 
 export function formatRun(row: RunRow): string {
-  return formatLine([...planCells(row), ...resultColumns.map(([, value]) => value(row))]);
+  return formatLine([...planCells(row), ...resultColumnsOf(row).map(([, value]) => value(row))]);
 }
 
 /** A row of runs.csv before it is checked against the plan. */
@@ -114,7 +128,7 @@ function parseResult(run: Run, cells: readonly string[]): RunRow {
   const columns = columnsOf(run);
   const number = (name: string): number => Number(cells[columns.indexOf(name)]);
   const optional = (name: string): number | undefined =>
-    cells[columns.indexOf(name)] === '' ? undefined : number(name);
+    (cells[columns.indexOf(name)] ?? '') === '' ? undefined : number(name);
   return {
     ...run,
     rttMs: number('rtt_ms'),
@@ -125,6 +139,8 @@ function parseResult(run: Run, cells: readonly string[]): RunRow {
     datagrams: optional('datagrams'),
     acks: optional('acks'),
     completeReceivers: number('complete_receivers'),
+    originBytes: optional('origin_bytes'),
+    hitRatio: optional('hit_ratio'),
     twinDelayS: optional('twin_delay_s'),
   };
 }

@@ -16,6 +16,11 @@ const speedupColumn: [string, (summary: PointSummary) => Cell] = [
   ({ speedup }) => rounded(speedup),
 ];
 
+const originColumns: [string, (summary: PointSummary) => Cell][] = [
+  ['origin_bytes', ({ originBytes }) => rounded(originBytes)],
+  ['origin_share', ({ originShare }) => rounded(originShare)],
+];
+
 const columnsOf = (
   names: readonly ParameterName[],
   { suffix }: Measure,
@@ -42,6 +47,7 @@ const columnsOf = (
   ['goodput_bytes_per_s', ({ goodputBytesPerSec }) => rounded(goodputBytesPerSec)],
   [`model_sd_${suffix}`, ({ modelSd }) => rounded(modelSd)],
   ...(names.includes('senders') ? [speedupColumn] : []),
+  ...(names.includes('hops') || names.includes('objects') ? originColumns : []),
   ['twin_mean_s', ({ twinS }) => rounded(twinS)],
 ];
 

@@ -218,8 +218,10 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
       const { refuseBehind = () => undefined } = this.options;
       const refusal = refuseBehind(event.receiver, event.receiverKey);
       sender.trustBehind(this.simulation.nowMs, event.number, refusal);
-    } else if (event.type === 'done')
+    } else if (event.type === 'done') {
       this.sent.push({ label: sending.label, result: event.result });
+      this.serving?.handleDone(sender);
+    }
   }
 
   private handleListenerEvent(event: AskListenerEvent): void {

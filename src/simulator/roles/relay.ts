@@ -17,7 +17,9 @@ import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { Role, SimulatedHost } from '../host.js';
 import { createSimulatedCrypto } from '../session-crypto.js';
 import { Simulation } from '../simulation.js';
+import { EndedSenders } from './ended-senders.js';
 import { MemoryCache } from './memory-cache.js';
+import { WholeObjectSource } from './whole-object-source.js';
 
 export interface RelayRoleOptions
   extends Pick<
@@ -36,6 +38,8 @@ export interface RelayRoleOptions
   /** Addresses of the upstream servers. */
   readonly from: readonly string[];
   readonly mssBytes?: number;
+  /** Whether clients get nothing of an object before the cache has all of it; the cache must have room for it. */
+  readonly storesFirst?: boolean;
   /** Lets a test change what clients are sent: their object, and where its content comes from. */
   readonly disguise?: (head: ObjectHead, source: ContentSource) => [ObjectHead, ContentSource];
 }
@@ -43,12 +47,14 @@ export interface RelayRoleOptions
 interface Session {
   readonly object: RelayedObject;
   readonly driver: SourceDriver;
+  readonly source: ContentSource;
 }
 
 export class RelayRole implements Role<RelayMachineEvent> {
   readonly events: RelayEvent[] = [];
   readonly cache: MemoryCache;
   private readonly sessions = new Map<SessionSender, Session>();
+  private ended = new EndedSenders();
   private machine: RelayMachine | undefined;
   private lives = 0;
 
@@ -69,6 +75,7 @@ export class RelayRole implements Role<RelayMachineEvent> {
     const { options, cache } = this;
     const { name, from } = options;
     this.lives++;
+    this.ended = new EndedSenders();
     this.machine = new RelayMachine({
       ...options,
       ...{ cache, crypto: this.cryptoFor('relay') },
@@ -89,6 +96,7 @@ export class RelayRole implements Role<RelayMachineEvent> {
       if (event.event.type !== 'done') return;
       session?.object.release();
       this.sessions.delete(event.sender);
+      this.ended.add(this.simulation.nowMs, event.sender);
     }
   }
 
@@ -102,9 +110,17 @@ export class RelayRole implements Role<RelayMachineEvent> {
     this.events.push(event);
     const { nowMs } = this.simulation;
     if (event.type === 'identify') this.machine?.trust(nowMs, event.ask);
+    else if (event.type === 'filled') this.sendWhole();
     else if (event.type === 'lost')
       for (const [sender, { object }] of this.sessions)
         if (object === event.object) sender.abort(nowMs, event.reason, event.isFinal);
+  }
+
+  private sendWhole(): void {
+    const { simulation } = this;
+    for (const { source } of this.sessions.values())
+      if (source instanceof WholeObjectSource)
+        simulation.at(simulation.nowMs, () => source.advance());
   }
 
   private handleListenerEvent(event: AskListenerEvent): void {
@@ -124,15 +140,17 @@ export class RelayRole implements Role<RelayMachineEvent> {
     for (const [sender, session] of this.sessions)
       if (session.object === object && !sender.isDone) return sender;
     const { endpoint, host } = this.machine as RelayMachine;
-    const { mssBytes, blockSizeBytes, disguise } = this.options;
-    const [shown, source] = disguise?.(head, object) ?? [head, object];
+    const { mssBytes, blockSizeBytes, disguise, storesFirst = false } = this.options;
+    const content = storesFirst ? new WholeObjectSource(object) : object;
+    const [shown, source] = disguise?.(head, content) ?? [head, content];
     const sender = new SessionSender({
       ...shown,
       crypto: this.cryptoFor(`session ${this.simulation.nowMs} ${this.sessions.size}`),
       ...withoutUndefined({ mssBytes, blockSizeBytes }),
     });
+    this.ended.forget(this.simulation.nowMs, endpoint);
     object.use();
-    this.sessions.set(sender, { object, driver: new SourceDriver(source, host) });
+    this.sessions.set(sender, { object, source, driver: new SourceDriver(source, host) });
     endpoint.addSender(sender);
     return sender;
   }

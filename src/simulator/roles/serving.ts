@@ -6,6 +6,7 @@ import type { AskListenerEvent } from '../../session/asks/listener-events.js';
 import type { SessionSender } from '../../session/sender.js';
 import { type AskedObject, compareNames, fillPage, type ListedObject } from '../../wire/asks.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
+import { EndedSenders } from './ended-senders.js';
 
 /** An object that a simulated host serves under a name. */
 export interface ServedObject {
@@ -23,7 +24,7 @@ export interface ServedObject {
 export interface ServingHost {
   readonly nowMs: number;
   readonly listener: AskListener;
-  readonly endpoint: Pick<Endpoint<unknown>, 'addSender'>;
+  readonly endpoint: Pick<Endpoint<unknown>, 'addSender' | 'removeSender'>;
   /** Creates a sender without receivers, whose events the host handles. */
   createSender(object: ServedObject): SessionSender;
   list(object: ServedObject): ListedObject;
@@ -33,6 +34,7 @@ export class Serving {
   /** What receivers asked for, in order. */
   readonly asked: Extract<AskListenerEvent, { type: 'ask' }>[] = [];
   private readonly running = new Map<ServedObject, SessionSender>();
+  private readonly ended = new EndedSenders();
 
   constructor(
     private objects: readonly ServedObject[],
@@ -48,6 +50,11 @@ export class Serving {
       const reason = `${object.name} has changed at the server; fetch it again`;
       if (!sender.isDone) sender.abort(this.host.nowMs, reason);
     }
+  }
+
+  /** A session has ended. */
+  handleDone(sender: SessionSender): void {
+    this.ended.add(this.host.nowMs, sender);
   }
 
   handleEvent(event: AskListenerEvent): void {
@@ -70,6 +77,7 @@ export class Serving {
   private senderOf(object: ServedObject): SessionSender {
     const running = this.running.get(object);
     if (running !== undefined && !running.isDone) return running;
+    this.ended.forget(this.host.nowMs, this.host.endpoint);
     const sender = this.host.createSender(object);
     this.running.set(object, sender);
     this.host.endpoint.addSender(sender);

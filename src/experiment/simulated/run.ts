@@ -1,15 +1,17 @@
 /** Executes one run in virtual time. */
-import { assert } from '../base/assert.js';
-import { withoutUndefined } from '../base/without-undefined.js';
-import type { LinkOptions } from '../simulator/link.js';
-import { simulateSession } from '../simulator/session-transfer.js';
-import type { SimulatedTransferOptions } from '../simulator/transfer.js';
-import { simulateTransfer } from '../simulator/transfer.js';
-import { linkOverheadBytes } from './model.js';
-import type { Point } from './parameters.js';
-import { createLossSpec, isSession } from './parameters.js';
-import type { RunResult } from './run-result.js';
-import { simulateFetch } from './simulated-fetch.js';
+import { assert } from '../../base/assert.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import type { LinkOptions } from '../../simulator/link.js';
+import { simulateSession } from '../../simulator/session-transfer.js';
+import type { SimulatedTransferOptions } from '../../simulator/transfer.js';
+import { simulateTransfer } from '../../simulator/transfer.js';
+import { linkOverheadBytes } from '../model.js';
+import type { Point } from '../parameters.js';
+import { createLossSpec, isSession } from '../parameters.js';
+import type { RunResult } from '../run-result.js';
+import { simulateCache } from './cache.js';
+import { simulateFetch } from './fetch.js';
+import { simulateRelays } from './relays.js';
 
 /**
  * Simulates one run and verifies its content.
@@ -18,6 +20,8 @@ import { simulateFetch } from './simulated-fetch.js';
  */
 export function simulateRun(point: Point, seed: string, rttMs = point.rttMs): RunResult {
   if (point.sources !== undefined) return simulateFetch(point, seed, rttMs);
+  if (point.hops !== undefined) return simulateRelays(point, seed, rttMs);
+  if (point.objects !== undefined) return simulateCache(point, seed, rttMs);
   return isSession(point) ? runSession(point, seed, rttMs) : runTransfer(point, seed, rttMs);
 }
 
