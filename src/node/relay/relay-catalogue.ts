@@ -11,9 +11,13 @@ export class RelayCatalogue implements ObjectCatalogue {
   /** One for each object, so that clients share sessions. */
   private readonly offered = new WeakMap<RelayedObject, OfferedRelayedObject>();
 
-  /** @param closeRelay ends what is fetched, while upstream servers can still be told */
+  /**
+   * @param drain sends what the relay has to send
+   * @param closeRelay ends what is fetched, while upstream servers can still be told
+   */
   constructor(
     private readonly relay: Relay,
+    private readonly drain: () => void,
     private readonly closeRelay: () => void,
   ) {}
 
@@ -40,6 +44,8 @@ export class RelayCatalogue implements ObjectCatalogue {
         answer.use();
         resolve(this.offer(answer));
       });
+      // The question to the upstream servers leaves now, not with the next datagram that arrives.
+      this.drain();
     });
   }
 
