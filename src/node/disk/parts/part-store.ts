@@ -30,6 +30,9 @@ import { removePartFolder } from './remove-part.js';
 export type { ExistingFiles } from '../../../wire/messages.js';
 export { removeStaleParts } from './stale-parts.js';
 
+/** A sync of so much takes about as long as one of nothing. */
+const leastCheckpointBytes = 4 * 1024 * 1024;
+
 export class PartStore {
   /** Blocks that need not be received because an earlier part or an existing file has them; ascending. */
   readonly held: readonly HeldBlock[];
@@ -279,8 +282,14 @@ export class PartStore {
 
   private planCheckpoint(): void {
     if (this.ending !== undefined) return;
-    if (this.newBytes >= this.checkpointBytes) this.checkpointInBackground();
+    if (this.newBytes >= this.checkpointBytes || this.isNearEnd) this.checkpointInBackground();
     this.timer ??= setTimeout(() => this.checkpointInBackground(), this.checkpointMs).unref();
+  }
+
+  /** The less is missing, the sooner a checkpoint is due, so that little is left to sync when everything is there. */
+  private get isNearEnd(): boolean {
+    const missingBytes = this.part.layout.sizeBytes - this.present.count;
+    return this.newBytes >= leastCheckpointBytes && this.newBytes >= 2 * missingBytes;
   }
 
   private checkpointInBackground(): void {

@@ -327,6 +327,25 @@ t.test('checkpoints happen by themselves, after some bytes or some time', async 
   }
 });
 
+t.test('shortly before the end, a checkpoint leaves little to sync', async (t) => {
+  const megabyte = 1024 * 1024;
+  const object = createObject([file('a', 12 * megabyte)]);
+  const store = await object.open(t.testdir(), { checkpointMs: 1_000_000 });
+  const { journal } = store['part'];
+  const add = journal.add.bind(journal);
+  const added = new Promise<Parameters<typeof add>[0]>((resolve) => {
+    journal.add = (ranges) => {
+      resolve(ranges);
+      return add(ranges);
+    };
+  });
+  await store.write(0, object.content.subarray(0, 7 * megabyte));
+  t.equal(store['newBytes'], 7 * megabyte, 'more than a third is missing');
+  await store.write(7 * megabyte, object.content.subarray(7 * megabyte, 9 * megabyte));
+  t.same(await added, [{ start: 0, end: 9 * megabyte }]);
+  await store.discard();
+});
+
 t.test('a truncated data file is received again from there', async (t) => {
   const dir = t.testdir();
   const object = createObject([file('a', 35), file('b', 35)]);
