@@ -25,6 +25,8 @@ import type { FetchFilesOptions } from './fetch-options.js';
 
 const defaultMaxOpenFiles = 256;
 
+const anyKey = new Uint8Array(32);
+
 /** The longest wait for the sources' confirmations of the end. */
 const farewellMs = 2000;
 const farewellCheckMs = 1;
@@ -91,7 +93,8 @@ export class Fetching {
       fileBudget: new FileBudget(await affordableFileCount(maxOpenFiles)),
       verifiesDisk: options.verifiesDisk ?? false,
       // Each block is verified, so it does not matter which source sent it.
-      ...{ sharesParts: true, comparesAll: true, handleBadBlock: () => undefined },
+      ...{ sharesParts: true, continuesEarlier: true, comparesAll: true },
+      handleBadBlock: () => undefined,
     });
     const fetching = new Fetching(options, stores, placed);
     try {
@@ -136,7 +139,8 @@ export class Fetching {
     const invitations = this.options.invitations?.map(parseInvitation);
     const machine = new FetchMachine({
       crypto: await createNodeCrypto(keyPair),
-      ...{ ownKey: keyPair.publicKey, name: hostname(), stores: this.stores, sources },
+      // Parts do not depend on a key, which may be a new one for each fetch.
+      ...{ ownKey: anyKey, name: hostname(), stores: this.stores, sources },
       platform: process.platform === 'win32' ? 'windows' : 'posix',
       limits: {
         ...{ maxBytes: Infinity, maxEntries: Infinity },

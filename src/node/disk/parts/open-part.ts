@@ -24,6 +24,7 @@ import { OpenFiles } from '../store/open-files.js';
 import type { Placing } from '../store/prepare-files.js';
 import { countWithin, hasAll, hasAny } from '../store/range-queries.js';
 import { refuseUnlessFolder, TargetFolder } from '../store/target-folder.js';
+import { takeOverPart } from './earlier-part.js';
 import type { FilePlace } from './part-files.js';
 import { PartFiles } from './part-files.js';
 import type { PartPaths } from './part-folder.js';
@@ -116,11 +117,11 @@ async function openLocked(
   await refuseClashes(target, manifest, signal);
   const found = await surveyTarget(target, manifest, layout, existing, placed, signal);
   const { listsExtras = false, protectedPaths = [] } = options;
-  const extras = listsExtras
-    ? await listExtras({ target, manifest, protectedPaths, signal })
-    : undefined;
+  const listing = { target, manifest, protectedPaths, signal };
+  const extras = listsExtras ? await listExtras(listing) : undefined;
   const key = { partId: options.partId, contentSizeBytes: layout.sizeBytes };
-  const old = await readOldPart(paths, key);
+  const takeEarlier = () => earlierPart(options, target, paths, layout, found);
+  const old = await readOldPart(paths, key, takeEarlier);
   const judged = await judge(layout, found, old, signal);
   const { places, durable, unsynced, present, kept, keptCount, unchangedCount } = judged;
   const need = await spaceFor(manifest, layout, places, old, present);
@@ -179,17 +180,34 @@ async function beginPart(
   });
 }
 
-async function readOldPart(paths: PartPaths, key: JournalKey): Promise<OldPart> {
+async function readOldPart(
+  paths: PartPaths,
+  key: JournalKey,
+  takeEarlier: () => Promise<JournalContent | undefined>,
+): Promise<OldPart> {
   const stats = await lstat(paths.part).catch(() => undefined);
-  if (stats === undefined) return { journal: undefined, numbers: new Set() };
-  refuseUnlessFolder('TARGET_UNWRITABLE', paths.part, stats);
-  const journal = await readJournal(paths.journal, key);
+  if (stats !== undefined) refuseUnlessFolder('TARGET_UNWRITABLE', paths.part, stats);
+  const own = stats === undefined ? undefined : await readJournal(paths.journal, key);
+  const journal = own ?? (await takeEarlier());
   const numbers = new Set<number>();
   if (journal === undefined) return { journal, numbers };
   for await (const { name } of await opendir(paths.part, { bufferSize: namesPerTurn })) {
     if (/^(?:0|[1-9][0-9]*)$/.test(name)) numbers.add(Number(name));
   }
   return { journal, numbers };
+}
+
+async function earlierPart(
+  { earlierId }: PartStoreOptions,
+  target: TargetFolder,
+  paths: PartPaths,
+  { sizeBytes }: ContentLayout,
+  found: readonly FoundFile[],
+): Promise<JournalContent | undefined> {
+  const [first, second] = found;
+  const isNew = first?.place.kind === 'part' && second === undefined;
+  if (earlierId === undefined || !isNew) return undefined;
+  return takeOverPart(target.root, earlierId, paths, sizeBytes);
 }
 
 /** Returns the disk space that the part needs in addition to the space that it already occupies. */

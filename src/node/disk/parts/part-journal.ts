@@ -18,7 +18,8 @@ import { hasAny } from '../store/range-queries.js';
  * again.
  */
 const magic = Buffer.from('p2mp part 1\n');
-const headerSizeBytes = magic.length + 32 + 8 + 4;
+const sizeOffset = magic.length + 32;
+const headerSizeBytes = sizeOffset + 8 + 4;
 /** Kind, start, end, checksum. */
 const recordSizeBytes = 4 + 8 + 8 + 4;
 const kinds = { held: 1, forgotten: 2, written: 3 } as const;
@@ -48,10 +49,13 @@ export interface JournalContent {
   readonly written: RangeSet;
 }
 
-/** @returns undefined if there is no journal of this object */
+/**
+ * @param key without a size, the journal can be of content of any size
+ * @returns undefined if there is no journal of this object
+ */
 export async function readJournal(
   path: string,
-  key: JournalKey,
+  { partId, contentSizeBytes }: Pick<JournalKey, 'partId'> & Partial<JournalKey>,
 ): Promise<JournalContent | undefined> {
   let handle: FileHandle;
   try {
@@ -61,9 +65,10 @@ export async function readJournal(
     throw error;
   }
   try {
-    const header = encodeHeader(key);
     const found = Buffer.alloc(headerSizeBytes);
     await handle.read(found, 0, headerSizeBytes, 0);
+    const key = { partId, contentSizeBytes: contentSizeBytes ?? found.readDoubleBE(sizeOffset) };
+    const header = encodeHeader(key);
     return found.equals(header) ? await replay(handle, crc32(header), key) : undefined;
   } finally {
     await handle.close();

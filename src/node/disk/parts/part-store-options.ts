@@ -10,6 +10,11 @@ export interface PartStoreOptions {
   readonly dir: string;
   /** Name of the part, 64 lower-case hex digits: the manifest digest, or a digest of it and the sender's key. */
   readonly partId: string;
+  /**
+   * The name of the part of an older version. If nothing else of the object is there, and it is a single file, the part
+   * continues that one.
+   */
+  readonly earlierId?: string;
   /** Recorded in the part, if known. */
   readonly origin?: PartOrigin;
   readonly manifest: Manifest;

@@ -3,6 +3,7 @@
  * the second session waits until the first has finished with the part.
  */
 
+import { withoutUndefined } from '../../../base/without-undefined.js';
 import type {
   ContentStore,
   ContentStores,
@@ -31,6 +32,8 @@ export interface SessionPartsOptions {
   readonly verifiesDisk: boolean;
   /** Whether any sender of the object may continue a part, not just the one that started it. */
   readonly sharesParts: boolean;
+  /** Whether an object continues the unfinished part of an older version; not by default. */
+  readonly continuesEarlier?: boolean;
   /** What each sender has placed. */
   readonly placed: PlacedIndex;
   /** Whether an offer is also compared with existing files that its sender did not place. */
@@ -112,7 +115,9 @@ export class SessionParts implements ContentStores {
     await this.work.get(partId);
     try {
       await this.trim(origin.senderKey);
+      const earlierId = await this.earlierOf(request);
       return await PartStore.open({
+        ...withoutUndefined({ earlierId }),
         ...{ dir, partId, origin, manifest, blockSizeBytes, signal, verifiesDisk },
         existing: own ?? existing,
         ...{ updatesModes, protectedPaths, listsExtras: deletion === 'delete' },
@@ -123,6 +128,17 @@ export class SessionParts implements ContentStores {
       if (signal.aborted) return undefined;
       throw error;
     }
+  }
+
+  /** The newest idle part of an older version of an object; undefined if there is none, or it is of no interest. */
+  private async earlierOf(object: StoredObject): Promise<string | undefined> {
+    if (this.options.continuesEarlier !== true) return undefined;
+    const own = this.idOf(object);
+    const { senderKey, lastKey, label } = this.originOf(object);
+    const isSkipped = (id: string) => id === own || this.work.has(id);
+    const parts = await listPartsOf(this.options.dir, senderKey, isSkipped).catch(() => []);
+    const earlier = parts.filter((part) => part.label === label && part.lastKey === lastKey);
+    return earlier.sort((a, b) => b.changedAtMs - a.changedAtMs)[0]?.id;
   }
 
   private idOf({ manifestDigest, senderKey }: StoredObject): string {
