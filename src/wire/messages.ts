@@ -5,6 +5,8 @@ import { readAsk, readList, writeAsk, writeList } from './asks.js';
 import { ByteReader, ByteWriter } from './byte-codec.js';
 import type { Done } from './done.js';
 import { readDone, writeDone } from './done.js';
+import type { ExchangeMessage } from './exchange.js';
+import { readExchange, writeExchange } from './exchange.js';
 import { readLine, shortened } from './lines.js';
 import type { Extras, Kept, Noted } from './lists.js';
 import { readExtras, readKept, readSpared, writeParts } from './lists.js';
@@ -148,7 +150,8 @@ export type Message =
   | List
   | Behind
   | BehindNoted
-  | EnvelopeMessage;
+  | EnvelopeMessage
+  | ExchangeMessage;
 
 const kinds: readonly Message['kind'][] = [
   'offer',
@@ -171,6 +174,7 @@ const kinds: readonly Message['kind'][] = [
   'behind',
   'behind-noted',
   'envelope',
+  'exchange',
 ];
 
 const none = new Uint8Array(0);
@@ -228,16 +232,23 @@ export function encodeMessage(message: Message): Uint8Array {
       writeParts(writer, message);
       break;
     default:
-      writeAskOrBehind(writer, message);
+      writeRoleMessage(writer, message);
   }
   return writer.finish();
 }
 
-/** Writes a message of a kind that only hosts that ask or relay use. */
-function writeAskOrBehind(
-  writer: ByteWriter,
-  message: Ask | Preparing | ListRequest | List | Behind | BehindNoted | EnvelopeMessage,
-): void {
+type RoleMessage =
+  | Ask
+  | Preparing
+  | ListRequest
+  | List
+  | Behind
+  | BehindNoted
+  | EnvelopeMessage
+  | ExchangeMessage;
+
+/** Writes a message of a kind that only hosts that ask, relay or exchange use. */
+function writeRoleMessage(writer: ByteWriter, message: RoleMessage): void {
   switch (message.kind) {
     case 'ask':
       writeAsk(writer, message);
@@ -258,6 +269,9 @@ function writeAskOrBehind(
       break;
     case 'envelope':
       writer.counted(message.envelope);
+      break;
+    case 'exchange':
+      writeExchange(writer, message);
       break;
   }
 }
@@ -368,6 +382,8 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
       return readBehindNoted(reader);
     case 'envelope':
       return { kind, envelope: reader.counted().slice() };
+    case 'exchange':
+      return readExchange(reader);
   }
 }
 

@@ -13,6 +13,7 @@ import {
   fuzzSessionPacket,
 } from './fuzz-decoders.js';
 import { fuzzDiscovery } from './fuzz-discovery.js';
+import { fuzzExchange } from './fuzz-exchange.js';
 import {
   fuzzAuthorizedKeys,
   fuzzJournal,
@@ -35,7 +36,7 @@ export interface Target {
 }
 
 export const targets: readonly Target[] = [
-  { name: 'session-receiver', run: fuzzSessionReceiver, share: 0.29 },
+  { name: 'session-receiver', run: fuzzSessionReceiver, share: 0.27 },
   { name: 'session-sender', run: fuzzSessionSender, share: 0.24 },
   { name: 'ask-listener', run: fuzzAskListener, share: 0.06 },
   { name: 'asker', run: fuzzAsker, share: 0.06 },
@@ -47,6 +48,7 @@ export const targets: readonly Target[] = [
   { name: 'classic-packet', run: fuzzClassicPacket, share: 0.03 },
   { name: 'segment-batch', run: fuzzSegmentBatch, share: 0.03 },
   { name: 'message', run: fuzzMessage, share: 0.04 },
+  { name: 'exchange', run: fuzzExchange, share: 0.02 },
   { name: 'manifest', run: fuzzManifest, share: 0.01 },
   { name: 'entry-name', run: fuzzEntryName, share: 0.01 },
   { name: 'discovery', run: fuzzDiscovery, share: 0.01 },
