@@ -44,6 +44,8 @@ interface Host {
   wakeMs: TimeMs;
   requestAtMs: TimeMs;
   seen: RangeSet;
+  /** The blocks that it holds; undefined for all, and before it joins. */
+  held: RangeSet | undefined;
 }
 
 export function runFetch(
@@ -90,6 +92,7 @@ class FetchModel {
       wakeMs: Infinity,
       requestAtMs: -Infinity,
       seen: new RangeSet(),
+      held: undefined,
     }));
   }
 
@@ -138,7 +141,8 @@ class FetchModel {
     this.joined.push(host);
     this.mostAsked.push(0);
     const name = `source ${index}`;
-    const held = first === undefined ? {} : { holds: new RangeSet(first) };
+    host.held = first && new RangeSet(first);
+    const held = host.held === undefined ? {} : { holds: host.held };
     this.scheduler.join(this.nowMs, { name, rttMs, ...held });
   }
 
@@ -149,8 +153,7 @@ class FetchModel {
   }
 
   private hold(host: Host, start: number, end: number): void {
-    if (host.index === undefined) return;
-    this.scheduler.hold(this.nowMs, host.index, start, end);
+    host.held?.add(start, end);
   }
 
   // --- Blocks

@@ -14,6 +14,8 @@ export interface FetchScenario {
   readonly number: number;
   readonly kind: FetchKind;
   readonly split: 'speed' | 'equal';
+  /** With which part of the content the fetch begins; 0 by default. */
+  readonly beginsAt?: number;
   readonly blockSizeBytes: number;
   readonly contentSizeBytes: number;
   readonly missing: readonly Range[];

@@ -29,7 +29,7 @@ export interface FetchSourceOptions {
   readonly name: string;
   /** The round-trip time, if it is known. An early answer corrects an estimate that is too high. */
   readonly rttMs?: number;
-  /** The blocks that the source holds so far; all if it is undefined. */
+  /** The blocks that the source holds, which can become more; all if it is undefined. */
   readonly holds?: ReadonlyRangeSet;
 }
 
@@ -49,7 +49,8 @@ export class FetchSource {
   setsPace = false;
   /** Blocks that are asked of the source now. */
   private readonly askedBlocks = new RangeSet();
-  private readonly held: RangeSet | undefined;
+  /** The blocks that it holds; undefined if it holds all. */
+  readonly held: ReadonlyRangeSet | undefined;
   private readonly segments = new OpenSegments();
   private readonly rate: SourceRate;
   private rtt: number;
@@ -70,7 +71,7 @@ export class FetchSource {
   ) {
     this.name = name;
     this.rtt = rttMs;
-    this.held = holds === undefined ? undefined : new RangeSet(holds.ranges());
+    this.held = holds;
     const guess = (1000 * firstWindowBlocks * blockSizeBytes) / (this.rtt + reserveMs);
     this.rate = new SourceRate(guess);
   }
@@ -171,10 +172,6 @@ export class FetchSource {
 
   holds(block: number): boolean {
     return this.held === undefined || this.held.has(block);
-  }
-
-  hold(startBlock: number, endBlock: number): void {
-    this.held?.add(startBlock, endBlock);
   }
 
   /** The first block of the pool, from this one on, that the source holds. */

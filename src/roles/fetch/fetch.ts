@@ -30,6 +30,8 @@ export interface FetchOptions
   readonly host: DriverHost;
   /** How blocks are shared among the sources; see `FetchSchedulerOptions`. `speed` by default. */
   readonly split?: 'speed' | 'equal';
+  /** With which part of the content, from 0 to 1, the fetch begins; 0 by default. */
+  readonly beginsAt?: number;
   /** How long other sources may take to answer after the first offer; 1 s by default. */
   readonly graceMs?: number;
   readonly blockSizeBytes?: number;
@@ -38,7 +40,7 @@ export interface FetchOptions
 }
 
 export class Fetch {
-  private readonly sources: Sources;
+  readonly sources: Sources;
   private readonly events = new Queue<FetchRoleEvent>();
   private readonly calls: MachineCalls;
   private activityNow: FetchActivity = 'asking';
@@ -81,9 +83,9 @@ export class Fetch {
     return this.schedule?.report(nowMs);
   }
 
-  /** Adds a source to the running fetch. @returns false if it takes part already, or has lied */
-  join(nowMs: TimeMs, spec: ReceiverSpec): boolean {
-    return this.activityNow !== 'ended' && this.sources.join(nowMs, spec);
+  /** Adds a source, which holds these blocks, by default all. @returns false if it takes part already, or has lied */
+  join(nowMs: TimeMs, spec: ReceiverSpec, holds?: ReadonlyRangeSet): boolean {
+    return this.activityNow !== 'ended' && this.sources.join(nowMs, spec, holds);
   }
 
   /** Uses a source no more. It is identified by the object with which it came. */
@@ -349,9 +351,10 @@ export class Fetch {
   /** @param later the blocks that cannot be asked for yet */
   private beginFetching(nowMs: TimeMs, object: FetchedObject, later?: ReadonlyRangeSet): void {
     const { isOnDemand } = this;
-    const { split = 'speed' } = this.options;
+    const { split = 'speed', beginsAt = 0 } = this.options;
     const { contentSizeBytes, blockSizeBytes, missing } = object;
-    const options = { contentSizeBytes, blockSizeBytes, missing, later, split, isOnDemand };
+    const layout = { contentSizeBytes, blockSizeBytes, missing, later };
+    const options = { ...layout, split, beginsAt, isOnDemand };
     this.schedule = new SourceSchedule(this.sources, options);
     this.activityNow = 'fetching';
     this.schedule.begin(nowMs);

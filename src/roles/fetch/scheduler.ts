@@ -3,7 +3,7 @@
  * polled.
  *
  * A source is asked for what keeps it busy, in contiguous runs from the first missing block on, if it would deliver
- * them before the other sources could. So the shares follow the speeds, and a slow source does not hold up the end.
+ * them before the other sources could; for what hardly anybody else holds first. So the shares follow the speeds, and a slow source does not hold up the end.
  * A source that slows down loses what the others would deliver much earlier, and a source that leaves loses
  * everything. When each missing block is asked of a source, idle sources are asked for the same blocks as slower
  * ones: that is the last window.
@@ -18,6 +18,7 @@ import { FetchSource, type FetchSourceOptions } from './fetch-source.js';
 import { greatest } from './greatest.js';
 import { latestFor } from './last-window.js';
 import { lateSegment, type OpenSegment, toFetchSegment } from './open-segments.js';
+import { nextRun } from './rarest-first.js';
 import { Retries } from './retries.js';
 import { SourceRate } from './source-rate.js';
 
@@ -50,6 +51,8 @@ export interface FetchSchedulerOptions {
   readonly split: 'speed' | 'equal';
   /** Missing blocks that cannot be asked for before `release` is called for them; none by default. */
   readonly later?: ReadonlyRangeSet | undefined;
+  /** With which part of the content to begin, from 0 to 1; 0 by default. Hosts that exchange blocks should differ in it. */
+  readonly beginsAt?: number;
   /** Whether blocks are asked for only once `hurry` was called for them. */
   readonly isOnDemand?: boolean;
 }
@@ -120,13 +123,6 @@ export class FetchScheduler {
   /** A source cannot be asked any more. The others are asked for its blocks. */
   leave(nowMs: TimeMs, index: SourceIndex, reason: string): void {
     this.remove(nowMs, at(this.sources, index), reason, 'left');
-  }
-
-  /** A source holds these blocks, too, from now on. */
-  hold(nowMs: TimeMs, index: SourceIndex, startBlock: number, endBlock: number): void {
-    const source = at(this.sources, index);
-    source.hold(startBlock, endBlock);
-    if (!source.hasLeft) this.serve(nowMs, source);
   }
 
   /**
@@ -294,14 +290,17 @@ export class FetchScheduler {
   /** Fills the window of a source from its pool. */
   private fill(nowMs: TimeMs, source: FetchSource): void {
     const { pool } = source;
+    const { beginsAt = 0, contentSizeBytes, blockSizeBytes } = this.options;
+    const firstBlock = Math.floor((beginsAt * contentSizeBytes) / blockSizeBytes);
     const windowCount = this.live.length === 1 ? windowsOfOnly : 1;
     const mostBlocks = Math.min(windowCount * source.mostBlocks, this.fairCount(source));
     let room = mostBlocks - source.asked.count;
     if (room < Math.min(Math.ceil(mostBlocks / runsPerWindow), pool.count)) return;
     while (room > 0) {
-      const start = source.firstOf(this.urgent) ?? source.nextInPool(0);
-      if (start === undefined) return;
-      const mostEnd = this.retries.runEnd(start, Math.min(source.runEnd(start), start + room));
+      const run = nextRun(source, this.live, this.urgent, firstBlock);
+      if (run === undefined) return;
+      const { start } = run;
+      const mostEnd = this.retries.runEnd(start, Math.min(run.end, start + room));
       const count = this.usefulCount(source, start, mostEnd - start);
       if (count === 0) return;
       pool.remove(start, start + count);

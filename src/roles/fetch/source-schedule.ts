@@ -45,10 +45,8 @@ export class SourceSchedule {
   /** A source can be asked for blocks from now on. */
   add(nowMs: TimeMs, source: Source): void {
     const rttMs = this.sources.rttMsOf(nowMs, source);
-    const index = this.scheduler.join(nowMs, {
-      ...{ name: source.name },
-      ...withoutUndefined({ rttMs }),
-    });
+    const { name, holds } = source;
+    const index = this.scheduler.join(nowMs, { name, ...withoutUndefined({ rttMs, holds }) });
     source.index = index;
     this.scheduled[index] = source;
     const supplier = this.sources.supplierOf(source);

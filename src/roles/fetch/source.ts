@@ -1,5 +1,6 @@
 /** One source of a fetch: the ask that reaches it, its offer, and its place in the schedule. */
 import type { TimeMs } from '../../base/machine.js';
+import type { ReadonlyRangeSet } from '../../base/range-set.js';
 import type { LeafRequests } from '../../session/incoming/leaf-requests.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { Offer } from '../../wire/messages.js';
@@ -40,7 +41,11 @@ export class Source {
   /** Why it was last lost; undefined if it never was. */
   lostFor: string | undefined;
 
-  constructor(readonly spec: ReceiverSpec) {}
+  /** @param holds the blocks that it holds, which can become more; all if it is undefined */
+  constructor(
+    readonly spec: ReceiverSpec,
+    readonly holds?: ReadonlyRangeSet,
+  ) {}
 
   get name(): string {
     return this.spec.name;
@@ -108,4 +113,12 @@ export class Source {
     this.retryAtMs = isRetried ? nowMs + this.retryMs : Infinity;
     this.retryMs = Math.min(2 * this.retryMs, maxRetryMs);
   }
+}
+
+/** Why there is no source: also, why each was lost. */
+export function describeAbsence(sources: readonly Source[], patienceMs: number): string {
+  const losses = sources.flatMap(({ name, lostFor }) =>
+    lostFor === undefined ? [] : [`; ${name}: ${lostFor}`],
+  );
+  return `no source for ${patienceMs / 1000} s${losses.join('')}`;
 }

@@ -16,7 +16,7 @@ import type { AskedObject } from '../../wire/asks.js';
 import type { ExistingFiles, Offer } from '../../wire/messages.js';
 import type { Dismissal } from './content-choice.js';
 import type { FetchPort } from './fetch-port.js';
-import { Source } from './source.js';
+import { describeAbsence, Source } from './source.js';
 import type { SourceAction } from './source-actions.js';
 
 const defaultPatienceMs = 60_000;
@@ -99,12 +99,14 @@ export class Sources {
     return reasons.join('; ');
   }
 
-  /** Why a fetch fails that has waited for a source in vain: also, why the sources were lost. */
+  /** Why a fetch fails that has waited for a source in vain. */
   get absence(): string {
-    const losses = this.all.flatMap(({ name, lostFor }) =>
-      lostFor === undefined ? [] : [`; ${name}: ${lostFor}`],
-    );
-    return `no source for ${this.patienceMs / 1000} s${losses.join('')}`;
+    return describeAbsence(this.all, this.patienceMs);
+  }
+
+  /** Whether a source can serve this host and others by multicast. */
+  get isAnyPaced(): boolean {
+    return this.usable.some((source) => this.supplierOf(source)?.usesGroup === true);
   }
 
   /** What can be wanted of a source; undefined if there is no session with it. */
@@ -118,10 +120,8 @@ export class Sources {
    */
   get servesCrowd(): boolean {
     const { usable } = this;
-    return (
-      (usable.length === 1 && usable[0]?.offer?.group !== undefined) ||
-      usable.some((source) => this.supplierOf(source)?.usesGroup === true)
-    );
+    const isAlone = usable.length === 1 && usable[0]?.offer?.group !== undefined;
+    return isAlone || this.isAnyPaced;
   }
 
   rttMsOf(nowMs: TimeMs, { session }: Source): number | undefined {
@@ -163,14 +163,13 @@ export class Sources {
    * A source joins. One that was excluded can join again, unless it has lied.
    * @returns whether it does
    */
-  join(nowMs: TimeMs, spec: ReceiverSpec): boolean {
+  join(nowMs: TimeMs, spec: ReceiverSpec, holds?: ReadonlyRangeSet): boolean {
     const index = this.all.findIndex((each) => sameAddress(each.spec.address, spec.address));
     const earlier = this.all[index];
-    if (earlier !== undefined) {
-      if (earlier.excludedFor === undefined || earlier.hasLied) return false;
-      this.all.splice(index, 1);
-    }
-    const source = new Source(spec);
+    const mayJoin = earlier?.excludedFor !== undefined && !earlier.hasLied;
+    if (mayJoin) this.all.splice(index, 1);
+    else if (earlier !== undefined) return false;
+    const source = new Source(spec, holds);
     this.all.push(source);
     if (this.hasStarted) this.ask(nowMs, source);
     return true;

@@ -132,6 +132,30 @@ t.test('a source with a part of the object is asked for that part', (t) => {
   t.end();
 });
 
+t.test('what only one source holds is asked for first', (t) => {
+  // The source that holds everything is the only one that holds the second half.
+  const holds = [{ atMs: 0, range: { start: 0, end: blockCount / 2 } }];
+  const run = fetch(t, [source(50), source(50, { holds })]);
+  t.ok(seconds(run) < 16.5, `${seconds(run)} s, at best 16 s`);
+  const first = run.segments.filter(({ source: index }) => index === 0);
+  const firstByte = Math.min(...first.map((segment) => segment.firstByte));
+  t.ok(firstByte >= (blockCount / 2 - 100) * blockSizeBytes, `the rest from ${firstByte} on`);
+  t.end();
+});
+
+t.test('a fetch begins where it shall, and ends before that', (t) => {
+  const run = fetch(t, [source(100)], { beginsAt: 0.5 });
+  const middle = Math.floor(contentSizeBytes / 2 / blockSizeBytes);
+  const begin = run.segments.find(({ startMs }) => startMs === 0);
+  t.equal(begin?.firstByte, middle * blockSizeBytes);
+  const others = run.segments.filter((segment) => segment !== begin);
+  t.ok(
+    others.every(({ firstByte, startMs }) => firstByte < middle * blockSizeBytes && startMs > 7500),
+    'the beginning comes last',
+  );
+  t.end();
+});
+
 t.test('equal parts', async (t) => {
   t.test('each source delivers its part, however long it takes', (t) => {
     const run = fetch(t, [source(100), source(60), source(40)], { split: 'equal' });
