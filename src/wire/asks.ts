@@ -75,6 +75,11 @@ export function isAskableName(name: string): boolean {
   return name !== '' && !isLongerUtf8(name, maxAskedNameBytes);
 }
 
+/** Whether there is anything by which an object can be found. */
+export function isNamed({ name = '', root, manifestDigest }: Partial<AskedObject>): boolean {
+  return isAskableName(name) || (name === '' && (root ?? manifestDigest) !== undefined);
+}
+
 /**
  * The order of the list: by the numbers of the characters' UTF-16 units, whatever the language.
  * @example
@@ -144,8 +149,8 @@ export function readAsk(reader: ByteReader): Ask | undefined {
   const hopCount = (flags & askFlag.hasHops) === 0 ? 0 : reader.uint8();
   if (hopCount > maxHops) return undefined;
   const hops = Array.from({ length: hopCount }, () => reader.raw(hopSizeBytes).slice());
-  const isNamed = isAskableName(name) || (name === '' && (root ?? manifestDigest) !== undefined);
-  return isNamed ? { kind: 'ask', name, root, manifestDigest, mssBytes, hops } : undefined;
+  const ask = { kind: 'ask' as const, name, root, manifestDigest, mssBytes, hops };
+  return isNamed(ask) ? ask : undefined;
 }
 
 export function writeList(writer: ByteWriter, { after, isLast, objects }: List): void {

@@ -137,7 +137,8 @@ export const exchangeLimits = {
   filesPerRecord: 20,
   /** They take at most 1,024 bytes. */
   rangesPerRecord: 64,
-  peers: 1024,
+  /** Numbers of peers. A peer that joins again gets another one. */
+  peers: 65_536,
   objectsPerPeer: 1000,
 } as const;
 

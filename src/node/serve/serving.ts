@@ -335,8 +335,12 @@ export class Serving {
         this.emit({ type: 'turned-away', cause, from, clientKey, reason, unreported });
         break;
       }
-      default:
+      case 'fault':
         this.emit(event);
+        break;
+      default:
+        // Only a coordinator of an exchange gets its messages.
+        break;
     }
   }
 

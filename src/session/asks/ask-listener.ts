@@ -13,6 +13,7 @@ import type { InvitationTerms } from '../../security/invitations.js';
 import { Invitation, Invitations } from '../../security/invitations.js';
 import type { List } from '../../wire/asks.js';
 import { toHex } from '../../wire/byte-codec.js';
+import type { ExchangeMessage } from '../../wire/exchange.js';
 import { FaultLog } from '../../wire/faults.js';
 import type { ChannelPacket } from '../../wire/header.js';
 import { askerNumber, decodeSession, describeSession } from '../../wire/header.js';
@@ -35,6 +36,8 @@ export interface AskListenerOptions {
   readonly refuseAsker: (askerKey: Uint8Array) => string | undefined;
   /** The session receiver on the same port, if any. Both then share one limit of handshakes. */
   readonly receiver?: SessionReceiver;
+  /** Whether this host coordinates an exchange, whose peers talk to it. */
+  readonly isCoordinator?: boolean;
   /** Maximum number of channels; 1,024 by default. */
   readonly maxChannels?: number;
 }
@@ -139,6 +142,12 @@ export class AskListener implements Machine<AskListenerEvent> {
   answerList(channel: number, list: List): void {
     const asked = this.channels.get(channel);
     if (asked?.takeListing(list.after) === true) this.send(asked, list);
+  }
+
+  /** Sends a message to a peer of an exchange, if its channel is still there. */
+  say(channel: number, message: ExchangeMessage): void {
+    const asked = this.channels.get(channel);
+    if (asked?.state === 'talking') this.send(asked, message);
   }
 
   /** Forgets the channels of a sender that is removed. */
@@ -267,7 +276,8 @@ export class AskListener implements Machine<AskListenerEvent> {
   /** Forgets the oldest channel on which nothing is going on. */
   private forgetIdle(): boolean {
     for (const [number, asked] of this.channels) {
-      if (asked.isInSession || asked.state === 'asked') continue;
+      const { state } = asked;
+      if (asked.isInSession || state === 'asked' || state === 'talking') continue;
       return this.channels.delete(number);
     }
     return false;
@@ -309,20 +319,23 @@ export class AskListener implements Machine<AskListenerEvent> {
 
   /** @returns false if messages of this kind are not for this side */
   private handleMessage(channel: number, asked: AskedChannel, message: Message): boolean {
-    if (message.kind !== 'ask' && message.kind !== 'list-request') return false;
+    const { kind } = message;
+    if (kind !== 'ask' && kind !== 'list-request' && kind !== 'exchange') return false;
     if (asked.refusal !== undefined) {
       this.send(asked, asked.refusal);
       return true;
     }
-    // Its key can have lost the right since the handshake.
-    const reason = this.options.refuseAsker(asked.proven.peerKey);
-    if (reason !== undefined && !this.unheard.has(asked)) {
+    const reason = this.refusalOf(asked, kind);
+    if (reason !== undefined) {
       this.send(asked, asked.refuse({ kind: 'refuse', reason, isTemporary: false }));
       return true;
     }
     const { host, port } = asked.from;
     const asker = { channel, from: { host, port }, askerKey: asked.proven.peerKey };
-    if (message.kind === 'list-request') {
+    if (message.kind === 'exchange') {
+      if (!asked.talk()) return false;
+      this.events.push({ type: 'exchange', ...asker, message });
+    } else if (message.kind === 'list-request') {
       const { after } = message;
       if (asked.beginListing(after)) this.events.push({ type: 'list-request', ...asker, after });
       else this.send(asked, { kind: 'preparing' });
@@ -333,6 +346,13 @@ export class AskListener implements Machine<AskListenerEvent> {
       this.send(asked, { kind: 'preparing' });
     }
     return true;
+  }
+
+  private refusalOf(asked: AskedChannel, kind: Message['kind']): string | undefined {
+    const { isCoordinator = false, refuseAsker } = this.options;
+    if (kind === 'exchange' && !isCoordinator) return 'coordinates no exchange';
+    // Its key can have lost the right since the handshake.
+    return this.unheard.has(asked) ? undefined : refuseAsker(asked.proven.peerKey);
   }
 
   private send({ from: to, proven }: AskedChannel, message: Message): void {

@@ -11,6 +11,8 @@ type AskedState =
   | 'open'
   /** The shell decides about the ask. */
   | 'asked'
+  /** A peer of an exchange. */
+  | 'talking'
   | 'refused'
   /** The receiver takes part in a session. */
   | 'accepted';
@@ -54,6 +56,12 @@ export class AskedChannel {
     if (this.current !== 'open') return false;
     this.current = 'asked';
     return true;
+  }
+
+  /** A peer of an exchange talks to its coordinator. @returns whether that may be, after what was asked before */
+  talk(): boolean {
+    if (this.current === 'open') this.current = 'talking';
+    return this.current === 'talking';
   }
 
   /** The receiver asks for a page. @returns whether the shell is not listing it already */

@@ -2,6 +2,7 @@
 import type { RefusedEvent } from '../../base/refusal.js';
 import type { OtherAddressEvent } from '../../path/candidate-addresses.js';
 import type { List } from '../../wire/asks.js';
+import type { ExchangeMessage } from '../../wire/exchange.js';
 import type { FaultEvent } from '../../wire/faults.js';
 
 /** Which ask an event is about. */
@@ -19,6 +20,8 @@ export type AskerEvent =
   | (AskInfo & { readonly type: 'answered'; readonly session: number })
   /** A page of the list that was asked for. The ask is over with the last page. */
   | (AskInfo & { readonly type: 'page'; readonly page: List })
+  /** A message from the coordinator of an exchange. The ask lasts until `cancel`. */
+  | (AskInfo & { readonly type: 'exchange'; readonly message: ExchangeMessage })
   /** The asked host cannot serve the object yet. The asker repeats its question until the liveness timeout passes. */
   | (AskInfo & { readonly type: 'deferred'; readonly reason: string })
   /** The asked host has been silent for a while. The asker begins a new handshake, beside the session if there is one. */
@@ -34,3 +37,7 @@ export type AskerEvent =
   | OtherAddressEvent
   | RefusedEvent
   | FaultEvent;
+
+type WithoutAsk<Event> = Event extends AskInfo ? Omit<Event, keyof AskInfo> : never;
+/** What happened to an ask. */
+export type UnnamedAskerEvent = WithoutAsk<AskerEvent>;

@@ -13,7 +13,8 @@ import { narrowPathAnswers } from '../../security/handshake.js';
 import { secretFor } from '../../security/invitations.js';
 import type { SecureChannel } from '../../security/secure-channel.js';
 import { retryTiming, sessionDefaults } from '../../transfer/config.js';
-import { isAskableName } from '../../wire/asks.js';
+import { isNamed } from '../../wire/asks.js';
+import type { ExchangeMessage } from '../../wire/exchange.js';
 import type { FaultKind } from '../../wire/faults.js';
 import { FaultLog } from '../../wire/faults.js';
 import type { ChannelPacket } from '../../wire/header.js';
@@ -22,7 +23,7 @@ import type { Message, Offer } from '../../wire/messages.js';
 import { decodeMessage } from '../../wire/messages.js';
 import { narrowPathReason, noAnswerReason, serverProgram } from './ask-failures.js';
 import { AskRequests } from './ask-requests.js';
-import type { AskerEvent } from './asker-events.js';
+import type { AskerEvent, UnnamedAskerEvent } from './asker-events.js';
 import type { AskerOptions, AwaitedAnswer } from './asker-options.js';
 import type { AskSpec } from './outgoing-ask.js';
 import { OutgoingAsk } from './outgoing-ask.js';
@@ -78,25 +79,16 @@ export class Asker implements Machine<AskerEvent> {
   }
 
   /**
-   * Asks a host for an object or for the list of its objects.
+   * Asks a host for an object, for the list of its objects, or to take part in an exchange.
    * @returns the number of the ask in events
    * @throws P2mpError INVALID_ARGUMENT if nothing names the object, or its name is too long
    */
   ask(nowMs: TimeMs, spec: AskSpec): number {
     const { what } = spec;
-    if (what !== undefined) {
-      const { name = '', root, manifestDigest } = what;
-      const isNamed =
-        isAskableName(name) || (name === '' && (root ?? manifestDigest) !== undefined);
-      if (!isNamed)
-        throw new P2mpError('INVALID_ARGUMENT', `no object can have the name "${name}"`);
-    }
-    const ask = new OutgoingAsk(
-      this.nextId++,
-      spec,
-      nowMs,
-      this.options.mssBytes ?? sessionDefaults.mssBytes,
-    );
+    if (what !== undefined && !isNamed(what))
+      throw new P2mpError('INVALID_ARGUMENT', `no object can have the name "${what.name ?? ''}"`);
+    const { mssBytes = sessionDefaults.mssBytes } = this.options;
+    const ask = new OutgoingAsk(this.nextId++, spec, nowMs, mssBytes);
     this.asks.set(ask.id, ask);
     this.requests.send(nowMs, ask, 'first');
     return ask.id;
@@ -129,6 +121,12 @@ export class Asker implements Machine<AskerEvent> {
     const { receiver } = this.options;
     const { session } = ask;
     receiver.contain(nowMs, session, () => receiver.find(session)?.fail(nowMs, reason));
+  }
+
+  /** Sends a message to a coordinator whose first one has arrived. */
+  say(id: number, message: ExchangeMessage): void {
+    const ask = this.asks.get(id);
+    if (ask?.channel !== undefined) this.requests.sendMessage(ask, ask.channel, message);
   }
 
   /** The asks that wait for an answer, and the addresses from which it can come. */
@@ -347,6 +345,11 @@ export class Asker implements Machine<AskerEvent> {
         if (message.isLast) this.asks.delete(ask.id);
         else this.requests.send(nowMs, ask, 'first');
         return true;
+      case 'exchange':
+        if (ask.spec.isExchange !== true) return false;
+        if (ask.stage === 'asking') ask.useChannel();
+        this.emit(ask, { type: 'exchange', message });
+        return true;
       default:
         return false;
     }
@@ -437,12 +440,7 @@ export class Asker implements Machine<AskerEvent> {
     if (ask.session !== undefined) this.options.receiver.abandon(nowMs, ask.session, reason);
   }
 
-  private emit({ id: ask, name: server }: OutgoingAsk, event: UnnamedEvent): void {
+  private emit({ id: ask, name: server }: OutgoingAsk, event: UnnamedAskerEvent): void {
     this.events.push({ ...event, ask, server });
   }
 }
-
-type WithoutAsk<Event> = Event extends { readonly ask: number }
-  ? Omit<Event, 'ask' | 'server'>
-  : never;
-type UnnamedEvent = WithoutAsk<AskerEvent>;

@@ -1,6 +1,7 @@
 /** The events of the side that is asked. */
 import type { Address } from '../../base/address.js';
 import type { AskedObject } from '../../wire/asks.js';
+import type { ExchangeMessage } from '../../wire/exchange.js';
 import type { FaultEvent } from '../../wire/faults.js';
 
 /** Why a receiver does not get what it asks for. */
@@ -45,6 +46,8 @@ export type AskListenerEvent =
       /** How many more receivers the invitation admits. */
       readonly usesLeft: number;
     }
+  /** A message from a peer of the exchange that this host coordinates. Answer by `say` or `refuse`. */
+  | (AskerInfo & { readonly type: 'exchange'; readonly message: ExchangeMessage })
   /** A receiver that may not ask, or for which there is no room. `TurnedAwayLog` limits the number of these events. */
   | {
       readonly type: 'asker-turned-away';

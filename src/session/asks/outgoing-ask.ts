@@ -17,8 +17,10 @@ import { Requests } from '../outgoing/requests.js';
 export interface AskSpec {
   /** The host to ask: its name in events, and its addresses. */
   readonly server: ReceiverSpec;
-  /** The object; undefined for the list of all objects. */
+  /** The object; undefined for the list of all objects, or for an exchange. */
   readonly what?: Partial<AskedObject>;
+  /** Whether the host coordinates an exchange in which the asking host takes part. */
+  readonly isExchange?: boolean;
   /** The relays that the ask has come through, the nearest to the asking receiver first; none by default. */
   readonly hops?: readonly Uint8Array[];
   /** What happens to existing files; `update` by default. */
@@ -33,8 +35,14 @@ export type AskStage =
   | 'identifying'
   /** The channel is open, and the ask waits for its answer. */
   | 'asking'
-  /** A session has begun. */
+  /** A session, or the conversation with a coordinator, has begun. */
   | 'answered';
+
+/** The first message to a coordinator. Its time says nothing. */
+const greeting: Message = {
+  kind: 'exchange',
+  ...{ nextRecord: 0, sentAtMs: 0, echo: undefined, firstRecord: 0, records: [] },
+};
 
 export class OutgoingAsk {
   readonly path: Path;
@@ -159,7 +167,8 @@ export class OutgoingAsk {
 
   /** The message that asks. */
   get question(): Message {
-    const { what, hops = [] } = this.spec;
+    const { what, isExchange, hops = [] } = this.spec;
+    if (isExchange === true) return greeting;
     if (what === undefined) return { kind: 'list-request', after: this.after };
     const { name = '', root, manifestDigest } = what;
     return { kind: 'ask', name, root, manifestDigest, mssBytes: this.path.mssBytes, hops };
@@ -173,10 +182,15 @@ export class OutgoingAsk {
 
   /** The session uses the channel of the handshake from now on. */
   take(session: number, reportIntervalMs: number): void {
-    this.used = this.handshake?.channel;
-    assert(this.used !== undefined, 'the channel is open');
     this.sessionNumber = session;
     this.offeredIntervalMs = reportIntervalMs;
+    this.useChannel();
+  }
+
+  /** What follows uses the channel of the handshake. */
+  useChannel(): void {
+    this.used = this.handshake?.channel;
+    assert(this.used !== undefined, 'the channel is open');
     this.handshake = undefined;
     this.deferredAtMs = undefined;
     this.stage = 'answered';
