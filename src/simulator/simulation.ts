@@ -204,10 +204,33 @@ export class Simulation {
       return;
     }
     const sender = this.hostsByAddress.get(from);
+    const others = [...members].filter(
+      (member) => member !== from && this.hostsByAddress.get(member) !== sender,
+    );
+    if (this.intercept === undefined) this.carryToGroup(from, others, bytes);
+    else for (const member of others) this.carry(from, member, bytes);
+  }
+
+  /** A link with which the paths to several members begin carries the datagram once. */
+  private carryToGroup(from: string, members: readonly string[], bytes: Uint8Array): void {
+    const ways = this.paths.get(from);
+    const byFirst = new Map<Link | undefined, string[]>();
     for (const member of members) {
-      if (member !== from && this.hostsByAddress.get(member) !== sender) {
-        this.carry(from, member, bytes);
+      const first = ways?.get(member)?.[0];
+      byFirst.set(first, [...(byFirst.get(first) ?? []), member]);
+    }
+    for (const [first, some] of byFirst) {
+      if (first === undefined || some.length === 1) {
+        for (const member of some) this.carryAsIs(from, member, bytes);
+        continue;
       }
+      const fate = first.send(this.currentMs, bytes, (atMs, copy) => {
+        for (const member of some) {
+          const links = ways?.get(member) ?? [];
+          this.queue.push(atMs, () => this.forward(from, member, links, 1, copy));
+        }
+      });
+      if (fate !== 'delivered') for (const member of some) this.record(fate, from, member, bytes);
     }
   }
 
