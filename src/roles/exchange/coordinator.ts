@@ -1,0 +1,352 @@
+/**
+ * Coordinates an exchange: waits for the peers, makes them known to each other, starts them by one clock, passes on who
+ * holds what, and ends the exchange when everybody has everything that exists. It never carries content. All that it
+ * knows comes from the peers, so a coordinator that is restarted learns it again.
+ */
+import type { Address } from '../../base/address.js';
+import type { TimeMs } from '../../base/machine.js';
+import { Queue } from '../../base/queue.js';
+import { RangeSet } from '../../base/range-set.js';
+import { isEqualBytes } from '../../wire/byte-codec.js';
+import type { ExchangeMessage } from '../../wire/exchange.js';
+import type { ExchangeRecord, JoinRecord } from '../../wire/exchange-records.js';
+import { exchangeLimits } from '../../wire/exchange-records.js';
+import type { CoordinatorEvent } from './coordinator-events.js';
+import { Member } from './member.js';
+import type { ExchangedContent } from './roster.js';
+import { Roster, RosterPeer } from './roster.js';
+
+export interface CoordinatorOptions {
+  /** The exchange begins when so many peers are there. */
+  readonly expectedPeers: number;
+  /** The exchange begins after this time with the peers that are there, if there are two; never by default. */
+  readonly startAfterMs?: number;
+  /** What to add to the machine's time to get the system clock that peers see; 0 by default. */
+  readonly clockOffsetMs?: number;
+  readonly blockSizeBytes: number;
+  /** A peer that is silent for this long is absent; 5 s by default. */
+  readonly absentAfterMs?: number;
+  /** A peer that is absent for this long is not waited for; 30 s by default. */
+  readonly goneAfterMs?: number;
+  /** The exchange ends if nobody gets anything for this time; 60 s by default. */
+  readonly stalledAfterMs?: number;
+}
+
+/** The time from the decision to start until the start. It lets the message arrive at all peers. */
+const startLeadMs = 200;
+
+/** How often to find out who is silent, and whether the exchange is over. */
+const lookMs = 200;
+
+/** How long the end is repeated for peers that do not confirm it. */
+const farewellMs = 5000;
+
+export class Coordinator {
+  readonly roster: Roster;
+  private readonly members = new Map<number, Member>();
+  private readonly events = new Queue<CoordinatorEvent>();
+  private readonly outgoing = new Queue<{ channel: number; message: ExchangeMessage }>();
+  private nextNumber = 0;
+  private startDeadlineMs: TimeMs | undefined;
+  private beginsAtMs: TimeMs | undefined;
+  private endedAtMs: TimeMs | undefined;
+  private progressAtMs: TimeMs = -Infinity;
+  private lookAtMs: TimeMs = -Infinity;
+
+  constructor(private readonly options: CoordinatorOptions) {
+    this.roster = new Roster(options.blockSizeBytes);
+  }
+
+  /** When the exchange begins or began, by the machine's time; undefined until that is known. */
+  get startMs(): TimeMs | undefined {
+    return this.beginsAtMs;
+  }
+
+  /** Whether the exchange is over, and the peers know that. */
+  get isDone(): boolean {
+    return this.endedAtMs !== undefined && this.members.size === 0;
+  }
+
+  private get clockOffsetMs(): number {
+    return this.options.clockOffsetMs ?? 0;
+  }
+
+  private get present(): Member[] {
+    return [...this.members.values()].filter((each) => each.isListed && each.isPresent);
+  }
+
+  // --- Inputs and outputs
+
+  start(nowMs: TimeMs): void {
+    this.lookAtMs = nowMs;
+    const { startAfterMs } = this.options;
+    if (startAfterMs !== undefined) this.startDeadlineMs = nowMs + startAfterMs;
+  }
+
+  /** @returns why the host may not take part; undefined if the message was taken */
+  takeMessage(
+    nowMs: TimeMs,
+    channel: number,
+    from: Address,
+    key: Uint8Array,
+    message: ExchangeMessage,
+  ): string | undefined {
+    let member = this.members.get(channel);
+    if (member === undefined) {
+      if (this.endedAtMs !== undefined) return 'the exchange is over';
+      if (this.members.size >= maxMembers) return `${maxMembers} peers take part already`;
+      member = new Member(nowMs, channel, key, from, this.clockOffsetMs);
+      this.members.set(channel, member);
+    }
+    member.heardAtMs = nowMs;
+    this.notePresence(member, true);
+    for (const record of member.stream.take(nowMs, message) ?? []) {
+      if (this.takeRecord(nowMs, member, record)) continue;
+      this.forget(member);
+      return 'sent a record that makes no sense';
+    }
+    this.advance(nowMs);
+    return undefined;
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    if (nowMs >= this.lookAtMs) {
+      this.lookAtMs = nowMs + lookMs;
+      this.noteSilent(nowMs);
+      this.startIfReady(nowMs);
+      this.endIfOver(nowMs);
+    }
+    this.advance(nowMs);
+  }
+
+  pollTimeout(): TimeMs | undefined {
+    let atMs = this.lookAtMs;
+    for (const member of this.members.values()) atMs = Math.min(atMs, member.dueAtMs);
+    return this.isDone ? undefined : atMs;
+  }
+
+  pollMessage(): { readonly channel: number; readonly message: ExchangeMessage } | undefined {
+    return this.outgoing.shift();
+  }
+
+  pollEvent(): CoordinatorEvent | undefined {
+    return this.events.shift();
+  }
+
+  /** Ends the exchange. */
+  end(nowMs: TimeMs, reason: string): void {
+    if (this.endedAtMs !== undefined) return;
+    this.endedAtMs = nowMs;
+    for (const { stream } of this.members.values()) stream.push({ kind: 'end', reason });
+    const elapsedMs = Math.max(0, this.progressAtMs - (this.beginsAtMs ?? nowMs));
+    this.events.push({ type: 'end', reason, elapsedMs });
+    this.advance(nowMs);
+  }
+
+  private advance(nowMs: TimeMs): void {
+    for (const member of [...this.members.values()]) {
+      member.tellHeld(nowMs);
+      const { channel, stream } = member;
+      for (let message = stream.poll(nowMs); message; message = stream.poll(nowMs))
+        this.outgoing.push({ channel, message });
+      const isTold = this.endedAtMs !== undefined && stream.isIdle;
+      if (isTold || nowMs >= (this.endedAtMs ?? Infinity) + farewellMs) this.forget(member);
+    }
+  }
+
+  // --- Records
+
+  /** @returns false if the record makes no sense */
+  private takeRecord(nowMs: TimeMs, member: Member, record: ExchangeRecord): boolean {
+    const { roster } = this;
+    const { peer } = member;
+    if (record.kind === 'join') return peer === undefined && this.join(member, record);
+    if (peer === undefined) return false;
+    switch (record.kind) {
+      case 'object':
+        return record.owner === peer.number && roster.takeObject(record);
+      case 'files':
+        return record.owner === peer.number && roster.takeFiles(record);
+      case 'listed':
+        this.introduce(nowMs, member, peer);
+        return true;
+      case 'held': {
+        if (record.holder !== peer.number || roster.takeHeld(record) === undefined) return false;
+        this.progressAtMs = nowMs;
+        for (const other of this.others(member))
+          for (const { start, end } of record.ranges)
+            other.deltas.add(peer.number, record, start, end);
+        return true;
+      }
+      case 'stored': {
+        const object = roster.find(record);
+        if (record.holder !== peer.number || object === undefined) return false;
+        peer.stored.add(object.content);
+        this.progressAtMs = nowMs;
+        this.lookAtMs = nowMs;
+        for (const { stream } of this.others(member)) stream.push(record);
+        const atMs = nowMs - (this.beginsAtMs ?? nowMs);
+        this.events.push({ type: 'stored', peer, object, atMs });
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  private *others(member: Member): Iterable<Member> {
+    for (const other of this.members.values()) if (other !== member && other.isListed) yield other;
+  }
+
+  private join(member: Member, { name, beganAtMs }: JoinRecord): boolean {
+    for (const other of [...this.members.values()])
+      if (other !== member && isEqualBytes(other.key, member.key)) this.forget(other);
+    const { key, address, stream } = member;
+    const number = this.nextNumber++;
+    if (number >= exchangeLimits.peers) return false;
+    member.peer = new RosterPeer(number, name, key, address);
+    this.roster.add(member.peer);
+    stream.push({ kind: 'welcome', peer: number, expectedPeers: this.options.expectedPeers });
+    // This coordinator was restarted.
+    if (beganAtMs !== undefined) this.beginsAtMs ??= beganAtMs - this.clockOffsetMs;
+    return true;
+  }
+
+  /** The objects of a peer are known: makes it known to the others, and the others to it. */
+  private introduce(nowMs: TimeMs, member: Member, peer: RosterPeer): void {
+    if (peer.isListed) return;
+    peer.isListed = true;
+    const others = [...this.roster.peers.values()].filter(
+      (other) => other !== peer && other.isListed,
+    );
+    for (const other of others) this.describe(member, other);
+    // Now the peer knows all objects.
+    for (const other of others) this.describeHoldings(member, other);
+    for (const other of this.others(member)) this.describe(other, peer);
+    this.events.push({ type: 'joined', peer });
+    if (this.beginsAtMs !== undefined) this.sendStart(member, this.beginsAtMs);
+    this.startIfReady(nowMs);
+  }
+
+  private describe({ stream }: Member, { number, name, key, address, objects }: RosterPeer): void {
+    const { host, port } = address;
+    stream.push({ kind: 'peer', peer: number, name, key, host, port });
+    for (const { owner, object, name: objectName, fileCount, content, files } of objects) {
+      const { contentRoot, manifestDigest, contentSizeBytes } = content;
+      const digests = { contentRoot, manifestDigest };
+      const facts = { name: objectName, contentSizeBytes, fileCount };
+      stream.push({ kind: 'object', owner, object, ...digests, ...facts });
+      for (let i = 0; i < files.length; i += exchangeLimits.filesPerRecord) {
+        const some = files.slice(i, i + exchangeLimits.filesPerRecord);
+        stream.push({ kind: 'files', owner, object, firstFile: i, digests: some });
+      }
+    }
+    stream.push({ kind: 'listed', peer: number });
+  }
+
+  private describeHoldings({ stream, deltas }: Member, peer: RosterPeer): void {
+    const { number } = peer;
+    if (!peer.isPresent) {
+      stream.push({ kind: 'presence', peer: number, isPresent: false });
+      return;
+    }
+    for (const [content, holding] of peer.holdings) {
+      const [id] = this.idsOf(content);
+      if (id === undefined || peer.brings(content)) continue;
+      for (const { start, end } of holding.ranges()) deltas.add(number, id, start, end);
+      if (peer.stored.has(content)) stream.push({ kind: 'stored', holder: number, ...id });
+    }
+  }
+
+  /** Under which numbers content is known. */
+  private *idsOf(content: ExchangedContent) {
+    for (const { objects } of content.owners)
+      for (const { owner, object, content: own } of objects)
+        if (own === content) yield { owner, object };
+  }
+
+  // --- Start
+
+  private startIfReady(nowMs: TimeMs): void {
+    if (this.beginsAtMs !== undefined) return;
+    const { present } = this;
+    const isLate = nowMs >= (this.startDeadlineMs ?? Infinity) && present.length >= 2;
+    if (present.length < this.options.expectedPeers && !isLate) return;
+    this.beginsAtMs = nowMs + startLeadMs;
+    for (const member of this.members.values())
+      if (member.isListed) this.sendStart(member, this.beginsAtMs);
+    this.events.push({ type: 'start', atMs: this.beginsAtMs });
+  }
+
+  private sendStart({ stream }: Member, beginsAtMs: TimeMs): void {
+    stream.push({ kind: 'start', atMs: beginsAtMs + this.clockOffsetMs });
+  }
+
+  // --- Presence
+
+  private noteSilent(nowMs: TimeMs): void {
+    const { absentAfterMs = 5000, goneAfterMs = 30_000 } = this.options;
+    for (const member of [...this.members.values()]) {
+      const silentMs = nowMs - member.heardAtMs;
+      if (silentMs >= absentAfterMs) this.notePresence(member, false);
+      if (silentMs >= goneAfterMs) this.forget(member);
+    }
+  }
+
+  private notePresence(member: Member, isPresent: boolean): void {
+    const { peer } = member;
+    if (peer === undefined || peer.isPresent === isPresent) return;
+    peer.isPresent = isPresent;
+    this.events.push({ type: isPresent ? 'back' : 'absent', peer });
+    for (const { stream } of this.others(member))
+      stream.push({ kind: 'presence', peer: peer.number, isPresent });
+  }
+
+  /** The conversation is over. What the peer holds is out of reach. */
+  private forget(member: Member): void {
+    if (this.endedAtMs === undefined) this.notePresence(member, false);
+    this.members.delete(member.channel);
+  }
+
+  // --- End
+
+  private endIfOver(nowMs: TimeMs): void {
+    const { beginsAtMs, present, progressAtMs } = this;
+    const { stalledAfterMs = 60_000 } = this.options;
+    if (beginsAtMs === undefined || nowMs < beginsAtMs || this.endedAtMs !== undefined) return;
+    if (present.length === 0) {
+      if (this.members.size === 0) this.end(nowMs, 'all peers are gone');
+      return;
+    }
+    const incomplete: string[] = [];
+    for (const content of this.roster.contents) {
+      if (present.every(({ peer }) => peer?.stored.has(content) === true)) continue;
+      if (!this.isOverFor(content)) {
+        const sinceMs = Math.max(progressAtMs, beginsAtMs);
+        if (nowMs - sinceMs >= stalledAfterMs)
+          this.end(nowMs, `nobody got anything for ${stalledAfterMs / 1000} s`);
+        return;
+      }
+      incomplete.push(...content.owners.map(({ name }) => name));
+    }
+    const names = [...new Set(incomplete)].join(', ');
+    this.end(nowMs, names === '' ? '' : `not everything from ${names} is left at any peer`);
+  }
+
+  /** Whether content is not there as a whole, and each peer has what there is of it. */
+  private isOverFor(content: ExchangedContent): boolean {
+    const there = new RangeSet();
+    for (const { peer } of this.members.values()) {
+      if (peer?.isListed !== true) continue;
+      for (const { start, end } of peer.holdings.get(content)?.ranges() ?? [])
+        there.add(start, end);
+    }
+    if (there.count === content.blockCount) return false;
+    return this.present.every(
+      ({ peer }) => (peer?.holdings.get(content)?.count ?? 0) === there.count,
+    );
+  }
+}
+
+/** Fewer than an `AskListener` has channels. */
+const maxMembers = 1000;

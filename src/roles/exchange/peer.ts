@@ -1,0 +1,409 @@
+/**
+ * A peer of an exchange: says to the coordinator what it brings, serves that and whatever else it holds, and fetches
+ * the objects of all others. Without the coordinator, it continues with what it knows.
+ */
+import type { TimeMs } from '../../base/machine.js';
+import { Queue } from '../../base/queue.js';
+import type { EndpointEvent } from '../../endpoint/endpoint.js';
+import type { ContentSource } from '../../object/content-source.js';
+import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
+import type { AskedObject } from '../../wire/asks.js';
+import { isEqualBytes, toHex } from '../../wire/byte-codec.js';
+import type { ExchangeRecord, FileDigests } from '../../wire/exchange-records.js';
+import { exchangeLimits } from '../../wire/exchange-records.js';
+import type { FetchRoleEvent } from '../fetch/fetch-result.js';
+import type { ObjectHead } from '../relay/object-cache.js';
+import type { LinkEvent } from './coordinator-link.js';
+import { CoordinatorLink } from './coordinator-link.js';
+import { HeldDeltas } from './held-deltas.js';
+import { heldIntervalMs } from './member.js';
+import type { PeerEvent } from './peer-events.js';
+import type { RemoteObjectOptions } from './remote-object.js';
+import { RemoteObject } from './remote-object.js';
+import type { ExchangedContent } from './roster.js';
+import { Roster, RosterPeer } from './roster.js';
+import { SharedObject } from './shared-object.js';
+
+/** An object that this host brings. */
+export interface OwnObject {
+  readonly head: ObjectHead;
+  readonly source: ContentSource;
+  /** The digests of its files, in the order of its manifest. */
+  readonly files: readonly FileDigests[];
+}
+
+export interface PeerOptions extends Omit<RemoteObjectOptions, 'handleHeld' | 'beginsAt'> {
+  readonly name: string;
+  readonly coordinator: ReceiverSpec;
+  readonly objects: readonly OwnObject[];
+}
+
+/** How often to look for further sources. */
+const lookMs = 200;
+
+export class Peer {
+  private readonly link: CoordinatorLink;
+  private readonly events = new Queue<PeerEvent>();
+  private readonly own: readonly SharedObject[];
+  private readonly remotes = new Map<string, RemoteObject>();
+  private readonly specs = new Map<string, ReceiverSpec>();
+  private readonly deltas = new HeldDeltas();
+  private known: Roster;
+  private number: number | undefined;
+  private expectedPeers = 0;
+  private beganAtClockMs: number | undefined;
+  private beginsAtMs: TimeMs = Infinity;
+  private toldAtMs: TimeMs = -Infinity;
+  private lookAtMs: TimeMs = Infinity;
+  private hasEnded = false;
+
+  constructor(private readonly options: PeerOptions) {
+    const { port, coordinator, blockSizeBytes, objects } = options;
+    this.link = new CoordinatorLink(port.asker, coordinator);
+    this.known = new Roster(blockSizeBytes);
+    this.own = objects.map(({ head, source }) => {
+      const { blockCount } = head.digestTree;
+      const handleHeld = () => undefined;
+      return SharedObject.whole({ blockCount, blockSizeBytes, handleHeld }, head, source);
+    });
+  }
+
+  /** The other peers, as the coordinator last said. */
+  get roster(): Roster {
+    return this.known;
+  }
+
+  get objects(): Iterable<RemoteObject> {
+    return this.remotes.values();
+  }
+
+  get isOver(): boolean {
+    return this.hasEnded;
+  }
+
+  // --- Other peers that ask
+
+  /** @returns why a host with this key may not ask */
+  refuseAsker(key: Uint8Array): string | undefined {
+    return this.known.findByKey(key) === undefined ? 'is no peer of this exchange' : undefined;
+  }
+
+  /** Finds what another peer asks for; undefined if it cannot be offered, or not yet. */
+  find({ root, manifestDigest }: AskedObject): SharedObject | undefined {
+    if (root === undefined || manifestDigest === undefined) return undefined;
+    for (const object of [...this.own, ...[...this.remotes.values()].map(({ shared }) => shared)]) {
+      const { head } = object;
+      if (head === undefined || !isEqualBytes(head.contentRoot, root)) continue;
+      if (isEqualBytes(head.manifestDigest, manifestDigest)) return object;
+    }
+    return undefined;
+  }
+
+  // --- Inputs and outputs
+
+  start(nowMs: TimeMs): void {
+    this.link.dial(nowMs);
+  }
+
+  /** Answers an `identify` event: trusts the coordinator, or does not take part for this reason. */
+  trust(nowMs: TimeMs, ask: number, refusal?: string): void {
+    this.options.port.asker.trust(nowMs, ask, refusal);
+    this.advance(nowMs);
+  }
+
+  /** Takes an event of the port; then call `advance`. */
+  takeEvent(nowMs: TimeMs, event: EndpointEvent<never>): void {
+    if (event.role === 'asker' && this.link.takeEvent(nowMs, event.event)) return;
+    for (const remote of this.remotes.values())
+      for (const fetch of remote.fetches()) if (fetch.takeEvent(nowMs, event)) return;
+    this.options.port.discard(nowMs, event);
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    this.link.handleTimeout(nowMs);
+    for (const remote of this.remotes.values())
+      if (remote.pollTimeout() <= nowMs) remote.handleTimeout(nowMs);
+    if (nowMs >= this.lookAtMs) this.look(nowMs);
+    this.advance(nowMs);
+  }
+
+  pollTimeout(): TimeMs | undefined {
+    let atMs = Math.min(this.link.pollTimeout(), this.lookAtMs);
+    if (!this.deltas.isEmpty && this.link.stream?.isIdle === true)
+      atMs = Math.min(atMs, this.toldAtMs + heldIntervalMs);
+    for (const remote of this.remotes.values()) atMs = Math.min(atMs, remote.pollTimeout());
+    return atMs === Infinity ? undefined : atMs;
+  }
+
+  pollEvent(): PeerEvent | undefined {
+    return this.events.shift();
+  }
+
+  /** Leaves the exchange. What has arrived is kept. */
+  leave(nowMs: TimeMs, reason: string): void {
+    this.end(nowMs, reason);
+    this.link.close(nowMs);
+  }
+
+  /** Does everything that is due. */
+  advance(nowMs: TimeMs): void {
+    for (let event = this.link.pollEvent(); event; event = this.link.pollEvent())
+      this.handleLinkEvent(nowMs, event);
+    for (const remote of [...this.remotes.values()]) {
+      for (const fetch of remote.fetches()) fetch.advance(nowMs);
+      for (let event = remote.pollEvent(nowMs); event; event = remote.pollEvent(nowMs))
+        this.handleFetchEvent(nowMs, remote, event);
+    }
+    this.tellHeld(nowMs);
+    this.link.advance(nowMs);
+  }
+
+  // --- The coordinator
+
+  private handleLinkEvent(nowMs: TimeMs, event: LinkEvent): void {
+    switch (event.type) {
+      case 'connected': {
+        const { name } = this.options;
+        this.link.stream?.push({ kind: 'join', name, beganAtMs: this.beganAtClockMs });
+        break;
+      }
+      case 'record':
+        if (!this.takeRecord(nowMs, event.record))
+          this.link.redial(nowMs, 'sent a record that makes no sense');
+        break;
+      case 'lost':
+        this.number = undefined;
+        this.events.push({ type: 'coordinator-lost', reason: event.reason });
+        break;
+      case 'refused':
+        this.end(nowMs, event.reason);
+        break;
+      default:
+        this.events.push(event);
+    }
+  }
+
+  /** @returns false if the record makes no sense */
+  private takeRecord(nowMs: TimeMs, record: ExchangeRecord): boolean {
+    const { known } = this;
+    if (record.kind === 'welcome') {
+      this.number = record.peer;
+      this.expectedPeers = record.expectedPeers;
+      this.known = new Roster(this.options.blockSizeBytes);
+      this.deltas.clear();
+      this.addSelf(record.peer);
+      this.events.push({ type: 'welcome', peer: record.peer, expectedPeers: record.expectedPeers });
+      return true;
+    }
+    switch (record.kind) {
+      case 'peer': {
+        const { peer, name, key, host, port } = record;
+        known.add(new RosterPeer(peer, name, key, { host, port }));
+        return true;
+      }
+      case 'object':
+        return known.takeObject(record) && this.noteObject(nowMs, record);
+      case 'files':
+        return known.takeFiles(record);
+      case 'listed': {
+        const peer = known.peers.get(record.peer);
+        if (peer === undefined) return false;
+        peer.isListed = true;
+        this.events.push({ type: 'peer', peer });
+        return true;
+      }
+      case 'start':
+        this.begin(nowMs, record.atMs);
+        return true;
+      case 'held':
+        return known.takeHeld(record) !== undefined;
+      case 'stored': {
+        const content = known.find(record)?.content;
+        const holder = known.peers.get(record.holder);
+        if (content !== undefined) holder?.stored.add(content);
+        return content !== undefined && holder !== undefined;
+      }
+      case 'presence': {
+        const peer = known.peers.get(record.peer);
+        if (peer === undefined) return false;
+        peer.isPresent = record.isPresent;
+        this.events.push({ type: 'presence', peer });
+        this.look(nowMs);
+        return true;
+      }
+      case 'end':
+        this.end(nowMs, record.reason);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** Says to the coordinator what this host brings, and notes the same. */
+  private addSelf(owner: number): void {
+    const { known, options } = this;
+    const { stream } = this.link;
+    if (stream === undefined) return;
+    known.add(new RosterPeer(owner, options.name, options.ownKey, options.coordinator.address));
+    for (const [object, { head, files }] of this.options.objects.entries()) {
+      const { name, contentSizeBytes, contentRoot, manifestDigest } = head;
+      const digests = { contentRoot, manifestDigest };
+      const fileCount = files.length;
+      const facts = { owner, object, name, contentSizeBytes, fileCount };
+      const record = { kind: 'object' as const, ...facts, ...digests };
+      known.takeObject(record);
+      stream.push(record);
+      for (let i = 0; i < files.length; i += exchangeLimits.filesPerRecord) {
+        const some = files.slice(i, i + exchangeLimits.filesPerRecord);
+        stream.push({ kind: 'files', owner, object, firstFile: i, digests: some });
+      }
+    }
+    stream.push({ kind: 'listed', peer: owner });
+  }
+
+  private begin(nowMs: TimeMs, atClockMs: number): void {
+    if (this.beganAtClockMs !== undefined) return;
+    this.beganAtClockMs = atClockMs;
+    const clock = this.link.stream?.clock;
+    this.beginsAtMs = atClockMs - (clock?.offsetMs ?? 0);
+    this.lookAtMs = Math.max(nowMs, this.beginsAtMs);
+    const uncertaintyMs = clock?.uncertaintyMs(nowMs) ?? Infinity;
+    this.events.push({ type: 'start', atMs: this.beginsAtMs, uncertaintyMs });
+  }
+
+  // --- Objects of others
+
+  /** An object of another peer has been listed. */
+  private noteObject(nowMs: TimeMs, record: Extract<ExchangeRecord, { kind: 'object' }>): boolean {
+    const content = this.known.find(record)?.content;
+    if (content === undefined) return false;
+    if (this.isOwn(content)) return true;
+    const remote = this.remotes.get(content.id);
+    if (remote === undefined) {
+      const created = new RemoteObject(content, record.name, {
+        ...this.options,
+        beginsAt: this.shareOfNumber(),
+        handleHeld: (object, start, end) => this.noteHeld(object, start, end),
+      });
+      this.remotes.set(content.id, created);
+    } else {
+      // This host has begun another conversation, or another peer brings the same.
+      remote.content = content;
+      for (const { start, end } of remote.shared.held.ranges()) this.noteHeld(remote, start, end);
+      if (remote.isStored) this.tellStored(remote);
+    }
+    if (nowMs >= this.beginsAtMs) this.lookAtMs = nowMs;
+    return true;
+  }
+
+  private isOwn(content: ExchangedContent): boolean {
+    return this.options.objects.some(
+      ({ head }) =>
+        isEqualBytes(head.contentRoot, content.contentRoot) &&
+        isEqualBytes(head.manifestDigest, content.manifestDigest),
+    );
+  }
+
+  /** Peers begin at different places of an object, so that they soon have something for each other. */
+  private shareOfNumber(): number {
+    return ((this.number ?? 0) / Math.max(1, this.expectedPeers)) % 1;
+  }
+
+  /** Looks for sources of what is not stored yet. */
+  private look(nowMs: TimeMs): void {
+    if (nowMs < this.beginsAtMs || this.hasEnded) return;
+    this.lookAtMs = nowMs + lookMs;
+    const candidates = {
+      peers: this.candidates(),
+      specOf: (peer: RosterPeer) => this.specOf(peer),
+    };
+    for (const remote of this.remotes.values()) remote.chooseSources(nowMs, candidates);
+  }
+
+  /** The others, from the next number on, so that not all peers ask the same ones. */
+  private candidates(): RosterPeer[] {
+    const { number: own = 0 } = this;
+    const peers = [...this.known.peers.values()].filter(
+      ({ number, isListed }) => isListed && number !== own,
+    );
+    const place = peers.findIndex(({ number }) => number > own);
+    return place <= 0 ? peers : [...peers.slice(place), ...peers.slice(0, place)];
+  }
+
+  private specOf({ name, key, address }: RosterPeer): ReceiverSpec {
+    const id = `${toHex(key)} ${address.host} ${address.port}`;
+    let spec = this.specs.get(id);
+    if (spec === undefined) {
+      const isTaken = [...this.specs.values()].some((other) => other.name === name);
+      spec = { name: isTaken ? `${name} (${address.host}:${address.port})` : name, address };
+      this.specs.set(id, spec);
+    }
+    return spec;
+  }
+
+  private handleFetchEvent(nowMs: TimeMs, object: RemoteObject, event: FetchRoleEvent): void {
+    switch (event.type) {
+      case 'identify':
+        this.options.port.asker.trust(nowMs, event.ask, this.refuseAsker(event.serverKey));
+        break;
+      case 'segment':
+      case 'left':
+        this.events.push({ ...event, object });
+        break;
+      case 'join':
+      case 'leave':
+        this.events.push(event);
+        break;
+      case 'end':
+        if (event.result.status !== 'complete') break;
+        this.tellStored(object);
+        this.events.push({ type: 'stored', object, elapsedMs: nowMs - this.beginsAtMs });
+        break;
+      default:
+        break;
+    }
+  }
+
+  // --- What this host holds
+
+  private noteHeld({ content }: RemoteObject, start: number, end: number): void {
+    const id = this.idOf(content);
+    if (this.number !== undefined && id !== undefined) this.deltas.add(this.number, id, start, end);
+  }
+
+  private tellStored({ content }: RemoteObject): void {
+    const id = this.idOf(content);
+    if (this.number === undefined || id === undefined) return;
+    this.tellAllHeld();
+    this.link.stream?.push({ kind: 'stored', holder: this.number, ...id });
+  }
+
+  private idOf(content: ExchangedContent) {
+    for (const { objects } of content.owners)
+      for (const { owner, object, content: own } of objects)
+        if (own === content) return { owner, object };
+    return undefined;
+  }
+
+  private tellHeld(nowMs: TimeMs): void {
+    if (this.deltas.isEmpty || this.link.stream?.isIdle !== true) return;
+    if (nowMs < this.toldAtMs + heldIntervalMs) return;
+    this.toldAtMs = nowMs;
+    this.tellAllHeld();
+  }
+
+  private tellAllHeld(): void {
+    for (const record of this.deltas.take()) this.link.stream?.push(record);
+  }
+
+  // --- The end
+
+  private end(nowMs: TimeMs, reason: string): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.lookAtMs = Infinity;
+    for (const remote of this.remotes.values()) remote.abort(nowMs, 'the exchange is over');
+    const elapsedMs = Math.max(0, nowMs - this.beginsAtMs);
+    this.events.push({ type: 'end', reason, elapsedMs });
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * An object of other peers that a peer of an exchange fetches: from its owner, by multicast where that reaches, and
+ * otherwise also from other peers that hold a part of it. What has arrived can be read by others at once.
+ */
+import type { TimeMs } from '../../base/machine.js';
+import type { Steps } from '../../base/steps.js';
+import type { ContentSource } from '../../object/content-source.js';
+import type { ContentStores, StoreRequest } from '../../object/content-store.js';
+import type { DigestTree } from '../../object/digest-tree.js';
+import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
+import type { FetchOptions } from '../fetch/fetch.js';
+import { Fetch } from '../fetch/fetch.js';
+import type { FetchResult, FetchRoleEvent } from '../fetch/fetch-result.js';
+import { growTree, headOf } from '../relay/open-object.js';
+import type { ExchangedContent, RosterPeer } from './roster.js';
+import { SharedObject } from './shared-object.js';
+
+export interface RemoteObjectOptions
+  extends Pick<
+    FetchOptions,
+    'crypto' | 'port' | 'stores' | 'ownKey' | 'platform' | 'limits' | 'host' | 'beginsAt'
+  > {
+  readonly blockSizeBytes: number;
+  /** The content of a store that is complete, under its final names. */
+  readonly openStored: (request: StoreRequest) => ContentSource;
+  /** Others can read these blocks from now on. */
+  readonly handleHeld: (object: RemoteObject, start: number, end: number) => void;
+}
+
+/** What a peer needs to know to choose the sources of an object. */
+export interface Candidates {
+  /** The other peers, the one to be asked first comes first. */
+  readonly peers: readonly RosterPeer[];
+  readonly specOf: (peer: RosterPeer) => ReceiverSpec;
+}
+
+/** Maximum number of sources that are no owners. */
+const maxHelpers = 4;
+
+/** By then, it is known whether the owner can serve by multicast. */
+const helpAfterMs = 1000;
+
+const retryMs = 1000;
+
+export class RemoteObject {
+  readonly shared: SharedObject;
+  /** The fetch in progress, or the one that is complete. */
+  private current: Fetch | undefined;
+  /** Fetches that failed, until their sources know that. */
+  private readonly ended = new Set<Fetch>();
+  private readonly joined = new Set<ReceiverSpec>();
+  /** Sources that are of no use, or lie. */
+  private readonly excluded = new Set<string>();
+  private work: Steps<DigestTree> | undefined;
+  private begunAtMs: TimeMs | undefined;
+  private retryAtMs: TimeMs = -Infinity;
+  private isComplete = false;
+
+  constructor(
+    /** As the roster knows it now. */
+    public content: ExchangedContent,
+    readonly name: string,
+    private readonly options: RemoteObjectOptions,
+  ) {
+    const { blockSizeBytes, handleHeld } = options;
+    this.shared = new SharedObject({
+      ...{ blockCount: content.blockCount, blockSizeBytes },
+      // Without its head, the object cannot be offered.
+      handleHeld: (start, end) => {
+        if (this.shared.head !== undefined) handleHeld(this, start, end);
+      },
+    });
+  }
+
+  /** Whether it is stored under its final names. */
+  get isStored(): boolean {
+    return this.isComplete;
+  }
+
+  get fetch(): Fetch | undefined {
+    return this.current;
+  }
+
+  // --- Sources
+
+  /** Takes sources that are of use now. */
+  chooseSources(nowMs: TimeMs, { peers, specOf }: Candidates): void {
+    if (this.isComplete || nowMs < this.retryAtMs) return;
+    this.begunAtMs ??= nowMs;
+    const owners = peers.filter((peer) => peer.isPresent && peer.brings(this.content));
+    for (const owner of owners) this.join(nowMs, specOf(owner), undefined);
+    if (owners.length > 0 && !this.needsHelp(nowMs)) return;
+    let helperCount = this.joined.size - owners.length;
+    for (const peer of peers) {
+      if (helperCount >= maxHelpers) return;
+      const holding = peer.holdings.get(this.content);
+      if (!peer.isPresent || holding === undefined || holding.isEmpty) continue;
+      if (this.join(nowMs, specOf(peer), holding)) helperCount++;
+    }
+  }
+
+  private needsHelp(nowMs: TimeMs): boolean {
+    const sinceMs = this.begunAtMs ?? nowMs;
+    return nowMs >= sinceMs + helpAfterMs && this.current?.sources.isAnyPaced !== true;
+  }
+
+  /** @returns whether it is a new source */
+  private join(nowMs: TimeMs, spec: ReceiverSpec, holds: RosterHolding): boolean {
+    if (this.joined.has(spec) || this.excluded.has(spec.name)) return false;
+    this.joined.add(spec);
+    if (this.current === undefined) {
+      this.current = this.createFetch();
+      this.current.join(nowMs, spec, holds);
+      this.current.start(nowMs);
+    } else {
+      this.current.join(nowMs, spec, holds);
+    }
+    return true;
+  }
+
+  private createFetch(): Fetch {
+    const { options, content } = this;
+    const { contentRoot: root, manifestDigest } = content;
+    const stores: ContentStores = {
+      create: (request, handleFailure) =>
+        this.shared.fill(options.stores.create(request, handleFailure), () =>
+          options.openStored(request),
+        ),
+      drop: (object) => options.stores.drop(object),
+    };
+    return new Fetch({
+      ...options,
+      ...{ stores, sources: [], what: { root, manifestDigest }, patienceMs: Infinity },
+    });
+  }
+
+  // --- Inputs and outputs
+
+  /** All fetches that still get events. */
+  *fetches(): Iterable<Fetch> {
+    if (this.current !== undefined) yield this.current;
+    yield* this.ended;
+  }
+
+  /** The next event of a fetch. The object deals with it first. */
+  pollEvent(nowMs: TimeMs): FetchRoleEvent | undefined {
+    for (const fetch of this.fetches()) {
+      const event = fetch.pollEvent();
+      if (event === undefined) continue;
+      if (fetch === this.current) this.handleEvent(nowMs, fetch, event);
+      return event;
+    }
+    return undefined;
+  }
+
+  private handleEvent(nowMs: TimeMs, fetch: Fetch, event: FetchRoleEvent): void {
+    if (event.type === 'ready') this.handleReady(fetch);
+    else if (event.type === 'left' && !event.isRetried) this.excluded.add(event.source);
+    else if (event.type === 'end') this.handleEnd(nowMs, fetch, event.result);
+  }
+
+  private handleReady({ object }: Fetch): void {
+    if (object === undefined) return;
+    const { blockCount } = this.content;
+    for (const { start, end } of object.missing.gaps(0, blockCount)) this.shared.hold(start, end);
+    if (this.shared.head !== undefined) return;
+    this.work = growTree(this.options.crypto.hash, object.leaves.all);
+  }
+
+  private handleEnd(nowMs: TimeMs, fetch: Fetch, { status }: FetchResult): void {
+    this.isComplete = status === 'complete';
+    if (this.isComplete) return;
+    this.ended.add(fetch);
+    this.current = undefined;
+    this.work = undefined;
+    this.joined.clear();
+    this.retryAtMs = nowMs + retryMs;
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    for (const fetch of this.fetches())
+      if ((fetch.pollTimeout() ?? Infinity) <= nowMs) fetch.handleTimeout(nowMs);
+    for (const fetch of this.ended) if (fetch.isConfirmed) this.ended.delete(fetch);
+    this.step();
+  }
+
+  /** Does a step of work on the digest tree. */
+  private step(): void {
+    const { work, current } = this;
+    const step = work?.next();
+    if (step?.done !== true || current?.object === undefined) return;
+    this.work = undefined;
+    this.shared.setHead(headOf(current.object, this.name, step.value));
+    for (const { start, end } of this.shared.held.ranges())
+      this.options.handleHeld(this, start, end);
+  }
+
+  pollTimeout(): TimeMs {
+    if (this.work !== undefined) return 0;
+    let atMs = Infinity;
+    for (const fetch of this.fetches()) atMs = Math.min(atMs, fetch.pollTimeout() ?? Infinity);
+    return atMs;
+  }
+
+  /** Stops fetching. What has arrived is kept. */
+  abort(nowMs: TimeMs, reason: string): void {
+    this.current?.abort(nowMs, reason);
+  }
+}
+
+type RosterHolding = Parameters<Fetch['join']>[2];
