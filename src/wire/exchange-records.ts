@@ -1,4 +1,4 @@
-/** The records of an exchange: who takes part, what each peer has, and when it begins and ends (SESSIONS 10.3). */
+/** The records of an exchange: who takes part, what each peer has, and when it begins and ends (SESSIONS 11.3). */
 import { escapeControls } from '../base/control-characters.js';
 import type { Range } from '../base/range-set.js';
 import { isAskableName } from './asks.js';

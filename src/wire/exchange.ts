@@ -1,9 +1,10 @@
 /**
- * What a coordinator and a peer of an exchange say to each other (SESSIONS 10.2). Each side sends a sequence of records,
+ * What a coordinator and a peer of an exchange say to each other (SESSIONS 11.2). Each side sends a sequence of records,
  * repeats what has not arrived, and takes them in order. Each message is also a measurement of the other side's clock.
  */
 import type { ByteReader, ByteWriter } from './byte-codec.js';
 
+/** A message of the conversation between a coordinator and a peer. */
 export interface ExchangeMessage {
   readonly kind: 'exchange';
   /** The number of the first record that has not arrived from the other side. */

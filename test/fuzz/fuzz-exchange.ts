@@ -1,4 +1,4 @@
-/** The messages and records of an exchange (SESSIONS 10): an invalid byte is a fault, never an exception. */
+/** The messages and records of an exchange (SESSIONS 11): an invalid byte is a fault, never an exception. */
 import type { ExchangeRecord } from '../../src/wire/exchange-records.js';
 import { decodeRecord, encodeRecord, exchangeLimits } from '../../src/wire/exchange-records.js';
 import { decodeMessage, encodeMessage } from '../../src/wire/messages.js';

@@ -1,4 +1,4 @@
-/** The messages and records of an exchange on the wire (SESSIONS 10.2, 10.3). */
+/** The messages and records of an exchange on the wire (SESSIONS 11.2, 11.3). */
 import t from 'tap';
 import type { ExchangeMessage } from '../../src/wire/exchange.js';
 import { maxRecordsBytes } from '../../src/wire/exchange.js';

@@ -1,5 +1,5 @@
 /**
- * Estimates the clock of another host from messages to and fro (SESSIONS 10.4), as NTP does: the clocks are compared
+ * Estimates the clock of another host from messages to and fro (SESSIONS 11.4), as NTP does: the clocks are compared
  * under the assumption that both ways take the same time, which is wrong by half the round trip at most.
  */
 import type { TimeMs } from '../../base/machine.js';

@@ -1,5 +1,5 @@
 /**
- * One side of the conversation between a coordinator and a peer (SESSIONS 10.2): sends records until they have arrived,
+ * One side of the conversation between a coordinator and a peer (SESSIONS 11.2): sends records until they have arrived,
  * and takes those of the other side in order, each once.
  */
 import type { TimeMs } from '../../base/machine.js';
