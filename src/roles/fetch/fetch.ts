@@ -30,7 +30,7 @@ export interface FetchOptions
   readonly host: DriverHost;
   /** How blocks are shared among the sources; see `FetchSchedulerOptions`. `speed` by default. */
   readonly split?: 'speed' | 'equal';
-  /** With which part of the content, from 0 to 1, the fetch begins; 0 by default. */
+  /** In an exchange: with which part of the content, from 0 to 1, the fetch begins. */
   readonly beginsAt?: number;
   /** How long other sources may take to answer after the first offer; 1 s by default. */
   readonly graceMs?: number;
@@ -351,10 +351,10 @@ export class Fetch {
   /** @param later the blocks that cannot be asked for yet */
   private beginFetching(nowMs: TimeMs, object: FetchedObject, later?: ReadonlyRangeSet): void {
     const { isOnDemand } = this;
-    const { split = 'speed', beginsAt = 0 } = this.options;
+    const { split = 'speed', beginsAt } = this.options;
     const { contentSizeBytes, blockSizeBytes, missing } = object;
     const layout = { contentSizeBytes, blockSizeBytes, missing, later };
-    const options = { ...layout, split, beginsAt, isOnDemand };
+    const options = { ...layout, split, isOnDemand, ...withoutUndefined({ beginsAt }) };
     this.schedule = new SourceSchedule(this.sources, options);
     this.activityNow = 'fetching';
     this.schedule.begin(nowMs);

@@ -51,7 +51,7 @@ export interface FetchSchedulerOptions {
   readonly split: 'speed' | 'equal';
   /** Missing blocks that cannot be asked for before `release` is called for them; none by default. */
   readonly later?: ReadonlyRangeSet | undefined;
-  /** With which part of the content to begin, from 0 to 1; 0 by default. Hosts that exchange blocks should differ in it. */
+  /** In an exchange: with which part of the content to begin, from 0 to 1, so that peers get different blocks. */
   readonly beginsAt?: number;
   /** Whether blocks are asked for only once `hurry` was called for them. */
   readonly isOnDemand?: boolean;
@@ -290,9 +290,11 @@ export class FetchScheduler {
   /** Fills the window of a source from its pool. */
   private fill(nowMs: TimeMs, source: FetchSource): void {
     const { pool } = source;
-    const { beginsAt = 0, contentSizeBytes, blockSizeBytes } = this.options;
-    const firstBlock = Math.floor((beginsAt * contentSizeBytes) / blockSizeBytes);
-    const windowCount = this.live.length === 1 ? windowsOfOnly : 1;
+    const { beginsAt, contentSizeBytes, blockSizeBytes } = this.options;
+    const firstBlock = Math.floor(((beginsAt ?? 0) * contentSizeBytes) / blockSizeBytes);
+    // In an exchange, others will soon deliver the same.
+    const isOnly = this.live.length === 1 && beginsAt === undefined;
+    const windowCount = isOnly ? windowsOfOnly : 1;
     const mostBlocks = Math.min(windowCount * source.mostBlocks, this.fairCount(source));
     let room = mostBlocks - source.asked.count;
     if (room < Math.min(Math.ceil(mostBlocks / runsPerWindow), pool.count)) return;
@@ -359,9 +361,11 @@ export class FetchScheduler {
   private relieve(nowMs: TimeMs, source: FetchSource): void {
     const { windowBlocks, mostBlocks } = source;
     if (source.asked.count <= mostBlocks) return;
+    const last = source.asked.previousFrom(Infinity);
     let firstMs = Infinity;
     for (const other of this.live) {
-      if (other !== source) firstMs = Math.min(firstMs, other.arrivalMs(1));
+      const isFor = other !== source && last !== undefined && other.holds(last);
+      if (isFor) firstMs = Math.min(firstMs, other.arrivalMs(1));
     }
     const keptMs = lossFactor * firstMs + lossMarginMs - source.pendingMs(nowMs, 0);
     const kept = Math.floor(source.blocksIn(Math.max(0, keptMs)));
