@@ -37,8 +37,11 @@ export interface Candidates {
 /** Maximum number of sources that are no owners. */
 const maxHelpers = 4;
 
-/** By then, it is known whether the owner can serve by multicast. */
-const helpAfterMs = 1000;
+/** So long after the owner was first asked for blocks, it is known whether it serves by multicast. */
+const helpAfterMs = 300;
+
+/** An owner that has made no offer for this long gets help, too. */
+const offerTimeoutMs = 5000;
 
 const retryMs = 1000;
 
@@ -49,10 +52,14 @@ export class RemoteObject {
   /** Fetches that failed, until their sources know that. */
   private readonly ended = new Set<Fetch>();
   private readonly joined = new Set<ReceiverSpec>();
+  /** Of these, those that are no owners. */
+  private readonly helpers = new Set<ReceiverSpec>();
   /** Sources that are of no use, or lie. */
   private readonly excluded = new Set<string>();
   private work: Steps<DigestTree> | undefined;
   private begunAtMs: TimeMs | undefined;
+  /** When blocks were first asked for. */
+  private readyAtMs: TimeMs | undefined;
   private retryAtMs: TimeMs = -Infinity;
   private isComplete = false;
 
@@ -89,19 +96,32 @@ export class RemoteObject {
     this.begunAtMs ??= nowMs;
     const owners = peers.filter((peer) => peer.isPresent && peer.brings(this.content));
     for (const owner of owners) this.join(nowMs, specOf(owner), undefined);
-    if (owners.length > 0 && !this.needsHelp(nowMs)) return;
-    let helperCount = this.joined.size - owners.length;
+    if (owners.length > 0 && !this.needsHelp(nowMs)) {
+      if (this.current?.sources.isAnyPaced === true) this.dismissHelpers(nowMs);
+      return;
+    }
     for (const peer of peers) {
-      if (helperCount >= maxHelpers) return;
+      if (this.helpers.size >= maxHelpers) return;
       const holding = peer.holdings.get(this.content);
       if (!peer.isPresent || holding === undefined || holding.isEmpty) continue;
-      if (this.join(nowMs, specOf(peer), holding)) helperCount++;
+      const spec = specOf(peer);
+      if (this.join(nowMs, spec, holding)) this.helpers.add(spec);
     }
   }
 
   private needsHelp(nowMs: TimeMs): boolean {
-    const sinceMs = this.begunAtMs ?? nowMs;
-    return nowMs >= sinceMs + helpAfterMs && this.current?.sources.isAnyPaced !== true;
+    if (this.current?.sources.isAnyPaced === true) return false;
+    const { begunAtMs = nowMs, readyAtMs = Infinity } = this;
+    return nowMs >= Math.min(readyAtMs + helpAfterMs, begunAtMs + offerTimeoutMs);
+  }
+
+  /** What an owner sends by multicast, others need not send again. */
+  private dismissHelpers(nowMs: TimeMs): void {
+    for (const spec of this.helpers) {
+      this.joined.delete(spec);
+      this.current?.leave(nowMs, spec, 'the owner serves by multicast');
+    }
+    this.helpers.clear();
   }
 
   /** @returns whether it is a new source */
@@ -154,13 +174,23 @@ export class RemoteObject {
   }
 
   private handleEvent(nowMs: TimeMs, fetch: Fetch, event: FetchRoleEvent): void {
-    if (event.type === 'ready') this.handleReady(fetch);
-    else if (event.type === 'left' && !event.isRetried) this.excluded.add(event.source);
+    if (event.type === 'ready') this.handleReady(nowMs, fetch);
+    else if (event.type === 'left' && !event.isRetried) this.exclude(event.source);
     else if (event.type === 'end') this.handleEnd(nowMs, fetch, event.result);
   }
 
-  private handleReady({ object }: Fetch): void {
+  /** A source is of no use, unless this peer itself has dismissed it. */
+  private exclude(name: string): void {
+    for (const spec of this.joined)
+      if (spec.name === name) {
+        this.excluded.add(name);
+        this.helpers.delete(spec);
+      }
+  }
+
+  private handleReady(nowMs: TimeMs, { object }: Fetch): void {
     if (object === undefined) return;
+    this.readyAtMs ??= nowMs;
     const { blockCount } = this.content;
     for (const { start, end } of object.missing.gaps(0, blockCount)) this.shared.hold(start, end);
     if (this.shared.head !== undefined) return;
@@ -174,6 +204,7 @@ export class RemoteObject {
     this.current = undefined;
     this.work = undefined;
     this.joined.clear();
+    this.helpers.clear();
     this.retryAtMs = nowMs + retryMs;
   }
 
