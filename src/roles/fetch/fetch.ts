@@ -350,12 +350,9 @@ export class Fetch {
 
   /** @param later the blocks that cannot be asked for yet */
   private beginFetching(nowMs: TimeMs, object: FetchedObject, later?: ReadonlyRangeSet): void {
-    const { isOnDemand } = this;
     const { split = 'speed', beginsAt } = this.options;
-    const { contentSizeBytes, blockSizeBytes, missing } = object;
-    const layout = { contentSizeBytes, blockSizeBytes, missing, later };
-    const options = { ...layout, split, isOnDemand, ...withoutUndefined({ beginsAt }) };
-    this.schedule = new SourceSchedule(this.sources, options);
+    const order = { later, split, isOnDemand: this.isOnDemand, ...withoutUndefined({ beginsAt }) };
+    this.schedule = new SourceSchedule(this.sources, object, order);
     this.activityNow = 'fetching';
     this.schedule.begin(nowMs);
   }

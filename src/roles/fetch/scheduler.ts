@@ -12,14 +12,14 @@ import { assert, at } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import { RangeSet, type ReadonlyRangeSet } from '../../base/range-set.js';
-import { cutEqually, takeOver } from './equal-parts.js';
 import type { FetchEvent, FetchReport, ReplacedReason, SourceIndex } from './fetch-events.js';
 import { FetchSource, type FetchSourceOptions } from './fetch-source.js';
-import { greatest } from './greatest.js';
-import { latestFor } from './last-window.js';
 import { lateSegment, type OpenSegment, toFetchSegment } from './open-segments.js';
-import { nextRun } from './rarest-first.js';
 import { Retries } from './retries.js';
+import { cutEqually, takeOver } from './sharing/equal-parts.js';
+import { greatest } from './sharing/greatest.js';
+import { latestFor } from './sharing/last-window.js';
+import { nextRun } from './sharing/rarest-first.js';
 import { SourceRate } from './source-rate.js';
 
 /** Sources are compared this often, because their estimates change with time. */

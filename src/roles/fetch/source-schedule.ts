@@ -4,6 +4,7 @@ import type { TimeMs } from '../../base/machine.js';
 import type { ReadonlyRangeSet } from '../../base/range-set.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { FetchReport, FetchSegment, SourceReport } from './fetch-events.js';
+import type { FetchedObject } from './fetched-object.js';
 import type { FetchSchedulerOptions } from './scheduler.js';
 import { FetchScheduler } from './scheduler.js';
 import type { Source } from './source.js';
@@ -23,9 +24,10 @@ export class SourceSchedule {
 
   constructor(
     private readonly sources: Sources,
-    options: FetchSchedulerOptions,
+    { contentSizeBytes, blockSizeBytes, missing }: FetchedObject,
+    options: Omit<FetchSchedulerOptions, 'contentSizeBytes' | 'blockSizeBytes' | 'missing'>,
   ) {
-    this.scheduler = new FetchScheduler(options);
+    this.scheduler = new FetchScheduler({ ...options, contentSizeBytes, blockSizeBytes, missing });
   }
 
   /** Begins to ask all usable sources that are not silent. */

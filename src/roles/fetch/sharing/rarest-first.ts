@@ -1,6 +1,6 @@
 /** Chooses which blocks to ask of a source next: those that somebody waits for, then those that fewest sources hold. */
-import type { Range, ReadonlyRangeSet } from '../../base/range-set.js';
-import type { FetchSource } from './fetch-source.js';
+import type { Range, ReadonlyRangeSet } from '../../../base/range-set.js';
+import type { FetchSource } from '../fetch-source.js';
 
 /**
  * @param sources all sources

@@ -2,9 +2,9 @@
  * The last window of a fetch: each missing block is asked of a source, and an idle source is asked for what it would
  * deliver clearly earlier than those that are asked already.
  */
-import type { TimeMs } from '../../base/machine.js';
-import type { ReadonlyRangeSet } from '../../base/range-set.js';
-import type { FetchSource } from './fetch-source.js';
+import type { TimeMs } from '../../../base/machine.js';
+import type { ReadonlyRangeSet } from '../../../base/range-set.js';
+import type { FetchSource } from '../fetch-source.js';
 
 /** A block is asked of a second source if that source would deliver it in less than this part of the time. */
 const repeatFactor = 1.25;

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import t from 'tap';
-import { RangeSet } from '../../../src/base/range-set.js';
-import { cutEqually } from '../../../src/roles/fetch/equal-parts.js';
+import { RangeSet } from '../../../../src/base/range-set.js';
+import { cutEqually } from '../../../../src/roles/fetch/sharing/equal-parts.js';
 
 t.test('a contiguous object is cut into contiguous parts', (t) => {
   const parts = cutEqually(new RangeSet([{ start: 0, end: 10 }]), 3);

@@ -1,8 +1,8 @@
 /** Equal parts: the split by which the exercise shares a file among servers. */
-import type { TimeMs } from '../../base/machine.js';
-import type { ReadonlyRangeSet } from '../../base/range-set.js';
-import { RangeSet } from '../../base/range-set.js';
-import type { FetchSource } from './fetch-source.js';
+import type { TimeMs } from '../../../base/machine.js';
+import type { ReadonlyRangeSet } from '../../../base/range-set.js';
+import { RangeSet } from '../../../base/range-set.js';
+import type { FetchSource } from '../fetch-source.js';
 
 /** @returns parts whose sizes differ by at most one block; each is contiguous if the blocks are */
 export function cutEqually(blocks: ReadonlyRangeSet, partCount: number): readonly RangeSet[] {
