@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import ts from 'typescript';
+import { compileErrors } from '../support/compiler.js';
 import { Program, projectFolder } from '../support/processes.js';
 
 const readme = readFileSync(join(projectFolder, 'README.md'), 'utf8');
@@ -22,33 +22,19 @@ const paths = examples.map((code, i) => {
   return path;
 });
 
-const { NodeNext, ESNext } = ts.ModuleKind;
-const { Bundler } = ts.ModuleResolutionKind;
-const resolutions = [
-  { module: NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext },
-  { module: ESNext, moduleResolution: Bundler },
-];
-
 t.test('there are examples', async (t) => {
   t.ok(examples.length >= 3, `${examples.length}`);
 });
 
-for (const resolution of resolutions) {
-  t.test(`they compile with ${ts.ModuleResolutionKind[resolution.moduleResolution]}`, async (t) => {
-    const options: ts.CompilerOptions = {
-      ...resolution,
-      strict: true,
-      exactOptionalPropertyTypes: true,
-      noEmit: true,
-      target: ts.ScriptTarget.ES2022,
-      types: ['node'],
-      typeRoots: [join(folder, 'node_modules/@types')],
-    };
-    const program = ts.createProgram(paths, options);
-    const problems = ts
-      .getPreEmitDiagnostics(program)
-      .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
-    t.same(problems, []);
+for (const [module, resolution] of [
+  ['nodenext', 'nodenext'],
+  ['esnext', 'bundler'],
+] as const) {
+  t.test(`they compile with ${resolution}`, async (t) => {
+    const resolving = ['--module', module, '--moduleResolution', resolution];
+    const types = ['--types', 'node', '--typeRoots', 'node_modules/@types'];
+    const options = [...resolving, ...types, '--exactOptionalPropertyTypes'];
+    t.same(compileErrors(folder, paths, options), []);
   });
 }
 

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import ts from 'typescript';
+import { compileErrors } from './compiler.js';
 
 /**
  * Compiles a manifest as a literal of its type. Unlike the validator, the compiler rejects unknown
@@ -15,22 +15,11 @@ import ts from 'typescript';
  * @returns the errors of the compiler
  */
 export function unknownFields(t: Test, manifest: object, group: string, type: string): string[] {
-  const path = join(t.testdir({ 'package.json': '{ "type": "module" }' }), 'manifest.ts');
+  const folder = t.testdir({ 'package.json': '{ "type": "module" }' });
   const text = [
     `import type { ${type} } from 'kubernetes-models/${group}';`,
     `export const manifest: ${type} = ${JSON.stringify(manifest)};`,
   ];
-  writeFileSync(path, text.join('\n'));
-  const program = ts.createProgram([path], {
-    module: ts.ModuleKind.NodeNext,
-    moduleResolution: ts.ModuleResolutionKind.NodeNext,
-    target: ts.ScriptTarget.ES2022,
-    strict: true,
-    noEmit: true,
-    skipLibCheck: true,
-    types: [],
-  });
-  return ts
-    .getPreEmitDiagnostics(program)
-    .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' '));
+  writeFileSync(join(folder, 'manifest.ts'), text.join('\n'));
+  return compileErrors(folder, ['manifest.ts'], ['--module', 'nodenext', '--skipLibCheck']);
 }
