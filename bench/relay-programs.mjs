@@ -11,9 +11,12 @@ const crowdClient = programAt('crowd-client.mjs');
 /** nginx lets clients wait for the first one's object no longer than this. */
 const lockS = 600;
 
+const digestBytes = 32;
+const blockSizeBytes = 61_440;
+
 /**
  * `server` and `relay` give the command of a host, and when it is ready. `client` gives the command that gets the file
- * from a host at a moment.
+ * from a host at a moment. `bytesBefore` gives what a client receives before the content.
  */
 export const programs = {
   p2mp: {
@@ -35,6 +38,8 @@ export const programs = {
     client: (lab, host, from, { atMs, dir }) => [
       ...[...lab.on(host), process.execPath, crowdClient, atMs, lab.address(from), 'data', dir],
     ],
+    /** Most of what arrives before the content are digests: 32 bytes for each block, and the headers of 32 digests each. */
+    bytesBefore: (sizeBytes) => 1.2 * digestBytes * Math.ceil(sizeBytes / blockSizeBytes),
     /** @returns the time that the transfer took, in seconds */
     elapsedS: ({ stdout }) => JSON.parse(stdout).elapsedMs / 1000,
   },
@@ -64,6 +69,7 @@ export const programs = {
       const get = `exec curl --silent --fail --max-time ${lockS} --output ${join(dir, 'data')}`;
       return [...lab.on(host), 'sh', '-c', `${wait}; ${get} --write-out '%{time_total}' ${url}`];
     },
+    bytesBefore: () => 0,
     elapsedS: ({ stdout }) => Number(stdout),
   },
 };

@@ -18,7 +18,7 @@ const limitMs = 300_000;
 /** Time for the clients to start up. */
 const startUpMs = 1500;
 
-/** A client counts as served from when so much of the object has arrived. */
+/** A client counts as served from when so much of the content has arrived. */
 const firstBytes = 10_000;
 
 const scenes = [
@@ -70,7 +70,8 @@ function print(id, results) {
     console.log(
       `${name}: ${id} ${elapsedS.toFixed(2)} s (${list(of('elapsedS'), 2)}), ` +
         `${(elapsedS / directS).toFixed(3)} of direct; ${origin}; ` +
-        `first bytes after ${median(of('firstMs')).toFixed(0)} ms (${list(of('firstMs'), 0)})`,
+        `first bytes ${median(of('firstMs')).toFixed(0)} ms after the request (${list(of('firstMs'), 0)}), ` +
+        `${median(of('startMs')).toFixed(0)} ms after the start (${list(of('startMs'), 0)})`,
     );
   }
 }
@@ -100,14 +101,17 @@ async function runScene(program, scene, { data, folder, sizeMb }) {
         });
         return startCommand(words, { limitMs });
       });
-      const first = settle(lab, relayCount + 1, residents).then(watchFirstBytes);
+      const leastBytes = firstBytes + program.bytesBefore(sizeMb * 1e6);
+      const first = settle(lab, relayCount + 1, residents).then((pid) =>
+        watchFirstBytes(pid, leastBytes, atMs),
+      );
       const all = await Promise.all(clients.map(({ ended }) => ended));
       for (const [i, result] of all.entries()) {
         if (result.code !== 0) throw new Error(`a client ended with ${result.code}${tail(result)}`);
         execFileSync('cmp', [data, join(work, `${into}${i}`, 'data')]);
       }
       const elapsedS = Math.max(...all.map((result) => program.elapsedS(result)));
-      return { elapsedS, firstMs: await first };
+      return { elapsedS, ...(await first) };
     };
     if (isHit) {
       await fetchAll('before');
@@ -137,15 +141,20 @@ async function settle(lab, host, residents) {
   return child.pid;
 }
 
-/** @returns the time from the first datagram or segment that a host sends until the object begins to arrive there */
-async function watchFirstBytes(pid) {
+/**
+ * @param leastBytes what has arrived when the content has begun to
+ * @param atMs when the client starts
+ * @returns the time until then, from the first datagram or segment that a host sends, and from the start
+ */
+async function watchFirstBytes(pid, leastBytes, atMs) {
   const start = readCounters(pid);
   let requestedAtMs;
   for (;;) {
     const { sentCount, receivedBytes } = readCounters(pid);
-    const nowMs = performance.now();
+    const nowMs = Date.now();
     if (sentCount > start.sentCount) requestedAtMs ??= nowMs;
-    if (receivedBytes - start.receivedBytes >= firstBytes) return nowMs - (requestedAtMs ?? nowMs);
+    if (receivedBytes - start.receivedBytes >= leastBytes)
+      return { firstMs: nowMs - (requestedAtMs ?? nowMs), startMs: nowMs - atMs };
     await sleep(1);
   }
 }
