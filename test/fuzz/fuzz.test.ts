@@ -14,13 +14,13 @@ const seed = 1;
 
 /** Per target: tapes of the seed, one in 400 of them long, and tapes drawn by fast-check. */
 const budget: Readonly<Record<string, readonly [seeded: number, drawn: number]>> = {
-  'session-receiver': [3000, 150],
-  'session-sender': [2000, 150],
-  'ask-listener': [600, 100],
-  asker: [600, 100],
+  'session-receiver': [1500, 100],
+  'session-sender': [1500, 100],
+  'ask-listener': [400, 50],
+  asker: [300, 30],
   'classic-receiver': [400, 100],
   'classic-sender': [400, 100],
-  'session-transfer': [200, 20],
+  'session-transfer': [100, 10],
   'classic-transfer': [100, 20],
   handshake: [150, 20],
   plan: [300, 50],
@@ -29,7 +29,7 @@ const budget: Readonly<Record<string, readonly [seeded: number, drawn: number]>>
   'known-receivers': [100, 20],
   'private-key': [100, 20],
 };
-const otherwise = [400, 100] as const;
+const otherwise = [200, 50] as const;
 
 /** Events that must occur at some time in a machine; otherwise the fuzzer reached too little. */
 const expected: Readonly<Record<string, readonly string[]>> = {
@@ -123,10 +123,10 @@ function tellFailure(t: Test, failure: Failure): void {
 t.test('the same tape gives the same result, and another tape another one', async (t) => {
   for (const name of ['session-receiver', 'session-sender', 'classic-sender', 'session-transfer']) {
     const target = targetOf(name) as Target;
-    const tapes = Array.from({ length: 20 }, (_, i) => tapeOf(seed, name, i));
+    const tapes = Array.from({ length: 10 }, (_, i) => tapeOf(seed, name, i));
     const first = await Promise.all(tapes.map((tape) => runInput(target, tape)));
     const second = await Promise.all(tapes.map((tape) => runInput(target, tape)));
     t.same(first, second, name);
-    t.ok(new Set(first.map(({ digest }) => digest)).size > 10);
+    t.ok(new Set(first.map(({ digest }) => digest)).size > 5);
   }
 });
