@@ -168,16 +168,21 @@ export class ObjectOpening {
     calls.during(() =>
       object.open(
         manifest,
-        (found) => calls.call(() => this.takeFound(found)),
+        (found) => calls.call((nowMs) => this.takeFound(nowMs, found)),
         (error) => calls.call(() => this.handleStoreFailure(error)),
       ),
     );
   }
 
-  private takeFound(found: FoundContent): void {
-    this.object.takeFound(found);
+  private takeFound(nowMs: TimeMs, found: FoundContent): void {
+    const { object, sources } = this;
+    object.takeFound(found);
     this.activityNow = 'digests';
     this.compare();
+    for (const source of sources) {
+      source.leaves?.hurry();
+      sources.requestLeaves(nowMs, source);
+    }
   }
 
   /** An error of the store, now or while blocks are written. */
@@ -191,7 +196,9 @@ export class ObjectOpening {
   private collectLeaves(nowMs: TimeMs, source: Source): void {
     const { leaves } = this.object;
     if (leaves.isComplete) return;
-    source.leaves = new LeafRequests(leaves);
+    // While the host handles digests, its store does not get on. The first digests suffice to begin with.
+    const isSparing = this.activityNow === 'preparing' && !this.sources.servesCrowd;
+    source.leaves = new LeafRequests(leaves, isSparing);
     this.sources.requestLeaves(nowMs, source);
   }
 

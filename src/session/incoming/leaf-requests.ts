@@ -6,7 +6,7 @@ import { retryTiming } from '../../transfer/config.js';
 import type { Nodes, NodesRequest } from '../../wire/tree-nodes.js';
 
 /** Maximum number of requests in flight. Their answers take 16 KiB. */
-const concurrentRequests = 16;
+const mostRequests = 16;
 
 /** A request without an answer yet. */
 interface PendingRequest {
@@ -21,7 +21,16 @@ export class LeafRequests {
   private readonly isPending = (group: NodeGroup) =>
     this.pending.some((request) => request.group === group);
 
-  constructor(protected readonly leaves: LeafDigests) {}
+  /** @param isSparing whether to ask for no more than the first leaves, one request at a time; see `hurry` */
+  constructor(
+    protected readonly leaves: LeafDigests,
+    private isSparing = false,
+  ) {}
+
+  /** Asks for everything from now on. */
+  hurry(): void {
+    this.isSparing = false;
+  }
 
   /** Whether a request has no answer yet. */
   get isAwaiting(): boolean {
@@ -69,7 +78,9 @@ export class LeafRequests {
   }
 
   private get hasRoom(): boolean {
-    return this.pending.length < concurrentRequests;
+    const { pending, leaves } = this;
+    if (!this.isSparing) return pending.length < mostRequests;
+    return pending.length === 0 && leaves.arrivalCount === 0;
   }
 
   private get repeatAtMs(): TimeMs {
