@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createRandom } from '../../dist/core.js';
-import { killAll, portOf, sha256, startIn, wait } from './programs.mjs';
+import { killAll, portOf, sha256, startIn, wait, within } from './programs.mjs';
 
 const [rounds = '20', seed = String(Date.now() % 1_000_000)] = process.argv.slice(2);
 const clientCount = 8;
@@ -14,14 +14,16 @@ const sizeBytes = 8_000_000;
 const rate = '1MB';
 /** A little longer than the fetch takes. */
 const spanMs = 9000;
+/** Nothing that is waited for takes as long, however slow the machine is; a client without source gives up after 60 s. */
+const limitMs = 180_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'p2mp-relay-faults-'));
 const start = startIn(join(folder, 'home'));
 const random = createRandom(seed, 'kill a relay');
 
-async function stop({ child, ended }, signal) {
-  child.kill(signal);
-  await ended;
+async function stop(what, program, signal) {
+  program.child.kill(signal);
+  await within(limitMs, `${what} does not end by ${signal}`, program, program.ended);
 }
 
 async function playRound(number) {
@@ -52,44 +54,54 @@ async function playRound(number) {
     }
   };
   const complaints = [];
-  const check = async ({ dir, ended, errors }) => {
-    const code = await ended;
+  const check = async (client) => {
+    const { dir, ended, errors } = client;
+    const code = await within(limitMs, `${dir} does not end`, client, ended);
     if (code !== 0 || !isIdentical(dir)) complaints.push(`${dir}: code ${code} ${errors()}`);
   };
   const clients = Array.from({ length: clientCount }, (_, i) => fetchInto(`client ${i}`));
-  await Promise.all(clients.map((client) => client.event(({ event }) => event === 'joined')));
+  const joining = (client) => client.event(({ event }) => event === 'joined');
+  await Promise.all(
+    clients.map((client) =>
+      within(limitMs, `${client.dir} does not join`, client, joining(client)),
+    ),
+  );
   await wait(random() * spanMs);
-  await stop(relay, 'SIGKILL');
+  await stop('relay', relay, 'SIGKILL');
   await wait(random() * 1000);
   relay = startRelay(String(port));
   await portOf(relay, 'relay');
   for (const client of clients) await check(client);
   // From the cache alone, after another kill.
-  await stop(relay, 'SIGKILL');
+  await stop('relay', relay, 'SIGKILL');
   const list = start([...cache, '--cache-list']);
-  await list.ended;
+  await within(limitMs, '--cache-list does not end', list, list.ended);
   const cached = list.events.filter(({ event }) => event === 'cached');
   if (cached.length !== 1) complaints.push(`the cache lists ${cached.length} objects`);
   relay = startRelay(String(port));
   await portOf(relay, 'relay');
   await check(fetchInto('late'));
-  await stop(relay, 'SIGTERM');
+  await stop('relay', relay, 'SIGTERM');
   const [result] = relay.events.filter(({ event }) => event === 'cache-result');
   if (result?.hits !== 1 || result.fetchedBytes !== 0)
     complaints.push(`no hit: ${JSON.stringify(result)}`);
-  await stop(server, 'SIGKILL');
+  await stop('server', server, 'SIGKILL');
   rmSync(base, { recursive: true });
   return complaints;
 }
 
 let goodCount = 0;
+let playedCount = 0;
 try {
   for (let number = 1; number <= Number(rounds); number++) {
     const complaints = await playRound(number);
+    playedCount++;
     if (complaints.length === 0) goodCount++;
     else console.log(`round ${number}: ${complaints.join('; ')}`);
     if (process.stdout.isTTY) process.stdout.write(`\r${number} rounds, ${goodCount} good `);
   }
+} catch (error) {
+  console.log(`seed ${seed}, round ${playedCount + 1}: ${error.message}`);
 } finally {
   killAll();
   rmSync(folder, { recursive: true, force: true });

@@ -7,6 +7,9 @@ import { createInterface } from 'node:readline';
 const p2mp = new URL('../../dist/cli/p2mp.js', import.meta.url).pathname;
 const running = new Set();
 
+/** No program takes as long to start, however slow the machine is. */
+const startLimitMs = 120_000;
+
 /** Starts commands with --json: their events as they arrive, and their ends. */
 export const startIn = (home) => (args) => {
   const child = spawn(process.execPath, [p2mp, ...args, '--json'], {
@@ -43,13 +46,37 @@ export const startIn = (home) => (args) => {
   return { child, events, ended, event, errors: () => errors };
 };
 
+/**
+ * Waits for what a program does.
+ * @throws Error that names what hangs, with the program's last event, if it takes longer than this
+ */
+export async function within(limitMs, what, { events, errors }, promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => {
+      const last = JSON.stringify(events.at(-1)) ?? 'none';
+      reject(new Error(`${what}: not within ${limitMs / 1000} s; last event: ${last} ${errors()}`));
+    }, limitMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 export function killAll() {
   for (const child of running) child.kill('SIGKILL');
 }
 
 /** The port on which a program has begun to listen. */
 export async function portOf(program, what) {
-  const listening = await program.event(({ event }) => event === 'listening');
+  const listening = await within(
+    startLimitMs,
+    `${what} does not listen`,
+    program,
+    program.event(({ event }) => event === 'listening'),
+  );
   if (listening === undefined) throw new Error(`${what}: ${program.errors()}`);
   return Number(/:(\d+)$/.exec(listening.addresses[0])[1]);
 }
