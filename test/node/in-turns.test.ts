@@ -110,7 +110,7 @@ t.test('sorting yields, and gives the same result as sort', async (t) => {
 
 t.test('a part of very many files is opened and finished over many turns', async (t) => {
   const counter = new TurnCounter(t);
-  const fileCount = 6000;
+  const fileCount = 3000;
   const entries = numbers.slice(0, fileCount).map((number): Entry => {
     const name = `f/${100_000 + number}`;
     return { kind: 'file', name, mode: 0o644, modifiedMs: 0, sizeBytes: 0 };

@@ -93,7 +93,7 @@ t.test('a shortened line is no wider than the terminal', async (t) => {
 });
 
 t.test('resizing the window keeps printed lines and leaves no remains of the table', async (t) => {
-  for (let seed = 1; seed <= 40; seed++) {
+  for (let seed = 1; seed <= 20; seed++) {
     const random = createRandom('windows', seed);
     const pick = (from: number, to: number) => from + Math.floor(random() * (to - from));
     const window = new Window(80, 24);
