@@ -13,6 +13,8 @@ t.test('a question to the upstream servers leaves at once', async (t) => {
   } as Pick<Relay, 'find'>;
   const drain = () => calls.push('drain');
   const catalogue = new RelayCatalogue(relay as Relay, drain, () => undefined);
-  t.match(await catalogue.find({ name: 'a', root: undefined, manifestDigest: undefined }, []), { reason: 'no such object' });
+  t.match(await catalogue.find({ name: 'a', root: undefined, manifestDigest: undefined }, []), {
+    reason: 'no such object',
+  });
   t.same(calls, ['find', 'drain']);
 });
