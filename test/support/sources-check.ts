@@ -67,9 +67,9 @@ function isPossible(scenario: SourcesScenario, run: SourcesRun, endMs: TimeMs): 
   const groups = run.lives.at(-1)?.result?.groups.length ?? 0;
   if (!isPinned && groups > 1) return false;
   return sources.some((source) => {
-    const { served, namedAtMs, changesAtMs, outages, startsAtMs, rates } = source;
+    const { served, isMute, namedAtMs, changesAtMs, outages, startsAtMs, rates } = source;
     const isFast = rates.every(({ bytesPerSec }) => bytesPerSec >= leastBytesPerSec);
-    if (!isFast || served !== 'right' || changesAtMs !== undefined || namedAtMs > endMs)
+    if (!isFast || isMute || served !== 'right' || changesAtMs !== undefined || namedAtMs > endMs)
       return false;
     const downMs = Math.max(startsAtMs, ...outages.map(({ atMs, endMs: end }) => end - atMs));
     return downMs < patienceMs / 2;
@@ -135,5 +135,7 @@ function latestMs(scenario: SourcesScenario): TimeMs {
   const isSmooth = bufferBytes === undefined && sources.every(({ link }) => !link.loss);
   if (kind === 'calm') return isSmooth ? 1.5 * longestMs + 2000 : 4 * longestMs + 10_000;
   // A dead source is asked again after a while, and patience begins when the last one is gone.
-  return Math.max(...events) + 2 * longestMs + patienceMs + livenessMs + 20_000;
+  // A source that sends nothing is asked five times.
+  const muteMs = sources.some(({ isMute }) => isMute) ? 5 * (patienceMs + 10_000) : 0;
+  return Math.max(...events) + 2 * longestMs + patienceMs + livenessMs + 20_000 + muteMs;
 }

@@ -7,6 +7,7 @@ import type { ServedObject } from '../../src/simulator/roles/serving.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
 import { Simulation } from '../../src/simulator/simulation.js';
 import type { TraceRecord } from '../../src/simulator/trace.js';
+import { decodeSession } from '../../src/wire/header.js';
 import { ServedVersions } from './served-objects.js';
 import { type SourceScenario, type SourcesScenario, sourcesMssBytes } from './sources-scenario.js';
 import { type FetchWatch, WatchedFetchRole } from './watched-fetch.js';
@@ -36,6 +37,11 @@ export function runSources(
   return new SourcesModel(scenario, trace).run();
 }
 
+function isData(bytes: Uint8Array): boolean {
+  const packet = decodeSession(bytes);
+  return typeof packet !== 'string' && packet.kind === 'data';
+}
+
 class SourcesModel {
   private readonly simulation: Simulation;
   private readonly objects: ServedVersions;
@@ -49,9 +55,13 @@ class SourcesModel {
     trace: ((record: TraceRecord) => void) | undefined,
   ) {
     const { number, blockSizeBytes, heldBlocks, isPinned } = scenario;
+    const mute = scenario.sources.find(({ isMute }) => isMute)?.name;
     const simulation = new Simulation({
       seed: `sources ${number}`,
       ...(trace === undefined ? {} : { trace }),
+      ...(mute !== undefined && {
+        intercept: ({ from, bytes }) => (from === mute && isData(bytes) ? [] : [bytes]),
+      }),
     });
     this.simulation = simulation;
     this.objects = new ServedVersions({ ...scenario, name: objectName, seed: `${number}` });

@@ -14,6 +14,8 @@ export interface SourceScenario {
   readonly startsAtMs: TimeMs;
   /** The client learns of the host only then, if it is later than 0. */
   readonly namedAtMs: TimeMs;
+  /** Whether it offers what it serves, and sends none of it. */
+  readonly isMute: boolean;
   /** The host serves other content from then on. */
   readonly changesAtMs: TimeMs | undefined;
   readonly outages: readonly Outage[];
@@ -68,7 +70,7 @@ export function drawSourcesScenario(number: number): SourcesScenario {
   const hasLoss = draw.chance(0.5);
   const base = (i: number): SourceScenario => ({
     name: `s${i}`,
-    ...{ served: 'right', wrongBlocks: [], startsAtMs: 0, namedAtMs: 0 },
+    ...{ served: 'right', wrongBlocks: [], startsAtMs: 0, namedAtMs: 0, isMute: false },
     ...{ changesAtMs: undefined, outages: [] },
     rates: [{ fromMs: 0, bytesPerSec: Math.ceil(rate / draw.pick([1, 1, draw.between(1, 10)])) }],
     link: drawLink(draw, hasLoss),
@@ -91,12 +93,13 @@ export function drawSourcesScenario(number: number): SourcesScenario {
   const sources = isHopeless
     ? hard.map((source) => ruin(draw, source, blockCount))
     : [...hard.slice(0, 7), lastResort(draw, base(7), spanMs)];
+  const heldBlocks = drawHeld(draw, blockCount);
+  const restarts = draw.chance(0.3) ? drawOutages(draw, spanMs, ['kill'], draw.integer(1, 2)) : [];
+  const agreed = isPinned ? sources : sources.map((source) => agree(draw, source, isHopeless));
+  const mute = draw.chance(0.15) ? draw.integer(0, agreed.length - (isHopeless ? 1 : 2)) : -1;
   return {
-    ...common,
-    isPinned,
-    heldBlocks: drawHeld(draw, blockCount),
-    restarts: draw.chance(0.3) ? drawOutages(draw, spanMs, ['kill'], draw.integer(1, 2)) : [],
-    sources: isPinned ? sources : sources.map((source) => agree(draw, source, isHopeless)),
+    ...{ ...common, isPinned, heldBlocks, restarts },
+    sources: agreed.map((source, i) => (i === mute ? { ...source, isMute: true } : source)),
   };
 }
 

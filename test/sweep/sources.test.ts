@@ -32,6 +32,8 @@ const conditions: Readonly<Record<string, (run: SourcesRun) => boolean>> = {
       const { contentSizeBytes = 0 } = result?.object ?? {};
       return contentSizeBytes > 0 && missingBlocks === 0;
     }),
+  'a source that offers the object and sends nothing of it': (run) =>
+    hasLeft(run, /has sent nothing of what it was asked for/),
   'blocks asked twice': ({ lives }) => lives.some(({ repeatedBlocks }) => repeatedBlocks > 0),
   'blocks asked again': ({ lives }) => lives.some(({ againBlocks }) => againBlocks > 0),
 };

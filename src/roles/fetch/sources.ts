@@ -93,7 +93,7 @@ export class Sources {
       const refusal = countsRefusals && ask !== undefined ? this.asker.refusalOf(ask) : undefined;
       const reason = excludedFor ?? refusal;
       if (reason === undefined) return undefined;
-      const isNamed = this.all.length === 1 && reason.includes(spec.address.host);
+      const isNamed = this.all.length === 1 && namesAtOnce(reason, spec.address.host);
       reasons.push(isNamed ? reason : `${name}: ${reason}`);
     }
     return reasons.join('; ');
@@ -433,6 +433,11 @@ export class Sources {
     const decided = this.forget(nowMs, source, { reason, isRetried });
     this.actions.push({ type: 'lost', source, ...decided });
   }
+}
+
+/** Whether a reason is about this host, such as `port 7735 at 192.0.2.1 refused` or `cannot send to 192.0.2.1`. */
+function namesAtOnce(reason: string, host: string): boolean {
+  return /^(?:port \d+ at|cannot send to) (.*)/.exec(reason)?.[1]?.startsWith(host) === true;
 }
 
 function sessionOf(event: SessionReceiverEvent): number | undefined {

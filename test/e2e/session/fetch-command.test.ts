@@ -1,10 +1,11 @@
 /** `p2mp fetch` as a process, from `p2mp serve` as processes. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { formatAddress } from '../../../src/base/address.js';
+import { formatPublicKey, generateKeyPair } from '../../../src/node/keys/key-files.js';
 import {
   findClosedPort,
   isSameContent,
@@ -133,6 +134,33 @@ t.test('sources whose keys are not known end the fetch at once', { buffered }, a
     );
     t.notMatch(stderr, /p2mp receive/);
   }
+});
+
+t.test('a source whose key has changed gets nothing and gives nothing', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const path = writeRandomFile(place.sent, 300_000);
+  const { program, address } = await place.serve([path, '--open', '--json']);
+  const source = formatAddress(address);
+  const known = join(place.folder, 'known');
+  const { publicKey } = await generateKeyPair();
+  const other = formatPublicKey(publicKey, 'other');
+  writeFileSync(known, `${source} ${other}\n`);
+  const dir = join(place.folder, 'in');
+  const args = ['fetch', 'sent', '--from', source, '--dir', dir, '--known-receivers', known];
+  // Nor does it help to accept new keys: this one is not new.
+  for (const option of [[], ['--accept-new']]) {
+    const { code, stderr } = await place.start(place.senderHome, [...args, ...option]).exited;
+    t.equal(code, 1);
+    t.match(stderr, `p2mp fetch: ${source}: its key has changed to SHA256:`);
+    t.match(stderr, `replace line 1 of ${known} with: ${source} p2mp-x25519 `);
+  }
+  const line = readFileSync(known, 'utf8');
+  t.equal(line, `${source} ${other}\n`, 'the key stays known');
+  t.strictSame(readdirSync(dir), []);
+  program.kill('SIGTERM');
+  const { stdout } = await program.exited;
+  const events = parseEvents(stdout).map(({ event }) => event);
+  t.notOk(events.includes('connect'), 'the server has seen no client');
 });
 
 t.test(
