@@ -152,10 +152,10 @@ export class SocketRunner<Event> {
    * @returns the time at which to check a deadline. While deadlines rarely expire, short deadlines are
    *   checked slightly late: they will probably be postponed, and each wait of a few milliseconds would make
    *   the system reprogram its clock, which costs a tenth of a round trip on loopback. Longer deadlines are
-   *   checked exactly.
+   *   checked exactly, and those that have passed at once, because then there is work to do.
    */
   private wakeTimeMs(nowMs: TimeMs, atMs: TimeMs): TimeMs {
-    if (this.deadlines !== 'adaptive') return atMs;
+    if (this.deadlines !== 'adaptive' || atMs <= nowMs) return atMs;
     const isShort = atMs - this.timeoutSetAtMs < calmTimerMs;
     const isCalm = nowMs - this.timeoutBeforeLastMs >= calmAfterMs;
     return isShort && isCalm ? Math.max(atMs, nowMs + calmTimerMs) : atMs;
