@@ -4,17 +4,19 @@ import { contenders } from './contenders.mjs';
 import { benchCrowd } from './crowd.mjs';
 import { benchPeers, WrongArguments } from './peers.mjs';
 import { benchRelay } from './relay.mjs';
+import { benchRelayLoss } from './relay-loss.mjs';
 import { render } from './render.mjs';
 import { benchSources } from './sources.mjs';
 import { benchStopAndWait } from './stop-and-wait.mjs';
 
-const help = `npm run bench -- [peers | sources | crowd | relay | stop-and-wait | render] [options]
+const help = `npm run bench -- [peers | sources | crowd | relay | relay-loss | stop-and-wait | render] [options]
 
   peers           sessions against UFTP, udpcast, TCP and bare GSO, in network namespaces
   sources         p2mp fetch against aria2c, from three servers at 100, 60 and 40 Mbit/s: steady, with a server that
                   dies, slows down or lies, and with a client that is killed
   crowd           what 8 clients that fetch the same cost the link of one server, with and without multicast
   relay           p2mp fetch through relays against the same without them, and nginx as a caching proxy beside it
+  relay-loss      p2mp send through a relay to 8 receivers that lose 5 %, and UFTP with its proxies: what the origin sends
   stop-and-wait   P2MP-FTP over loopback against bare dgram
   render          tables and picture of peers anew, from results.json
 
@@ -84,6 +86,12 @@ const parts = {
     }),
   relay: () =>
     benchRelay({
+      runs,
+      sizeMb: values['size-mb'] && Number(values['size-mb']),
+      only: values.only?.split(','),
+    }),
+  'relay-loss': () =>
+    benchRelayLoss({
       runs,
       sizeMb: values['size-mb'] && Number(values['size-mb']),
       only: values.only?.split(','),

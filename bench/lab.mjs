@@ -27,12 +27,14 @@ export class Lab {
   /**
    * @param hostCount including the sender
    * @param lossPercent of the datagrams to each receiver, independent for each
+   * @param lossyFrom the first host to which datagrams are lost; those before it send singly if `wire` says so
    * @param rateMbit of the sender's link; 0: unlimited
    * @param wire `batches` or `datagrams`, see above
    */
-  constructor({ hostCount, lossPercent = 0, rateMbit = 0, wire = 'batches' }) {
+  constructor({ hostCount, lossPercent = 0, lossyFrom = 1, rateMbit = 0, wire = 'batches' }) {
     this.hostCount = hostCount;
     this.lossPercent = lossPercent;
+    this.lossyFrom = lossyFrom;
     open.add(this);
     try {
       this.#addBridge();
@@ -70,6 +72,16 @@ export class Lab {
       total[rule.comment] += counter.packets;
     }
     return total;
+  }
+
+  /** Nothing that a host sends reaches another one; or only its multicast does not. */
+  separate(host, other, { isOnlyMulticast = false } = {}) {
+    const nft = (rule) => run('ip', 'netns', 'exec', this.#bridge, 'nft', rule);
+    nft('add table netdev sites');
+    const hook = `type filter hook egress device p${other} priority -1 ;`;
+    nft(`add chain netdev sites to${other} { ${hook} }`);
+    const groups = isOnlyMulticast ? 'ip daddr 224.0.0.0/4' : '';
+    nft(`add rule netdev sites to${other} ip saddr ${this.address(host)} ${groups} drop`);
   }
 
   /** Limits the rate at which a host sends. */
@@ -119,8 +131,9 @@ export class Lab {
 
   #sendSingly() {
     const cutting = ['tx-udp-segmentation', 'off', 'tso', 'off'];
-    run(...this.on(0), 'ethtool', '-K', 'eth0', ...cutting);
-    for (let i = 1; i < this.hostCount; i++) {
+    for (let i = 0; i < this.lossyFrom; i++)
+      run(...this.on(i), 'ethtool', '-K', 'eth0', ...cutting);
+    for (let i = this.lossyFrom; i < this.hostCount; i++) {
       run(...this.on(i), 'ethtool', '-K', 'eth0', 'gro', 'on');
       // veth skips GRO if its peer could have sent whole batches.
       run('ip', 'netns', 'exec', this.#bridge, 'ethtool', '-K', `p${i}`, ...cutting);
@@ -132,7 +145,7 @@ export class Lab {
     const count = (name, action = '') => `counter ${action} comment "${name}"`;
     const isLost = `numgen random mod 10000 < ${Math.round(percent * 100)}`;
     nft('add table netdev lab');
-    for (let i = 1; i < this.hostCount; i++) {
+    for (let i = this.lossyFrom; i < this.hostCount; i++) {
       nft(`add chain netdev lab to${i} { type filter hook egress device p${i} priority 0 ; }`);
       const rule = `add rule netdev lab to${i} meta l4proto { tcp, udp }`;
       nft(`${rule} ${count('seenPackets')}`);

@@ -132,7 +132,7 @@ async function runScene(program, scene, { data, folder, sizeMb }) {
 }
 
 /** /proc shows a network's counters through a process that lives in it. @returns its process number */
-async function settle(lab, host, residents) {
+export async function settle(lab, host, residents) {
   const [command, ...words] = lab.on(host);
   const child = spawn(command, [...words, 'sleep', 'infinity'], { stdio: 'ignore' });
   residents.push(child);
@@ -163,7 +163,7 @@ async function watchFirstBytes(pid, leastBytes, atMs) {
  * What the interface of a process's network has sent and received, with the headers of Ethernet, and how many datagrams of
  * UDP and segments of TCP it has sent. What IPv6 sends when an interface begins is not among the latter.
  */
-function readCounters(pid) {
+export function readCounters(pid) {
   const line = readFileSync(`/proc/${pid}/net/dev`, 'utf8')
     .split('\n')
     .find((text) => text.trimStart().startsWith('eth0:'));
@@ -176,5 +176,6 @@ function readCounters(pid) {
     return Number(values[names.indexOf(name)]);
   };
   const sentCount = countOf('Udp', 'OutDatagrams') + countOf('Tcp', 'OutSegs');
-  return { receivedBytes: numbers[0], sentBytes: numbers[8] ?? 0, sentCount };
+  const [receivedBytes, , , , , , , , sentBytes = 0, sentPackets = 0] = numbers;
+  return { receivedBytes, sentBytes, sentPackets, sentCount };
 }
