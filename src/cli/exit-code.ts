@@ -12,7 +12,7 @@ export const exitCode = {
   some: 3,
   /** An error on this host: file, port, host name, key or disk. */
   system: 4,
-  /** Every receiver is complete, but the sender skipped some entries, or a receiver could not delete some. */
+  /** Complete, but the sender skipped some entries, or a receiver could not delete some. */
   skipped: 5,
   /** Interrupted by a signal before the end. */
   interrupted: 130,
@@ -41,7 +41,8 @@ export const exitCodeHelp = [
 /** The epilogue of the help of `p2mpserver` and `p2mp receive`. */
 export const receiverExitCodeHelp = [
   'Exit codes: 0 complete; 1 the transfer failed (with --once); 2 usage error;',
-  '4 file, port, key or disk error; 130 interrupted during a transfer.',
+  '4 file, port, key or disk error; 5 complete, but the sender could not read some entries any',
+  'more (p2mp receive --once); 130 interrupted during a transfer.',
 ].join('\n');
 
 /** The epilogue of the help of `p2mp fetch`. */

@@ -352,6 +352,7 @@ export class Receiving {
       case 'prepare':
       case 'write':
       case 'forget':
+      case 'withdrawn':
       case 'finish':
       case 'drop':
         return;

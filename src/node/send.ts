@@ -7,6 +7,8 @@ import { callback, checkOptions } from '../base/options/check-options.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import type { EndpointEvent } from '../endpoint/endpoint.js';
 import { Endpoint } from '../endpoint/endpoint.js';
+import type { WithdrawnEntry } from '../object/withdrawn-content.js';
+import { describeWithdrawal } from '../object/withdrawn-content.js';
 import { SourceDriver } from '../session/drivers/source-driver.js';
 import type { SessionSender } from '../session/sender.js';
 import type {
@@ -131,7 +133,7 @@ class Sending {
         label: this.label,
         entryCount: this.source?.manifest.entries.length ?? 0,
         mssBytes: this.sender?.geometry.mssBytes ?? 0,
-        skipped: this.source?.skipped ?? [],
+        skipped: [...(this.source?.skipped ?? []), ...(this.source?.lost.skipped ?? [])],
         ...withoutUndefined({ error: shell.error }),
       };
       this.options.onEvent?.({ type: 'end', result });
@@ -168,14 +170,14 @@ class Sending {
       handleRefusal: (_nowMs, ...refusal) => sender.handleRefusal(...refusal),
     });
     this.runner = runner;
-    const content = new DiskContent(source, (error) => this.endByError(error));
-    this.sourceDriver = new SourceDriver(content, runner);
+    this.sourceDriver = new SourceDriver(this.contentOf(source), runner);
     this.narrowPaths = new NarrowPaths({
       sender: () => sender,
       fit,
       isAuto: (options.mssBytes ?? 'auto') === 'auto',
       restart: (mssBytes) => {
         const next = createSender(mssBytes);
+        next.withdraw(runner.nowMs, source.lost.entries);
         endpoint.replaceSender(sender, next);
         sender = next;
         this.sender = next;
@@ -209,6 +211,24 @@ class Sending {
     const { onEvent } = this.options;
     for (const pattern of unusedPatterns) onEvent?.({ type: 'unused-pattern', pattern });
     for (const entry of skipped) onEvent?.({ type: 'skipped', ...entry });
+  }
+
+  private contentOf(source: ObjectSource): DiskContent {
+    source.lost.withdraw = (entries) => this.withdraw(entries);
+    return new DiskContent(source, (error) => this.endByError(error));
+  }
+
+  /** @returns whether the session can continue without these entries */
+  private withdraw(entries: readonly WithdrawnEntry[]): boolean {
+    const { sender, runner, source, options } = this;
+    if (sender === undefined || runner === undefined || source === undefined) return false;
+    if (!sender.withdraw(runner.nowMs, entries)) return false;
+    runner.drain();
+    for (const { index, reason } of entries) {
+      const { name } = at(source.manifest.entries, index);
+      options.onEvent?.({ type: 'skipped', name, reason: describeWithdrawal(reason) });
+    }
+    return true;
   }
 
   private startProgress(): void {

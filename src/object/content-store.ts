@@ -6,9 +6,10 @@
  * that of `write`. If an operation fails, its callback is not called (except that of `write`), and the handler given to
  * `create` gets the error.
  */
-import type { Range } from '../base/range-set.js';
+import type { Range, ReadonlyRangeSet } from '../base/range-set.js';
 import type { Extra, Undeleted } from '../wire/lists.js';
 import type { Deletion, ExistingFiles } from '../wire/messages.js';
+import type { WithdrawalReason } from '../wire/withdrawn.js';
 import type { ContentSource } from './content-source.js';
 import type { Manifest } from './manifest.js';
 
@@ -84,6 +85,12 @@ export interface ContentStore extends ContentSource {
   write(offsetBytes: number, bytes: Uint8Array, handleWritten: () => void): void;
   /** The content of this block is wrong; it will be written again. */
   forget(block: number): void;
+  /**
+   * The sender can no longer read these entries, by their numbers in the manifest. They must not be stored under their
+   * names; what exists there stays. Called with all of them whenever there are more.
+   * @param blocks blocks of the content that will not be written any more; they are not verified
+   */
+  withdraw(entries: ReadonlyMap<number, WithdrawalReason>, blocks: ReadonlyRangeSet): void;
   /**
    * Compares what the store really holds with the digests, as far as it is configured to.
    * @param leafOf the digest of a block that is not kept

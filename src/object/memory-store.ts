@@ -4,9 +4,10 @@
  */
 import type { Hash } from '../base/hash.js';
 import type { Clock, TimeMs } from '../base/machine.js';
-import type { Range } from '../base/range-set.js';
+import type { Range, ReadonlyRangeSet } from '../base/range-set.js';
 import { RangeSet } from '../base/range-set.js';
 import type { Extra } from '../wire/lists.js';
+import type { WithdrawalReason } from '../wire/withdrawn.js';
 import type {
   Completion,
   ContentStore,
@@ -59,6 +60,8 @@ interface MemoryObject {
   readonly written: Map<number, Uint8Array>;
   readonly kept: RangeSet;
   extras: readonly Extra[];
+  /** What the sender withdrew in the last session. */
+  withdrawn: ReadonlyMap<number, WithdrawalReason>;
 }
 
 export class MemoryStores implements ContentStores {
@@ -88,6 +91,11 @@ export class MemoryStores implements ContentStores {
   /** Durable blocks of an object; undefined if nothing was ever stored of it. */
   blocksOf(manifestDigest: string): ReadonlyMap<number, Uint8Array> | undefined {
     return this.objects.get(manifestDigest)?.durable;
+  }
+
+  /** The entries that are not stored, because the sender withdrew them. */
+  withdrawnOf(manifestDigest: string): ReadonlyMap<number, WithdrawalReason> | undefined {
+    return this.objects.get(manifestDigest)?.withdrawn;
   }
 
   /**
@@ -166,6 +174,7 @@ export class MemoryStores implements ContentStores {
       written: new Map(),
       kept: new RangeSet(kept),
       extras,
+      withdrawn: new Map(),
     };
     this.objects.set(manifestDigest, object);
     return object;
@@ -174,6 +183,7 @@ export class MemoryStores implements ContentStores {
 
 class MemoryStore implements ContentStore {
   private hasEnded = false;
+  private withdrawnBlocks: ReadonlyRangeSet | undefined;
 
   constructor(
     private readonly stores: MemoryStores,
@@ -185,6 +195,7 @@ class MemoryStore implements ContentStore {
   open(handleFound: (found: FoundContent) => void): void {
     const { object, request } = this;
     const { deletion } = request;
+    object.withdrawn = new Map();
     // Copies, because a receiver may delete only the entries that it listed in this session.
     if (deletion !== 'none') object.extras = object.extras.map((extra) => ({ ...extra }));
     const extras = deletion === 'none' ? [] : object.extras;
@@ -203,6 +214,11 @@ class MemoryStore implements ContentStore {
     });
   }
 
+  withdraw(entries: ReadonlyMap<number, WithdrawalReason>, blocks: ReadonlyRangeSet): void {
+    this.object.withdrawn = new Map(entries);
+    this.withdrawnBlocks = blocks;
+  }
+
   forget(block: number): void {
     this.object.durable.delete(block);
     this.object.written.delete(block);
@@ -215,6 +231,7 @@ class MemoryStore implements ContentStore {
     const damaged: number[] = [];
     if (this.options.verifies === true) {
       for (const { index, leaf } of this.held()) {
+        if (this.withdrawnBlocks?.has(index) === true) continue;
         const expected = leafOf(index);
         if (!leaf.every((byte, i) => byte === expected[i])) damaged.push(index);
       }

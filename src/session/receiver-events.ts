@@ -1,5 +1,6 @@
 /** The events and requests that a session receiver emits for its shell, and the result of each session. */
 import type { Address } from '../base/address.js';
+import type { RangeSet } from '../base/range-set.js';
 import type { DeletionResult } from '../object/content-store.js';
 import type { Manifest } from '../object/manifest.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
@@ -7,6 +8,7 @@ import type { Extra } from '../wire/lists.js';
 import type { Deletion, ExistingFiles, Offer } from '../wire/messages.js';
 import type { BehindNoted, Relayed } from '../wire/relayed.js';
 import type { Nodes } from '../wire/tree-nodes.js';
+import type { WithdrawalReason } from '../wire/withdrawn.js';
 
 /** What the offer says about a session. */
 export interface IncomingInfo {
@@ -54,6 +56,14 @@ export type SessionReceiverEvent =
       readonly session: number;
       readonly offsetBytes: number;
       readonly bytes: Uint8Array;
+    }
+  /** The sender has withdrawn these entries, by their numbers in the manifest. They must not be stored. */
+  | {
+      readonly type: 'withdrawn';
+      readonly session: number;
+      readonly entries: ReadonlyMap<number, WithdrawalReason>;
+      /** Blocks of the content that will not arrive any more. */
+      readonly blocks: RangeSet;
     }
   /** The stored content of this block is wrong. The block will be received again. */
   | { readonly type: 'forget'; readonly session: number; readonly block: number }
@@ -187,6 +197,14 @@ export interface IncomingResult extends IncomingStatus {
   readonly reason?: string;
   /** Present if the sender asked for deletion and the session is complete or listed. */
   readonly deletion?: DeletionResult;
+  /** The first 1,000 entries that the sender has withdrawn; missing if there are none. They were not stored. */
+  readonly withdrawn?: readonly NamedWithdrawal[];
+}
+
+/** An entry that its sender could no longer read. */
+export interface NamedWithdrawal {
+  readonly name: string;
+  readonly reason: WithdrawalReason;
 }
 
 /** Counts of a session receiver since its start. */

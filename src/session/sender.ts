@@ -12,6 +12,7 @@ import { Queue } from '../base/queue.js';
 import type { Refusal } from '../base/refusal.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import type { SessionGeometry } from '../object/geometry.js';
+import type { WithdrawnEntry } from '../object/withdrawn-content.js';
 import { BlockSeal } from '../security/block-seal.js';
 import type { ProvenChannel } from '../security/secure-channel.js';
 import { retryTiming } from '../transfer/config.js';
@@ -36,6 +37,7 @@ import { ReceiverOutcomes } from './outgoing/receiver-outcomes.js';
 import { statusOf } from './outgoing/receiver-status.js';
 import { ReceiversBehind } from './outgoing/receivers-behind.js';
 import { StartBarrier } from './outgoing/start-barrier.js';
+import { Withdrawals } from './outgoing/withdrawals.js';
 import type {
   SessionReceiverStatus,
   SessionSenderEvent,
@@ -86,6 +88,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /** Undefined without a multicast group. */
   private readonly probe: GroupProbe | undefined;
   private readonly contentRoot: ContentRoot;
+  private readonly withdrawals: Withdrawals;
   private readonly behind: ReceiversBehind;
   private readonly outcomes: ReceiverOutcomes;
   private readonly connections: Connections;
@@ -116,7 +119,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
       randomPhase: session / 2 ** 32,
     });
     this.contentRoot = new ContentRoot(this.delivery, options.relayed !== undefined);
-    const { members, outbox, delivery, contentRoot, probe, offer, events } = this;
+    this.withdrawals = new Withdrawals(geometry);
+    const { members, outbox, delivery, contentRoot, withdrawals, probe, offer, events } = this;
     this.startBarrier = new StartBarrier(members, reportInterval);
     this.behind = new ReceiversBehind({ crypto, offer, contentRoot, outbox, events });
     const { behind } = this;
@@ -124,7 +128,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const { contentSizeBytes } = geometry;
     const isObjectFinal = options.isUnrepeatable ?? false;
     this.outcomes = new ReceiverOutcomes({ ...shared, contentSizeBytes, isObjectFinal });
-    this.connections = new Connections({ ...terms, ...shared, session, offer, crypto });
+    const opening = { ...terms, withdrawals, session, offer, crypto };
+    this.connections = new Connections({ ...shared, ...opening });
     const { outcomes, connections } = this;
     const isSpared = sparingOf(options);
     this.messages = new ReceiverMessages({
@@ -187,6 +192,22 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (this.phase === 'done') return;
     this.delivery.provideBlock(block, bytes);
     this.advance(nowMs);
+  }
+
+  /**
+   * Withdraws entries that the source can no longer read: no receiver stores them, and the others arrive (SESSIONS
+   * 6.12). From then on, the source may give anything in their place.
+   * @returns false if the session has to end instead
+   */
+  withdraw(nowMs: TimeMs, entries: readonly WithdrawnEntry[]): boolean {
+    const { contentRoot, offer, behind, withdrawals, members } = this;
+    const isFixed = contentRoot.isSaid || offer.contentRoot !== undefined || !behind.isEmpty;
+    if (this.phase === 'done' || isFixed || !withdrawals.add(entries)) return false;
+    this.delivery.withdraw(withdrawals.content.emptyBlocks);
+    for (const member of members)
+      if (member.status === 'active') this.outbox.sendMessages(member, withdrawals.messages);
+    this.advance(nowMs);
+    return true;
   }
 
   /** Answers an `identify` event: trusts the receiver, or fails it with `refusal` as the reason. */
@@ -412,7 +433,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /** Outcomes and counts so far. */
   result(nowMs: TimeMs): SessionSenderResult {
     const { delivery, outcomes } = this;
-    const root = this.contentRoot.value;
+    const root = this.withdrawals.content.count > 0 ? undefined : this.contentRoot.value;
     const endedAtMs = outcomes.settledAtMs;
     return {
       contentSizeBytes: this.geometry.contentSizeBytes,

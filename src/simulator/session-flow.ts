@@ -177,6 +177,8 @@ class CountingStore implements ContentStore {
 
   forget(): void {}
 
+  withdraw(): void {}
+
   end(): void {}
 }
 

@@ -38,6 +38,13 @@ export interface SessionIncident {
   readonly fault: HostFault;
 }
 
+/** A file of the object that the sender can no longer read from this time on. */
+export interface LostFile {
+  readonly atMs: TimeMs;
+  /** Its number in the manifest. */
+  readonly file: number;
+}
+
 /** Options that can differ between receivers. */
 export interface SimulatedReceiverOptions {
   /** Link from the sender to the receiver; by default, a link without delay, loss or limits. */
@@ -100,6 +107,8 @@ export interface SimulatedSessionOptions
   readonly groupReaches?: (receiver: number) => boolean;
   /** Faults to inject. */
   readonly incidents?: readonly SessionIncident[];
+  /** Files that the sender can no longer read from some time on. */
+  readonly lostFiles?: readonly LostFile[];
   /** Time that the sender spends on each datagram; the sender sends one datagram after another. */
   readonly sendTimeMs?: number;
   /** Time that the source takes to provide a block. */
@@ -161,6 +170,7 @@ export const sessionChecks: Checks<SimulatedSessionOptions> = {
       fault: required(oneOf('kill', 'start', 'disconnect', 'reconnect')),
     }),
   ),
+  lostFiles: listOf(objectOf<LostFile>({ atMs: required(number), file: required(number) })),
   sendTimeMs: number,
   sourceTimeMs: number,
   deadlineMs: number,

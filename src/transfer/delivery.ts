@@ -7,6 +7,7 @@ import { assert, at } from '../base/assert.js';
 import type { Hash } from '../base/hash.js';
 import type { TimeMs, Transmit } from '../base/machine.js';
 import { Queue } from '../base/queue.js';
+import { RangeSet } from '../base/range-set.js';
 import { DigestPass } from '../object/digest-pass.js';
 import { DigestTree } from '../object/digest-tree.js';
 import { DigestViews } from '../object/digest-view.js';
@@ -93,6 +94,8 @@ export class Delivery {
   /** Number of the last burst that was started; undefined before the first burst. */
   private lastBurst: number | undefined;
   private isContentOpen = false;
+  /** Blocks of the content that are withdrawn. */
+  private withdrawn = new RangeSet();
   private readonly counts = {
     datagramsSent: 0,
     groupDatagramsSent: 0,
@@ -150,11 +153,7 @@ export class Delivery {
 
   /** Whether no block is in flight to the receiver and the receiver has no known gaps. */
   owesNothing(demand: Demand): boolean {
-    if (!demand.needsNothing) return false;
-    for (const { rounds } of this.rateGroups) {
-      for (const block of rounds.window) if (block.isPending(demand.index)) return false;
-    }
-    return true;
+    return demand.needsNothing && !this.rateGroups.isPending(demand);
   }
 
   /** The next action, which the session must execute before its next input. */
@@ -177,7 +176,7 @@ export class Delivery {
       const leaf = hashLeaf(hash, bytes);
       const place = index - geometry.manifestBlockCount;
       this.digestPass.take(place);
-      if (!this.tree.has(place)) {
+      if (!this.tree.has(place) || this.withdrawn.has(place)) {
         this.tree.set(place, leaf);
       } else if (!isEqualBytes(this.tree.leaf(place), leaf)) {
         const offsetBytes = offsetOfBlock(geometry, index);
@@ -227,11 +226,19 @@ export class Delivery {
 
   // --- Receivers
 
+  /** These blocks of the content are not needed any more (SESSIONS 6.12). @param places a set that no longer changes */
+  withdraw(places: RangeSet): void {
+    this.withdrawn = places;
+    this.rateGroups.withdraw(places, this.views);
+    this.handleChange();
+  }
+
   /** Adds a receiver, which is served from `start` on. Receivers are numbered in the order in which they are added. */
   add(demand: Demand): void {
     assert(demand.index === this.demands.length, 'receivers are numbered in this order');
     this.demands.push(demand);
     this.rateGroups.add(demand);
+    demand.withdraw(this.withdrawn, this.options.geometry.manifestBlockCount, this.views);
   }
 
   /** Begins to serve a receiver that has accepted the offer. It might have restarted. */
@@ -336,12 +343,8 @@ export class Delivery {
 
   /** Whether the digest of a content block is known, or a rate group is waiting for its bytes. */
   private isTaken(place: number): boolean {
-    if (this.tree.has(place)) return true;
     const index = this.options.geometry.manifestBlockCount + place;
-    for (const { rounds } of this.rateGroups) {
-      if (rounds.window.find(index)?.isRead === false) return true;
-    }
-    return false;
+    return this.tree.has(place) || this.rateGroups.isReading(index);
   }
 
   // --- Sending
@@ -441,9 +444,6 @@ export class Delivery {
 
   /** Whether the receiver still owes a report on a round whose deadline has passed. */
   isOverdue(demand: Demand): boolean {
-    for (const block of this.rateGroups.of(demand).rounds.window) {
-      if (block.isOverdue && block.isAwaited(demand.index)) return true;
-    }
-    return false;
+    return this.rateGroups.of(demand).isOverdue(demand);
   }
 }

@@ -30,6 +30,9 @@ export class Demand {
   private parts = new Map<number, SegmentSet>();
   /** Content blocks that the receiver keeps unread. It announces them before it reports its gaps. */
   private kept = new RangeSet();
+  /** Content blocks that the sender has withdrawn, and the same blocks by their numbers in the session. */
+  private withdrawn = new RangeSet();
+  private withdrawnBlocks: readonly Range[] = [];
   private digestView: DigestView | undefined;
 
   private lastState: ReceiverState = 'preparing';
@@ -153,6 +156,8 @@ export class Demand {
       this.needed.add(gap.firstBlock, end);
       if (gap.kind === 'part') this.parts.set(gap.firstBlock, gap.segments);
     }
+    // The receiver need not know yet what is withdrawn.
+    for (const { start, end } of this.withdrawnBlocks) this.needed.remove(start, end);
   }
 
   /**
@@ -193,7 +198,27 @@ export class Demand {
   }
 
   openView(views: DigestViews): void {
-    this.digestView ??= views.open(this.kept);
+    if (this.digestView !== undefined) return;
+    const without = new RangeSet(this.kept.ranges());
+    for (const { start, end } of this.withdrawn.ranges()) without.add(start, end);
+    this.digestView = views.open(without);
+  }
+
+  /**
+   * The receiver needs neither these content blocks nor their digests any more.
+   * @param first the number of the first content block in the session
+   */
+  withdraw(places: RangeSet, first: number, views: DigestViews): void {
+    this.withdrawn = places;
+    const shifted = [...places.ranges()].map((each) => ({
+      start: first + each.start,
+      end: first + each.end,
+    }));
+    this.withdrawnBlocks = shifted;
+    for (const { start, end } of shifted) this.needed.remove(start, end);
+    if (this.digestView === undefined) return;
+    this.closeView(views);
+    this.openView(views);
   }
 
   closeView(views: DigestViews): void {

@@ -405,6 +405,13 @@ export class RateGroup {
     return !isProbed && this.awaitedBlocks.get(index) > 0;
   }
 
+  /** Whether the receiver still owes a report on a round whose deadline has passed. */
+  isOverdue({ index }: Demand): boolean {
+    for (const block of this.rounds.window)
+      if (block.isOverdue && block.isAwaited(index)) return true;
+    return false;
+  }
+
   /** Time at which pacing allows the next datagram; Infinity if pacing delays nothing. */
   get nextSendAtMs(): TimeMs {
     return this.controller.nextSendAtMs;

@@ -4,6 +4,8 @@
  */
 import { assert, at } from '../base/assert.js';
 import type { TimeMs } from '../base/machine.js';
+import type { RangeSet } from '../base/range-set.js';
+import type { DigestViews } from '../object/digest-view.js';
 import type {
   CongestionController,
   CreateCongestionController,
@@ -81,6 +83,32 @@ export class RateGroups {
   openContent(): void {
     this.isContentOpen = true;
     for (const rateGroup of this.groups) rateGroup.openContent();
+  }
+
+  /** Whether any block in flight is pending at the receiver. */
+  isPending({ index }: Demand): boolean {
+    for (const { rounds } of this.groups)
+      for (const block of rounds.window) if (block.isPending(index)) return true;
+    return false;
+  }
+
+  /** Whether a rate group is waiting for the bytes of this block. */
+  isReading(index: number): boolean {
+    return this.groups.some(({ rounds }) => rounds.window.find(index)?.isRead === false);
+  }
+
+  /** Nobody needs these blocks of the content any more. */
+  withdraw(places: RangeSet, views: DigestViews): void {
+    const { geometry, demands } = this.options;
+    const { manifestBlockCount } = geometry;
+    for (const { rounds } of this.groups) {
+      for (const block of rounds.window) {
+        if (!places.has(block.index - manifestBlockCount)) continue;
+        for (const { index } of demands) block.clearMissing(index);
+        block.endAllFeedback();
+      }
+    }
+    for (const demand of demands) demand.withdraw(places, manifestBlockCount, views);
   }
 
   /** Stops sending. */

@@ -24,6 +24,8 @@ import { readReport, writeReport } from './report.js';
 import { challengeSizeBytes, digestSizeBytes, keySizeBytes } from './sizes.js';
 import type { Nodes, NodesRequest } from './tree-nodes.js';
 import { readNodes, writeNodes } from './tree-nodes.js';
+import type { Withdrawn } from './withdrawn.js';
+import { readWithdrawn, writeWithdrawn } from './withdrawn.js';
 
 /**
  * - `quick`: like `update`, but a file that the sender placed earlier, and whose size and time are still the sender's,
@@ -113,10 +115,12 @@ export interface Poll {
   readonly reportGapMs: number;
 }
 
-/** The root of the receiver: the content root without the blocks that it keeps. */
+/** The root of the receiver: the content root without the blocks that it keeps, and without withdrawn ones. */
 export interface Root {
   readonly kind: 'root';
   readonly digest: Uint8Array;
+  /** How many entries are withdrawn; missing if none is. The receiver must know all of them to compare the root. */
+  readonly withdrawnEntries?: number;
 }
 
 /** The sender's last message. It confirms the outcome or ends the session. */
@@ -151,7 +155,8 @@ export type Message =
   | Behind
   | BehindNoted
   | EnvelopeMessage
-  | ExchangeMessage;
+  | ExchangeMessage
+  | Withdrawn;
 
 const kinds: readonly Message['kind'][] = [
   'offer',
@@ -175,6 +180,7 @@ const kinds: readonly Message['kind'][] = [
   'behind-noted',
   'envelope',
   'exchange',
+  'withdrawn',
 ];
 
 const none = new Uint8Array(0);
@@ -217,7 +223,7 @@ export function encodeMessage(message: Message): Uint8Array {
       writePoll(writer, message);
       break;
     case 'root':
-      writer.raw(message.digest);
+      writer.raw(message.digest).varint(message.withdrawnEntries ?? 0);
       break;
     case 'nodes-request':
     case 'nodes':
@@ -230,6 +236,9 @@ export function encodeMessage(message: Message): Uint8Array {
     case 'extras':
     case 'noted':
       writeParts(writer, message);
+      break;
+    case 'withdrawn':
+      writeWithdrawn(writer, message);
       break;
     default:
       writeRoleMessage(writer, message);
@@ -331,11 +340,8 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
   switch (kind) {
     case 'offer':
       return readOffer(reader);
-    case 'accept': {
-      const name = readLine(reader);
-      const challenge = reader.counted().slice();
-      return challenge.length === challengeSizeBytes ? { kind, name, challenge } : { kind, name };
-    }
+    case 'accept':
+      return readAccept(reader);
     case 'refuse':
       return readRefusal(reader);
     case 'bye':
@@ -356,7 +362,7 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
       };
     }
     case 'root':
-      return { kind, digest: reader.raw(digestSizeBytes).slice() };
+      return readRoot(reader);
     case 'nodes-request':
     case 'nodes':
       return readNodes(reader, kind);
@@ -384,7 +390,21 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
       return { kind, envelope: reader.counted().slice() };
     case 'exchange':
       return readExchange(reader);
+    case 'withdrawn':
+      return readWithdrawn(reader);
   }
+}
+
+function readAccept(reader: ByteReader): Accept {
+  const accept = { kind: 'accept' as const, name: readLine(reader) };
+  const challenge = reader.counted().slice();
+  return challenge.length === challengeSizeBytes ? { ...accept, challenge } : accept;
+}
+
+function readRoot(reader: ByteReader): Root {
+  const root = { kind: 'root' as const, digest: reader.raw(digestSizeBytes).slice() };
+  const withdrawnEntries = reader.varint();
+  return withdrawnEntries === 0 ? root : { ...root, withdrawnEntries };
 }
 
 function readRefusal(reader: ByteReader): Refuse {

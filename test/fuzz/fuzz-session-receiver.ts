@@ -529,7 +529,13 @@ class Insider {
 
   sayRoot(tape: Tape): void {
     const digest = this.tree()?.root() ?? new Uint8Array(32);
-    this.sendMessage({ kind: 'root', digest: tape.isOneIn(3) ? tape.fill(32) : digest });
+    const withdrawnEntries = tape.pick([0, 0, 0, 1]);
+    if (withdrawnEntries > 0)
+      this.sendMessage({ kind: 'withdrawn', runs: [{ first: 0, count: 1, reason: 'removed' }] });
+    this.sendMessage({
+      ...{ kind: 'root', digest: tape.isOneIn(3) ? tape.fill(32) : digest },
+      ...(withdrawnEntries > 0 ? { withdrawnEntries } : {}),
+    });
   }
 
   /** Segments of one block, all or some of them, sealed correctly or not. */

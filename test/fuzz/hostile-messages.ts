@@ -21,6 +21,7 @@ const kind = {
   preparing: 14,
   listRequest: 15,
   list: 16,
+  withdrawn: 21,
 } as const;
 
 /** Values that fit the session; others are made up. */
@@ -41,7 +42,8 @@ export function hostileSenderMessage(tape: Tape, context: MessageContext): Uint8
     kind.offer,
     kind.bye,
     kind.noted,
-    tape.below(18),
+    kind.withdrawn,
+    tape.below(22),
   ]);
   return message(tape, which, context);
 }
@@ -80,8 +82,15 @@ function message(tape: Tape, which: number, context: MessageContext): Uint8Array
       writer.uint8(tape.byte()).uint16(nearBurst(tape, context.burst));
       break;
     case kind.root:
-      writer.raw(tape.fill(32));
+      writer.raw(tape.fill(32)).varint(tape.pick([0, 0, 1, hostileNumber(tape)]));
       break;
+    case kind.withdrawn: {
+      const count = tape.pick([0, 1, 1, 2, 56, 57]);
+      writer.varint(count);
+      for (let i = 0; i < count; i++)
+        writer.varint(nodeNumber(tape)).varint(nodeNumber(tape)).uint8(tape.below(7));
+      break;
+    }
     case kind.nodesRequest:
       writer.uint8(tape.below(3)).uint8(tape.isOneIn(3) ? tape.byte() : tape.below(6));
       writer.varint(nodeNumber(tape)).uint8(tape.byte());

@@ -88,6 +88,7 @@ function wrap(stores: MemoryStores, change: (store: ContentStore) => Partial<Con
         check: (done) => store.check(done),
         write: (offsetBytes, bytes, done) => store.write(offsetBytes, bytes, done),
         forget: (block) => store.forget(block),
+        withdraw: (entries, blocks) => store.withdraw(entries, blocks),
         verify: (leafOf, done) => store.verify(leafOf, done),
         complete: (doomed, done) => store.complete(doomed, done),
         end: (isComplete) => store.end(isComplete),

@@ -63,6 +63,15 @@ const messages: readonly Message[] = [
   { kind: 'poll', burst: 65_535, hasTags: true, leavesGroup: true, reportGapMs: 62.5 },
   { kind: 'poll', burst: undefined, hasTags: false, leavesGroup: false, reportGapMs: 0 },
   { kind: 'root', digest: bytesOf(32, 9) },
+  { kind: 'root', digest: bytesOf(32, 9), withdrawnEntries: 1_000_000 },
+  {
+    kind: 'withdrawn',
+    runs: [
+      { first: 0, count: 1, reason: 'removed' },
+      { first: 1, count: 300, reason: 'io-error' },
+      { first: 999_999, count: 1, reason: 'unreadable' },
+    ],
+  },
   { kind: 'nodes-request', tree: 'receiver', height: 5, firstNode: 1_000_000, count: 32 },
   {
     kind: 'nodes',

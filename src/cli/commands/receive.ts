@@ -182,6 +182,7 @@ class ReceiveCommand {
         if (event.type !== 'end' || !argv.once || event.result.status === 'listed') return;
         // If the sender restarts the session during the drain, the outcome of the new session counts.
         if (event.result.status !== 'complete') this.exit = exitCode.none;
+        else if (event.result.withdrawn !== undefined) this.exit = exitCode.skipped;
         else if (this.exit === exitCode.none) this.exit = exitCode.ok;
         void this.receiving?.drain();
       },

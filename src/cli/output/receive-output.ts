@@ -14,6 +14,7 @@ import type { FileReceiverEvent } from '../../node/file-receiver.js';
 import { formatAuthorizedKey } from '../../node/keys/authorized-keys.js';
 import { fingerprint } from '../../node/keys/key-files.js';
 import type { ReceiveEvent } from '../../node/receive-options.js';
+import { describeWithdrawal } from '../../object/withdrawn-content.js';
 import type {
   IncomingResult,
   IncomingStatus,
@@ -31,6 +32,9 @@ type BadBlockEvent = Extract<ReceiveEvent, { type: 'bad-block' }>;
 
 const intervalMs = 200;
 const jsonIntervalMs = 1000;
+
+/** How many skipped entries are named to people. */
+const shownSkipped = 20;
 
 /** @returns the interval at which the output wants `progress` events; undefined if it shows no progress */
 export function progressIntervalMsOf(output: Output): number | undefined {
@@ -169,6 +173,7 @@ export class ReceiveOutput {
       status,
       ...(reason && { reason }),
       ...deletionJson(result),
+      ...skippedJson(result),
     });
     const why = reason === undefined ? '' : `: ${reason}`;
     if (status === 'complete') this.completeCount++;
@@ -202,6 +207,7 @@ export class ReceiveOutput {
       const rest = `, ${facts.join(', ')}${why}`;
       output.line(join([`${label} from ${from}: `, toned('good', 'complete'), rest]));
       this.showDeletion(result);
+      this.showSkipped(result);
       this.options.onComplete?.add(result);
     } else if (status === 'listed') {
       output.line(`${label} from ${from}: listed what it would delete; nothing has changed`);
@@ -227,6 +233,17 @@ export class ReceiveOutput {
     if (restCount > 0) {
       output.warn(`${formatPlural(restCount, 'more entry', 'more entries')} not deleted`);
     }
+  }
+
+  /** Names what the sender could no longer read, so that it was not stored. */
+  private showSkipped({ withdrawn = [] }: IncomingResult): void {
+    const { output } = this;
+    if (output.isJson) return;
+    for (const { name, reason } of withdrawn.slice(0, shownSkipped))
+      output.warn(escapeControls(`${name}: not received: ${describeWithdrawal(reason)}`));
+    const restCount = withdrawn.length - shownSkipped;
+    if (restCount > 0)
+      output.warn(`${formatPlural(restCount, 'more entry', 'more entries')} not received`);
   }
 
   private handleBadBlock({ info, block, names }: BadBlockEvent): void {
@@ -287,6 +304,15 @@ function statusJson(status: IncomingStatus) {
     updatedBlocks: status.updatedBlocks,
     ...withoutUndefined({ contentRoot: status.contentRoot }),
   };
+}
+
+function skippedJson({ withdrawn }: IncomingResult) {
+  if (withdrawn === undefined) return {};
+  const skipped = withdrawn.map(({ name, reason }) => ({
+    name,
+    reason: describeWithdrawal(reason),
+  }));
+  return { skipped };
 }
 
 function deletionJson({ deletion }: IncomingResult) {

@@ -137,6 +137,8 @@ export class SharedObject implements ContentSource {
           if (this.store === store) this.hold(block, block + 1);
           handleWritten();
         }),
+      // The digests are known, so nothing is withdrawn.
+      withdraw: () => undefined,
       forget: (block) => {
         this.heldBlocks.remove(block, block + 1);
         store.forget(block);

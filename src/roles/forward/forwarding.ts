@@ -66,6 +66,10 @@ export class Forwarding {
         this.advance(this.nowMs);
       },
       handleFalse: () => this.restart(),
+      handleWithdrawn: () => {
+        const reason = 'the sender withdrew a part of what this relay sends on; send again';
+        options.receiver.find(prepare.info.session)?.fail(this.nowMs, reason);
+      },
     });
     this.current = this.createSender();
     this.driver = new SourceDriver(this.content, options.host);

@@ -16,6 +16,8 @@ export interface PassingContentOptions {
   readonly contentSizeBytes: number;
   /** The content has been verified. Call the function once it need not be here any more. */
   readonly handleVerified: (finish: (note: string) => void) => void;
+  /** The sender has withdrawn a part of what is being sent on. */
+  readonly handleWithdrawn: () => void;
   /** A block was wrong that has been sent on already. */
   readonly handleFalse: () => void;
 }
@@ -101,6 +103,11 @@ export class PassingContent implements ContentStore, ContentSource {
       handleWritten();
     });
     this.wake(block, bytes);
+  }
+
+  /** A sender withdraws nothing once a relay has spoken for a receiver. */
+  withdraw(): void {
+    this.options.handleWithdrawn();
   }
 
   forget(block: number): void {

@@ -192,6 +192,8 @@ export class RelayedObject implements ContentSource {
       write: (offsetBytes, bytes, handleWritten) =>
         this.takeBlock(place, offsetBytes / blockSizeBytes, bytes, handleWritten),
       forget: (block) => place.forget(block),
+      // What is fetched has known digests, so nothing of it is withdrawn.
+      withdraw: () => undefined,
       verify: (_leafOf, handleDamaged) => handleDamaged([]),
       complete: (_doomed, handleCompleted) => handleCompleted(done),
       end: () => undefined,

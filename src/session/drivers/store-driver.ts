@@ -43,6 +43,9 @@ export class StoreDriver {
       case 'forget':
         this.open.get(event.session)?.store.forget(event.block);
         break;
+      case 'withdrawn':
+        this.open.get(event.session)?.store.withdraw(event.entries, event.blocks);
+        break;
       case 'finish':
         this.calls.during(() => this.finish(event));
         break;

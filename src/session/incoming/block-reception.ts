@@ -100,6 +100,13 @@ export class BlockReception {
     return unwanted.length + added.length > 0;
   }
 
+  /** These blocks of the content will not arrive any more. */
+  withdraw(withdrawn: ReadonlyRangeSet): void {
+    const first = this.geometry.manifestBlockCount;
+    for (const { start, end } of withdrawn.ranges())
+      this.reassembler.unwant(first + start, first + end);
+  }
+
   /** Records blocks that were damaged on the way or on disk. */
   noteBad(count: number): void {
     this.badBlocks += count;

@@ -3,6 +3,7 @@ import { RangeSet } from '../../base/range-set.js';
 import type { Verification } from '../../object/verification.js';
 import type { EnvelopeContent } from '../../security/envelope.js';
 import type { Announcement } from './announcement.js';
+import type { IncomingWithdrawal } from './incoming-withdrawal.js';
 import type { LeafReception } from './leaf-reception.js';
 
 export class IncomingContent {
@@ -20,6 +21,7 @@ export class IncomingContent {
     readonly unchangedFiles: number,
     /** Undefined if the leaf digests are not known to the sender, or of no interest to this receiver. */
     readonly leaves: LeafReception | undefined,
+    readonly withdrawal: IncomingWithdrawal,
   ) {}
 
   /** Records a block that does not match its leaf. @returns whether another attempt might help */

@@ -115,7 +115,7 @@ export class IncomingSession {
         this.enter(nowMs, stage.handlePoll(nowMs, message));
         break;
       case 'root':
-        this.enter(nowMs, stage.handleRoot(nowMs, message.digest));
+        this.enter(nowMs, stage.handleRoot(nowMs, message));
         break;
       case 'nodes':
         this.enter(nowMs, stage.handleNodes(nowMs, message));
@@ -125,6 +125,9 @@ export class IncomingSession {
         break;
       case 'bye':
         this.handleBye(nowMs, message);
+        break;
+      case 'withdrawn':
+        this.enter(nowMs, stage.handleWithdrawn(nowMs, message));
         break;
       case 'envelope':
         this.enter(nowMs, stage.handleEnvelope(message.envelope));
@@ -265,10 +268,11 @@ export class IncomingSession {
   private settle(nowMs: TimeMs, { status, reason, deletion, receipt }: Outcome): Concluding {
     const { stage, output, options } = this;
     stage.close();
+    const { withdrawn } = stage.progress;
     const result: IncomingResult = {
       ...this.describe(nowMs, stage.info ?? this.unknownObject, status, deletion),
       status,
-      ...withoutUndefined({ deletion }),
+      ...withoutUndefined({ deletion, withdrawn }),
       ...(reason === '' ? {} : { reason }),
     };
     // Before the offer, the shell does not know the session.

@@ -26,6 +26,7 @@ import {
   silenceReason,
   unreachedReason,
 } from './path-failures.js';
+import type { Withdrawals } from './withdrawals.js';
 
 export interface ConnectionsOptions {
   readonly session: number;
@@ -34,6 +35,7 @@ export interface ConnectionsOptions {
   readonly outbox: ControlOutbox;
   readonly delivery: Delivery;
   readonly contentRoot: ContentRoot;
+  readonly withdrawals: Withdrawals;
   readonly crypto: SessionCrypto;
   readonly livenessTimeoutMs: number;
   readonly reportInterval: ReportInterval;
@@ -90,9 +92,9 @@ export class Connections {
   private readonly actions = new Queue<ConnectionAction>();
 
   constructor(private readonly options: ConnectionsOptions) {
-    const { pollsPerSec, offer, delivery, reportInterval } = options;
+    const { pollsPerSec, offer, delivery, reportInterval, withdrawals } = options;
     this.polls = new PollBudget(pollsPerSec);
-    this.messages = new MemberMessages(offer, delivery, reportInterval);
+    this.messages = new MemberMessages(offer, delivery, reportInterval, withdrawals);
   }
 
   /** With many receivers, each one reports rarely. The time between its reports must not count as silence. */
@@ -215,7 +217,7 @@ export class Connections {
     const isUrgent = nowMs - liveness.lastReceivedAtMs >= this.livenessTimeoutMs / 2;
     if (!this.polls.take(nowMs) && !isUrgent) return false;
     polls.handleSent(nowMs);
-    this.options.outbox.sendMessage(member, this.messages.pollOf(member));
+    this.options.outbox.sendMessages(member, this.messages.pollOf(member));
     return true;
   }
 
@@ -348,9 +350,9 @@ export class Connections {
       // Only the asker can open a new channel. Its old one works again if just the network was interrupted.
       const { messages, options } = this;
       const isKnown = member.startedAtMs !== undefined;
-      options.outbox.sendMessage(
+      options.outbox.sendMessages(
         member,
-        isKnown ? messages.pollOf(member) : messages.offerTo(member),
+        isKnown ? messages.pollOf(member) : [messages.offerTo(member)],
       );
       return;
     }
@@ -404,10 +406,7 @@ export class Connections {
     }
     const digest = this.options.contentRoot.dueTo(member);
     if (digest === undefined) return;
-    const { envelope } = member;
-    if (envelope !== undefined)
-      this.options.outbox.sendMessage(member, { kind: 'envelope', envelope });
-    this.options.outbox.sendMessage(member, { kind: 'root', digest });
+    this.options.outbox.sendMessages(member, this.messages.rootOf(member, digest));
   }
 
   /**

@@ -16,6 +16,11 @@ export class ContentRoot {
     private readonly needsEnvelopes = false,
   ) {}
 
+  /** Whether a receiver may have its root already. */
+  get isSaid(): boolean {
+    return this.confirmedCount >= 0;
+  }
+
   /** The content root. Undefined until all of the content has been read. */
   get value(): Uint8Array | undefined {
     if (this.delivery.isRead) this.root ??= this.delivery.tree.root();

@@ -31,6 +31,10 @@ export class ControlOutbox {
     this.send(member, channel.seal(encoded));
   }
 
+  sendMessages(member: SessionMember, messages: readonly Message[]): void {
+    for (const message of messages) this.sendMessage(member, message);
+  }
+
   shift(): Transmit | undefined {
     return this.transmits.shift();
   }

@@ -3,6 +3,7 @@ import type { Delivery } from '../../transfer/delivery.js';
 import type { ReportInterval } from '../../transfer/report-interval.js';
 import type { Message, Offer } from '../../wire/messages.js';
 import type { SessionMember } from './member.js';
+import type { Withdrawals } from './withdrawals.js';
 
 export class MemberMessages {
   /** @param offer the offer without what differs between receivers */
@@ -10,6 +11,7 @@ export class MemberMessages {
     private readonly offer: Offer,
     private readonly delivery: Delivery,
     private readonly reportInterval: ReportInterval,
+    private readonly withdrawals: Withdrawals,
   ) {}
 
   /** The offer to this receiver. A slow receiver is served by unicast and need not join the group. */
@@ -21,8 +23,22 @@ export class MemberMessages {
     return { ...offer, reportIntervalMs, ...(hasGroup ? { group } : {}) };
   }
 
-  /** A poll of this receiver. If many have joined since its offer, the poll also makes it report more rarely. */
-  pollOf(member: SessionMember): Message {
+  /** A poll of this receiver, which must know first what is withdrawn. */
+  pollOf(member: SessionMember): readonly Message[] {
+    return [...this.withdrawals.messages, this.ownPollOf(member)];
+  }
+
+  /** The root of this receiver, and what it needs to compare it. */
+  rootOf({ envelope }: SessionMember, digest: Uint8Array): readonly Message[] {
+    const { messages, content } = this.withdrawals;
+    const before: Message[] = envelope === undefined ? [] : [{ kind: 'envelope', envelope }];
+    const root: Message = { kind: 'root', digest };
+    const { count: withdrawnEntries } = content;
+    return [...before, ...messages, withdrawnEntries === 0 ? root : { ...root, withdrawnEntries }];
+  }
+
+  /** If many receivers have joined since its offer, the poll also makes it report more rarely. */
+  private ownPollOf(member: SessionMember): Message {
     const { delivery } = this;
     const { demand, path } = member;
     const intervalMs = this.reportInterval.ms;

@@ -60,6 +60,11 @@ export class ReceiversBehind {
 
   constructor(private readonly options: ReceiversBehindOptions) {}
 
+  /** Whether no relay has spoken for a receiver. */
+  get isEmpty(): boolean {
+    return this.rows.length === 0;
+  }
+
   /** @returns false if the message makes no sense */
   handle(nowMs: TimeMs, member: SessionMember, behind: Behind): boolean {
     const { events, offer } = this.options;

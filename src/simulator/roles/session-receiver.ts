@@ -10,6 +10,7 @@ import { StoreDriver } from '../../session/drivers/store-driver.js';
 import { SessionReceiver } from '../../session/receiver.js';
 import type { IncomingResult, SessionReceiverEvent } from '../../session/receiver-events.js';
 import { receiverLimits } from '../../session/receiver-limits.js';
+import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { Role, SimulatedHost } from '../host.js';
 import type { NonceLog } from '../session-crypto.js';
 import { createSimulatedCrypto } from '../session-crypto.js';
@@ -18,7 +19,7 @@ import type {
   SimulatedSessionReceiver,
 } from '../session-transfer-options.js';
 import type { Simulation } from '../simulation.js';
-import { simulatedGroup } from './session-sender.js';
+import { placesOfFiles, simulatedGroup } from './session-sender.js';
 
 /** A session receiver as a role of a simulated host. It checks the content that it receives. */
 export class SessionReceiverRole implements Role<SessionReceiverEvent> {
@@ -131,13 +132,22 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
     return { blocks, kept: [...kept.ranges()], extras };
   }
 
-  /** Whether the disk durably holds exactly the content. */
+  /** Whether the disk durably holds exactly the content, apart from what was withdrawn. */
   private hasAll(manifestDigest: string): boolean {
-    let sizeBytes = 0;
-    const blocks = [...(this.stores.blocksOf(manifestDigest) ?? [])].sort(([a], [b]) => a - b);
-    for (const [, bytes] of blocks) {
-      for (const byte of bytes) if (byte !== this.content[sizeBytes++]) return false;
-    }
-    return sizeBytes === this.content.length;
+    const { content, stores, options } = this;
+    const { fileCount = 1, blockSizeBytes = standardBlockSizeBytes } = options;
+    const blocks = stores.blocksOf(manifestDigest);
+    const withdrawn = stores.withdrawnOf(manifestDigest);
+    return placesOfFiles(content.length, fileCount).every(({ start, end }, file) => {
+      if (withdrawn?.has(file) === true) return true;
+      for (let i = start; i < end; ) {
+        const block = Math.floor(i / blockSizeBytes);
+        const bytes = blocks?.get(block);
+        const blockStart = block * blockSizeBytes;
+        const blockEnd = Math.min(end, blockStart + blockSizeBytes);
+        for (; i < blockEnd; i++) if (bytes?.[i - blockStart] !== content[i]) return false;
+      }
+      return true;
+    });
   }
 }

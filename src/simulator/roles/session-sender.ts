@@ -1,5 +1,7 @@
 /** Sends a session from a simulated host: provides the source's content and measures the sender's traffic. */
+import { at } from '../../base/assert.js';
 import type { Machine, TimeMs } from '../../base/machine.js';
+import type { Range } from '../../base/range-set.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { Manifest } from '../../object/manifest.js';
 import { createManifest, encodeManifest } from '../../object/manifest.js';
@@ -16,6 +18,16 @@ import { Simulation } from '../simulation.js';
 
 /** Multicast address used by sessions with a group. */
 export const simulatedGroup = '239.77.35.1';
+
+/** Where each file of such a manifest is in the content. */
+export function placesOfFiles(contentSizeBytes: number, fileCount: number): readonly Range[] {
+  let end = 0;
+  return createManifestOfFiles(contentSizeBytes, fileCount).entries.map((entry) => {
+    const start = end;
+    if (entry.kind === 'file') end += entry.sizeBytes;
+    return { start, end };
+  });
+}
 
 /** Creates a manifest that divides the content into files of about equal size. */
 export function createManifestOfFiles(contentSizeBytes: number, fileCount: number): Manifest {
@@ -89,7 +101,10 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
     const { simulation } = this;
     const { sourceTimeMs: readTimeMs } = options;
     const timing = { clock: simulation, ...withoutUndefined({ readTimeMs }) };
-    this.driver = new SourceDriver(MemorySource.of(content, timing), host);
+    // Zeros take the place of what can no longer be read.
+    const readable = content.slice();
+    this.driver = new SourceDriver(MemorySource.of(readable, timing), host);
+    this.scheduleLosses(this.machine, readable);
     const numbers = new Map(present.map((receiver, number) => [receiver, number]));
     for (const receiver of this.receivers) this.scheduleChanges(this.machine, receiver, numbers);
     return options.wrapSender?.(this.machine) ?? this.machine;
@@ -123,6 +138,23 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
       const number = numbers.get(receiver);
       if (number !== undefined) machine.leave(simulation.nowMs, number, 'is no longer needed');
     });
+  }
+
+  private scheduleLosses(machine: SessionSender, readable: Uint8Array): void {
+    const { host, simulation, options } = this;
+    const places = placesOfFiles(readable.length, options.fileCount ?? 1);
+    for (const { atMs, file } of options.lostFiles ?? []) {
+      host?.at(Math.max(atMs, simulation.nowMs), () => {
+        const { start, end } = at(places, file);
+        const entry = { index: file, reason: 'removed' as const };
+        const entries = [{ ...entry, offsetBytes: start, sizeBytes: end - start }];
+        if (machine.isDone) return;
+        readable.fill(0, start, end);
+        if (!machine.withdraw(simulation.nowMs, entries))
+          machine.abort(simulation.nowMs, 'the source has changed', true);
+        host?.drain();
+      });
+    }
   }
 
   handleEvent(event: SessionSenderEvent): void {

@@ -240,6 +240,7 @@ const receiveEvents = [
     reason: text.optional(),
     deletedNames,
     undeletedNames: z.array(z.strictObject({ name: text, reason: text })).optional(),
+    skipped: skipped.optional().describe('Entries that the sender could no longer read.'),
   }),
   event('no-group', { group: text, reason: text }),
   event('on-complete', {

@@ -45,6 +45,10 @@ export class DeletionListing implements ContentStore {
     assert(false, 'a listing receives no content');
   }
 
+  withdraw(): void {
+    assert(false, 'a listing receives no content');
+  }
+
   forget(): void {
     assert(false, 'a listing receives no content');
   }

@@ -36,7 +36,9 @@ export type FilePlace =
       readonly unchanged?: FileIdentity;
     }
   /** Renamed to the final name by this session. */
-  | { readonly kind: 'placed' };
+  | { readonly kind: 'placed' }
+  /** Not to be stored, because the sender can no longer read it. */
+  | { readonly kind: 'withdrawn' };
 
 /** What a checkpoint has to sync. */
 export interface UnsyncedFiles {
@@ -78,6 +80,10 @@ export class PartFiles {
 
   setPlaced({ number }: ContentFile): void {
     this.places[number] = { kind: 'placed' };
+  }
+
+  setWithdrawn({ number }: ContentFile): void {
+    this.places[number] = { kind: 'withdrawn' };
   }
 
   path({ number }: ContentFile): string {

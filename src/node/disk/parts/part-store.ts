@@ -9,13 +9,17 @@ import type { Range } from '../../../base/range-set.js';
 import { RangeSet } from '../../../base/range-set.js';
 import type { DeletionResult, HeldBlock } from '../../../object/content-store.js';
 import type { Extra } from '../../../wire/lists.js';
-import { forEachInTurns } from '../../in-turns.js';
 import { diskConcurrency, forEachLimited } from '../../limited-concurrency.js';
 import { fileError } from '../../system-error.js';
 import { deleteExtras } from '../deletion/delete-extras.js';
 import { slicesOf, syncFolder } from '../fsync.js';
 import type { ContentFile, Piece } from '../store/content-layout.js';
-import { blocksInPart, findDamagedBlocks, isCheapToReadBack } from '../store/disk-check.js';
+import {
+  blocksInPart,
+  checkFiles,
+  findDamagedBlocks,
+  isCheapToReadBack,
+} from '../store/disk-check.js';
 import { placeEntries } from '../store/place-entries.js';
 import { prepareFiles } from '../store/prepare-files.js';
 import { hasAll, hasAny, partsWithin } from '../store/range-queries.js';
@@ -26,6 +30,7 @@ import { openPart } from './open-part.js';
 import { orRemovedPart, removeIfEmpty } from './part-folder.js';
 import type { PartStoreOptions } from './part-store-options.js';
 import { removePartFolder } from './remove-part.js';
+import { WithdrawnFiles } from './withdrawn-files.js';
 
 export type { ExistingFiles } from '../../../wire/messages.js';
 export { removeStaleParts } from './stale-parts.js';
@@ -66,6 +71,7 @@ export class PartStore {
   /** Aborts reads whose result is no longer needed. */
   private readonly stop = new AbortController();
   private ending: Promise<void> | undefined;
+  readonly withdrawn: WithdrawnFiles;
 
   /** Entries that the sender does not send; none unless it asks to delete them. */
   get extras(): Iterable<Extra> {
@@ -82,6 +88,7 @@ export class PartStore {
     private readonly verifiesDisk: boolean,
   ) {
     this.behind = new WriteBehind((run) => this.writeRun(run), gatherMs);
+    this.withdrawn = new WithdrawnFiles(part.manifest);
     this.held = part.held;
     this.kept = part.kept;
     this.keptCount = part.keptCount;
@@ -206,6 +213,7 @@ export class PartStore {
     await this.checkWritten(signal);
     const { files, blockSizeBytes } = this.part;
     const ranges = await blocksInPart(files, blockSizeBytes, signal);
+    this.withdrawn.removeFrom(ranges);
     const sizeBytes = ranges.count * blockSizeBytes;
     const elapsedMs = performance.now() - this.openedAtMs;
     if (!this.verifiesDisk && !isCheapToReadBack(sizeBytes, elapsedMs)) return [];
@@ -351,12 +359,13 @@ export class PartStore {
     await openFiles.closeAll();
     this.takeWritten();
     files.takeUnsynced();
-    await prepareFiles(this.part).catch((error: unknown) => this.fail(error));
+    const placing = this.withdrawn.placingOf(this.part);
+    await prepareFiles(placing).catch((error: unknown) => this.fail(error));
     this.checkClosed();
     await syncFolder(paths.part).catch((error: unknown) => this.fail(error));
     // Record everything before the renames, so that a crash between them loses nothing.
     await this.noteTaken();
-    await placeEntries(this.part);
+    await placeEntries(placing);
   }
 
   /** Waits for work in progress. */
@@ -404,13 +413,9 @@ export class PartStore {
 
   /** @throws the error of the first failed write if bytes are missing */
   private async checkWritten(signal?: AbortSignal): Promise<void> {
-    const { layout, files } = this.part;
-    const check = (file: ContentFile) => {
-      if (files.place(file).kind === 'kept' || hasAll(this.present, file)) return;
-      if (this.writeFailure !== undefined) throw this.writeFailure;
-      assert(false, `${file.entry.name} is whole`);
-    };
-    await forEachInTurns(layout.files, check, signal);
+    const isWhole = (file: ContentFile) =>
+      this.withdrawn.has(file.entry) || hasAll(this.present, file);
+    await checkFiles(this.part.files, isWhole, this.writeFailure, signal);
   }
 
   private fail(error: unknown): never {

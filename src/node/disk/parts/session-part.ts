@@ -1,4 +1,5 @@
 /** The store of one session on disk: a part that is opened, filled and placed, one operation after another. */
+import type { ReadonlyRangeSet } from '../../../base/range-set.js';
 import type {
   Completion,
   ContentStore,
@@ -6,6 +7,7 @@ import type {
   StoreRequest,
 } from '../../../object/content-store.js';
 import type { Extra } from '../../../wire/lists.js';
+import type { WithdrawalReason } from '../../../wire/withdrawn.js';
 import type { PartStore } from './part-store.js';
 
 export interface SessionPartOptions {
@@ -54,6 +56,11 @@ export class SessionPart implements ContentStore {
         handleWritten();
       }
     });
+  }
+
+  withdraw(entries: ReadonlyMap<number, WithdrawalReason>, blocks: ReadonlyRangeSet): void {
+    const numbers = new Set(entries.keys());
+    this.use(async (part) => part.withdrawn.set(numbers, blocks));
   }
 
   forget(block: number): void {

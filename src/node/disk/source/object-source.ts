@@ -11,6 +11,7 @@ import { compareNames } from '../../../object/entry-order.js';
 import type { Entry, Manifest } from '../../../object/manifest.js';
 import { forEachInTurns } from '../../in-turns.js';
 import type { Exclusions } from './exclusions.js';
+import { LostEntries } from './lost-entries.js';
 import type { CheckRead, SentFile } from './source-content.js';
 import { Content } from './source-content.js';
 import { spoolInput } from './spool-input.js';
@@ -69,6 +70,8 @@ export class ObjectSource {
     readonly manifest: Manifest,
     /** The files, in the order of the content. */
     readonly files: readonly SentFile[],
+    /** What can no longer be read. */
+    readonly lost: LostEntries,
     private readonly content: Content,
     listing: Pick<ObjectSource, 'skipped' | 'roots' | 'unusedPatterns' | 'listedAtMs'>,
   ) {
@@ -122,11 +125,13 @@ export class ObjectSource {
     await forEachInTurns(found, ({ entry, path, isGiven }) => {
       entries.push(entry);
       if (entry.kind !== 'file') return;
-      files.push({ entry, path, isGiven, offsetBytes });
+      files.push({ entry, path, isGiven, offsetBytes, entryIndex: entries.length - 1 });
       offsetBytes += entry.sizeBytes;
     });
     const manifest = { entries, contentSizeBytes: offsetBytes };
-    return new ObjectSource(manifest, files, new Content(files, spool, checkRead), {
+    const lost = new LostEntries(manifest, files);
+    const content = new Content(files, spool, checkRead, lost);
+    return new ObjectSource(manifest, files, lost, content, {
       ...{ skipped, roots, unusedPatterns, listedAtMs },
     });
   }

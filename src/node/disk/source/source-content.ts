@@ -4,8 +4,15 @@ import type { FileHandle } from 'node:fs/promises';
 import { lstat, open, stat } from 'node:fs/promises';
 import { at } from '../../../base/assert.js';
 import type { FileEntry } from '../../../object/manifest.js';
+import type { WithdrawalReason } from '../../../wire/withdrawn.js';
 import { forEachLimited } from '../../limited-concurrency.js';
-import { changed, changedSize, endedEarly, readError } from './source-errors.js';
+import {
+  changed,
+  changedSize,
+  endedEarly,
+  readError,
+  withdrawalReasonOf,
+} from './source-errors.js';
 import { modifiedMsOf } from './walk-entries.js';
 
 /** The most files that one call opens at once. A read-ahead and another call can run concurrently. */
@@ -22,7 +29,18 @@ export interface SentFile {
   readonly isGiven: boolean;
   /** Offset in the content. */
   readonly offsetBytes: number;
+  /** Number in the manifest. */
+  readonly entryIndex: number;
 }
+
+/** The files that can no longer be read, and are not needed either: zeros are read in their place. */
+export interface LostFiles {
+  has(file: SentFile): boolean;
+  /** A file cannot be read. @returns whether it is lost, and not an error */
+  take(file: SentFile, reason: WithdrawalReason): Promise<boolean>;
+}
+
+const noneLost: LostFiles = { has: () => false, take: async () => false };
 
 /**
  * Called with the index of an open file after some of it was read, and before anybody sees these bytes. If it throws,
@@ -47,6 +65,7 @@ export class Content {
     private readonly files: readonly SentFile[],
     private readonly spool: FileHandle | undefined,
     private readonly checkRead?: CheckRead,
+    private readonly lost: LostFiles = noneLost,
   ) {}
 
   async read(bytes: Uint8Array, offsetBytes: number): Promise<void> {
@@ -59,12 +78,20 @@ export class Content {
     await forEachLimited(this.files, verifiedAtOnce, async (file) => {
       const { entry, path, isGiven } = file;
       if (this.isSpooled(file)) return;
-      const stats = await (isGiven ? stat(path) : lstat(path)).catch((error: unknown) => {
-        throw readError(path, error);
-      });
-      if (!stats.isFile()) throw changed(path, 'was replaced');
-      if (stats.size !== entry.sizeBytes) throw changedSize(path, entry.sizeBytes, stats.size);
-      if (modifiedMsOf(stats) !== entry.modifiedMs) throw changed(path, 'was written to');
+      if (this.lost.has(file)) return;
+      const stats = await (isGiven ? stat(path) : lstat(path)).catch((error: unknown) =>
+        this.loseOrThrow(file, error),
+      );
+      if (stats === undefined) return;
+      if (!stats.isFile()) {
+        await this.loseOrThrow(file, changed(path, 'was replaced'), 'replaced');
+      } else if (stats.size < entry.sizeBytes) {
+        await this.loseOrThrow(file, changedSize(path, entry.sizeBytes, stats.size), 'shortened');
+      } else if (stats.size !== entry.sizeBytes) {
+        throw changedSize(path, entry.sizeBytes, stats.size);
+      } else if (modifiedMsOf(stats) !== entry.modifiedMs) {
+        throw changed(path, 'was written to');
+      }
     });
   }
 
@@ -107,16 +134,35 @@ export class Content {
   }
 
   private async readPiece(piece: Piece): Promise<void> {
+    const { file, bytes } = piece;
+    try {
+      if (!this.lost.has(file)) await this.readOpened(piece);
+    } catch (error) {
+      await this.loseOrThrow(file, error);
+    }
+    if (this.lost.has(file)) bytes.fill(0);
+  }
+
+  private async readOpened(piece: Piece): Promise<void> {
     const { file, fileIndex, fromBytes, bytes } = piece;
     const handle = await this.take(file);
     try {
       await readFully(handle, piece);
       await this.checkRead?.(handle, fileIndex);
-    } catch (error) {
-      throw readError(file.path, error);
     } finally {
       await this.giveBack(file, handle, fromBytes + bytes.length === file.entry.sizeBytes);
     }
+  }
+
+  /** @throws the error for users, unless the file is not needed any more */
+  private async loseOrThrow(
+    file: SentFile,
+    error: unknown,
+    reason = withdrawalReasonOf(error),
+  ): Promise<undefined> {
+    if (this.lost.has(file)) return;
+    const isLost = reason !== undefined && !this.isSpooled(file);
+    if (!isLost || !(await this.lost.take(file, reason))) throw readError(file.path, error);
   }
 
   /** Opens a file exclusively until it is given back. */
@@ -130,9 +176,7 @@ export class Content {
     // The file may have been replaced in the meantime: by a pipe, which would block, or by a link to a secret.
     const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
     const flags = O_RDONLY | O_NONBLOCK | (file.isGiven ? 0 : O_NOFOLLOW);
-    return open(file.path, flags).catch((error: unknown) => {
-      throw readError(file.path, error);
-    });
+    return open(file.path, flags);
   }
 
   private async giveBack(file: SentFile, handle: FileHandle, isAtEnd: boolean): Promise<void> {

@@ -1,5 +1,6 @@
 /** Errors for a file that changed after it was opened and before its last byte was read. */
 import { P2mpError } from '../../../base/errors.js';
+import type { WithdrawalReason } from '../../../wire/withdrawn.js';
 import { fileError } from '../../system-error.js';
 
 /** Error codes that mean that a link, folder, pipe or socket has replaced the file. */
@@ -14,6 +15,20 @@ export function readError(path: string, error: unknown): P2mpError {
   }
   if (otherKindCodes.has(code)) return changed(path, 'was replaced');
   return fileError('SOURCE_UNREADABLE', path, error);
+}
+
+/**
+ * Why a file can no longer be read, if the rest of the object can be sent without it. Undefined if the error concerns
+ * this process.
+ */
+export function withdrawalReasonOf(error: unknown): WithdrawalReason | undefined {
+  if (error instanceof P2mpError)
+    return error.code === 'SOURCE_CHANGED' ? 'shortened' : 'unreadable';
+  const { code = '' } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT' || code === 'ENOTDIR') return 'removed';
+  if (otherKindCodes.has(code)) return 'replaced';
+  if (code === 'EACCES' || code === 'EPERM') return 'permission-denied';
+  return code === 'EIO' || code === 'ESTALE' ? 'io-error' : undefined;
 }
 
 export function changedSize(path: string, fromBytes: number, toBytes: number): P2mpError {

@@ -3,6 +3,7 @@
  * process may have changed the content since it was written, or the disk may have corrupted it.
  */
 import { freemem } from 'node:os';
+import { assert } from '../../../base/assert.js';
 import type { Range } from '../../../base/range-set.js';
 import { RangeSet } from '../../../base/range-set.js';
 import { isEqualBytes } from '../../../wire/byte-codec.js';
@@ -75,4 +76,19 @@ export async function findDamagedBlocks(
     if (leaf === undefined || !isEqualBytes(leaf, leafOf(index))) damaged.push(index);
   }
   return damaged;
+}
+
+/** Checks that every file is written that is not kept. @throws `cause`, which made a file incomplete */
+export async function checkFiles(
+  files: PartFiles,
+  isWhole: (file: ContentFile) => boolean,
+  cause: unknown,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const check = (file: ContentFile) => {
+    if (files.place(file).kind === 'kept' || isWhole(file)) return;
+    if (cause !== undefined) throw cause;
+    assert(false, `${file.entry.name} is whole`);
+  };
+  await forEachInTurns(files.layout.files, check, signal);
 }

@@ -29,9 +29,10 @@ export abstract class ContentStage extends ObjectStage {
   }
 
   override get progress() {
-    const { verification, unchangedFiles } = this.content;
+    const { verification, unchangedFiles, withdrawal } = this.content;
     const { contentRoot } = verification;
-    return { ...super.progress, ...withoutUndefined({ contentRoot }), unchangedFiles };
+    const { named: withdrawn } = withdrawal;
+    return { ...super.progress, ...withoutUndefined({ contentRoot, withdrawn }), unchangedFiles };
   }
 
   protected override get reportedState(): ReceiverState {

@@ -12,6 +12,7 @@ import type { HeldContent } from '../held-content.js';
 import { takeHeldContent } from '../held-content.js';
 import { IncomingContent } from '../incoming-content.js';
 import type { IncomingObject } from '../incoming-object.js';
+import { IncomingWithdrawal } from '../incoming-withdrawal.js';
 import { LeafReception } from '../leaf-reception.js';
 import { Announcing, discardHeld } from './announcing.js';
 import { ObjectStage } from './object-stage.js';
@@ -23,6 +24,13 @@ export class Preparing extends ObjectStage {
   override readonly activity = 'preparing';
   protected override readonly reportedState = 'preparing';
 
+  private constructor(
+    object: IncomingObject,
+    private readonly manifest: Manifest,
+  ) {
+    super(object);
+  }
+
   static begin(object: IncomingObject, manifest: Manifest, manifestBytes: Uint8Array): Preparing {
     const { output, info, offer, blocks } = object;
     const { blockSizeBytes } = blocks.geometry;
@@ -31,7 +39,7 @@ export class Preparing extends ObjectStage {
       ...{ type: 'prepare', info, manifest, manifestBytes, blockSizeBytes },
       ...{ existing, deletion, listedAtMs },
     });
-    return new Preparing(object);
+    return new Preparing(object, manifest);
   }
 
   protected override get hasReport(): boolean {
@@ -47,7 +55,8 @@ export class Preparing extends ObjectStage {
     // What the origin of a relayed object says covers all of it.
     if (this.object.offer.relayed !== undefined && kept.length > 0)
       return new Outcome('refused', 'keeps existing files, which is not possible through a relay');
-    return new TakingHeld(this.object, { held, kept, extras, unchangedFiles }).step(nowMs);
+    const found = { held, kept, extras, unchangedFiles };
+    return new TakingHeld(this.object, this.manifest, found).step(nowMs);
   }
 }
 
@@ -73,6 +82,7 @@ class TakingHeld extends ObjectStage {
 
   constructor(
     object: IncomingObject,
+    private readonly manifest: Manifest,
     private readonly found: Found,
   ) {
     super(object);
@@ -97,8 +107,16 @@ class TakingHeld extends ObjectStage {
     const { announcement, heldContent, leaves } = value;
     const { verification, missing } = heldContent;
     const { unchangedFiles } = this.found;
-    const content = new IncomingContent(announcement, verification, unchangedFiles, leaves);
-    const announcing = new Announcing(this.object, content, missing);
+    const { object, manifest } = this;
+    const withdrawal = new IncomingWithdrawal(manifest, object.blocks.geometry);
+    const content = new IncomingContent(
+      announcement,
+      verification,
+      unchangedFiles,
+      leaves,
+      withdrawal,
+    );
+    const announcing = new Announcing(object, content, missing);
     announcing.requestLeaves(nowMs);
     return announcing.announce(nowMs);
   }

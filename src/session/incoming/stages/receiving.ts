@@ -9,7 +9,9 @@ import { hashLeaf } from '../../../object/hash-tree.js';
 import type { Verdict } from '../../../object/verification.js';
 import { sealReceipt } from '../../../security/envelope.js';
 import { isEqualBytes } from '../../../wire/byte-codec.js';
+import type { Root } from '../../../wire/messages.js';
 import type { Nodes } from '../../../wire/tree-nodes.js';
+import type { Withdrawn } from '../../../wire/withdrawn.js';
 import type { WrongBlock } from '../leaf-reception.js';
 import { RetryTimer } from '../retry-timer.js';
 import { ContentStage, notOfOrigin } from './content-stage.js';
@@ -19,6 +21,22 @@ import { Outcome } from './stage.js';
 abstract class ReceptionStage extends ContentStage {
   protected override discard(nowMs: TimeMs, wrong: readonly WrongBlock[]): Next {
     return new Receiving(this.object, this.content).drop(nowMs, wrong);
+  }
+
+  override handleWithdrawn(nowMs: TimeMs, withdrawn: Withdrawn): Next {
+    const { object, content } = this;
+    const { output, blocks, info, offer } = object;
+    const { withdrawal, verification } = content;
+    const isFixed = offer.contentRoot !== undefined || offer.relayed !== undefined;
+    const isFurther = isFixed ? undefined : withdrawal.take(withdrawn);
+    if (isFurther === undefined) output.countFault('bad-message');
+    if (isFurther !== true) return this;
+    const { emptyBlocks, entries } = withdrawal.content;
+    for (const { start, end } of emptyBlocks.ranges()) verification.tree.keep(start, end);
+    blocks.withdraw(emptyBlocks);
+    blocks.feedback.want(nowMs);
+    output.emit({ type: 'withdrawn', session: info.session, entries, blocks: emptyBlocks });
+    return new Receiving(object, content).checkWhole();
   }
 }
 
@@ -120,8 +138,10 @@ class Whole extends ReceptionStage {
   override readonly activity = 'whole';
   protected override readonly announcedState = 'whole';
 
-  override handleRoot(nowMs: TimeMs, digest: Uint8Array): Next {
-    const { verification, leaves, envelope } = this.content;
+  override handleRoot(nowMs: TimeMs, { digest, withdrawnEntries = 0 }: Root): Next {
+    const { verification, leaves, envelope, withdrawal } = this.content;
+    // The sender repeats what it has withdrawn, and the root.
+    if (withdrawnEntries !== withdrawal.content.count) return this;
     if (this.object.offer.relayed !== undefined) {
       // The relay repeats the root, with the envelope.
       if (envelope === undefined) return this;
@@ -180,6 +200,11 @@ class Storing extends ReceptionStage {
   override readonly activity = 'storing';
   protected override readonly announcedState = 'storing';
 
+  /** The root that was accepted says how much is withdrawn. */
+  override handleWithdrawn(): Next {
+    return this;
+  }
+
   override handleRoot(nowMs: TimeMs): Next {
     this.object.blocks.feedback.want(nowMs);
     return this;
@@ -227,7 +252,9 @@ function finish(nowMs: TimeMs, storing: Storing): Storing {
   const { output, info, offer, blocks } = object;
   const { tree } = content.verification;
   const leafOf = (block: number) => tree.leaf(block);
-  const doomed = offer.deletion === 'delete' ? content.announcement.doomed() : [];
+  // What the sender can no longer read may be what makes entries look like extras.
+  const deletes = offer.deletion === 'delete' && content.withdrawal.content.count === 0;
+  const doomed = deletes ? content.announcement.doomed() : [];
   output.emit({ type: 'finish', session: info.session, leafOf, doomed });
   blocks.feedback.want(nowMs);
   return storing;

@@ -7,9 +7,10 @@ import type { TimeMs } from '../../../base/machine.js';
 import type { Range } from '../../../base/range-set.js';
 import type { DeletionResult, HeldBlock } from '../../../object/content-store.js';
 import type { Extra, Noted } from '../../../wire/lists.js';
-import type { Offer, Poll } from '../../../wire/messages.js';
+import type { Offer, Poll, Root } from '../../../wire/messages.js';
 import type { Nodes } from '../../../wire/tree-nodes.js';
-import type { IncomingInfo, IncomingResult } from '../../receiver-events.js';
+import type { Withdrawn } from '../../../wire/withdrawn.js';
+import type { IncomingInfo, IncomingResult, NamedWithdrawal } from '../../receiver-events.js';
 import type { ReceptionFigures } from '../incoming-status.js';
 
 /** How a session ends. */
@@ -41,6 +42,8 @@ export interface StageProgress {
   /** The verified content root, if no blocks are kept. */
   readonly contentRoot?: Uint8Array;
   readonly unchangedFiles?: number;
+  /** The entries that the sender has withdrawn. */
+  readonly withdrawn?: readonly NamedWithdrawal[];
 }
 
 /** Ignores each input. A stage overrides the handlers of the inputs that mean something to it. */
@@ -75,7 +78,11 @@ export abstract class Stage {
     return this;
   }
 
-  handleRoot(_nowMs: TimeMs, _digest: Uint8Array): Next {
+  handleRoot(_nowMs: TimeMs, _root: Root): Next {
+    return this;
+  }
+
+  handleWithdrawn(_nowMs: TimeMs, _withdrawn: Withdrawn): Next {
     return this;
   }
 
