@@ -176,6 +176,7 @@ export { createContent, receiverSeed, simulateTransfer } from './simulator/trans
 export type { ReceiverSpec } from './transfer/receiver-spec.js';
 export type { Ask, AskedObject, List, ListedObject, ListRequest, Preparing } from './wire/asks.js';
 export { compareNames, fillPage } from './wire/asks.js';
+export type { EnvelopeQuestion, EnvelopeRequest } from './wire/envelope-request.js';
 export type { ExchangeEcho, ExchangeMessage } from './wire/exchange.js';
 export type { FaultCounts, FaultEvent, FaultKind } from './wire/faults.js';
 export type {

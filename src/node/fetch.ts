@@ -63,9 +63,13 @@ export async function fetch(options: FetchFilesOptions): Promise<FetchResult> {
  */
 export async function startFetch(options: FetchFilesOptions): Promise<Fetching> {
   checkOptions(options, fetchChecks);
-  const { name = '', root, signal } = options;
+  const { name = '', root, originKey, signal } = options;
   if (name === '' && root === undefined)
     throw new P2mpError('INVALID_ARGUMENT', 'nothing to fetch: give a name or a root');
+  if (originKey !== undefined && (name === '' || root !== undefined)) {
+    const message = 'originKey: the origin says which root a name has; give a name and no root';
+    throw new P2mpError('INVALID_ARGUMENT', message);
+  }
   signal?.throwIfAborted();
   return Fetching.open(options);
 }

@@ -1,8 +1,9 @@
 /**
- * Envelopes between the sender of a relayed session and a receiver behind a relay. The relay passes them on unread
- * (SESSIONS 10). The sender's says what the content must be, and the receiver's receipt that it has it.
+ * Envelopes between the origin of an object and a receiver behind relays, which pass them on unread (SESSIONS 9.12 and
+ * 10). The origin's says what the content must be, and the receipt of a receiver that it has it.
  */
 import { ByteReader, ByteWriter, isEqualBytes } from '../wire/byte-codec.js';
+import type { EnvelopeQuestion } from '../wire/envelope-request.js';
 import { challengeSizeBytes, digestSizeBytes } from '../wire/sizes.js';
 import type { SessionCrypto } from './crypto.js';
 
@@ -18,6 +19,16 @@ export interface EnvelopeContent {
   readonly label: string;
 }
 
+/** What the origin says to a receiver that asks which content a name has (SESSIONS 9.12). */
+export interface OriginAnswer {
+  /** What the receiver has drawn for its question, so that the answer is of no use for any other one. */
+  readonly challenge: Uint8Array;
+  readonly name: string;
+  readonly contentRoot: Uint8Array;
+  readonly manifestDigest: Uint8Array;
+}
+
+const answerPrologue = new TextEncoder().encode('p2mp origin answer');
 const envelopePrologue = new TextEncoder().encode('p2mp envelope');
 const receiptPrologue = new TextEncoder().encode('p2mp receipt');
 
@@ -77,4 +88,38 @@ export function isReceipt(
   const opened = crypto.openEnvelope(receiptPrologue, receipt);
   if (opened === undefined) return false;
   return isEqualBytes(opened.senderKey, receiverKey) && isEqualBytes(opened.payload, token);
+}
+
+/** @returns undefined if no secret can be shared with this key */
+export function sealOriginAnswer(
+  crypto: SessionCrypto,
+  receiverKey: Uint8Array,
+  { challenge, name, contentRoot, manifestDigest }: OriginAnswer,
+): Uint8Array | undefined {
+  const writer = new ByteWriter().raw(challenge).raw(contentRoot).raw(manifestDigest).text(name);
+  try {
+    return crypto.sealEnvelope(receiverKey, answerPrologue, writer.finish());
+  } catch {
+    return undefined;
+  }
+}
+
+/** @returns undefined unless it is the answer of this origin to this question, for this receiver */
+export function openOriginAnswer(
+  crypto: SessionCrypto,
+  { originKey, challenge, name }: Omit<EnvelopeQuestion, 'receiverKey'>,
+  envelope: Uint8Array,
+): OriginAnswer | undefined {
+  const opened = crypto.openEnvelope(answerPrologue, envelope);
+  if (opened === undefined || !isEqualBytes(opened.senderKey, originKey)) return undefined;
+  const reader = new ByteReader(opened.payload);
+  const answer = {
+    challenge: reader.raw(challengeSizeBytes).slice(),
+    contentRoot: reader.raw(digestSizeBytes).slice(),
+    manifestDigest: reader.raw(digestSizeBytes).slice(),
+    name: reader.text(),
+  };
+  const isWhole = reader.isGood && reader.remainingBytes === 0;
+  const isOurs = isEqualBytes(answer.challenge, challenge) && answer.name === name;
+  return isWhole && isOurs ? answer : undefined;
 }

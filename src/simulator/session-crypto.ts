@@ -23,6 +23,11 @@ export class NonceLog {
   }
 }
 
+/** The public key of a simulated host. */
+export function simulatedKey(name: string): Uint8Array {
+  return digest([new TextEncoder().encode(name)]);
+}
+
 /**
  * Creates the fake cryptography of one host.
  * @param name seeds the random bytes and determines the host's key
@@ -34,7 +39,7 @@ export function createSimulatedCrypto(
   nonces?: NonceLog,
 ): SessionCrypto {
   const random = createRandom(`${seed} crypto ${name}`);
-  const ownKey = digest([new TextEncoder().encode(name)]);
+  const ownKey = simulatedKey(name);
   const bytesOf = (sizeBytes: number) => {
     const bytes = new Uint8Array(sizeBytes);
     for (let i = 0; i < sizeBytes; i++) bytes[i] = Math.floor(random() * 256);

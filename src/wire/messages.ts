@@ -5,6 +5,8 @@ import { readAsk, readList, writeAsk, writeList } from './asks.js';
 import { ByteReader, ByteWriter } from './byte-codec.js';
 import type { Done } from './done.js';
 import { readDone, writeDone } from './done.js';
+import type { EnvelopeRequest } from './envelope-request.js';
+import { readEnvelopeRequest, writeEnvelopeRequest } from './envelope-request.js';
 import type { ExchangeMessage } from './exchange.js';
 import { readExchange, writeExchange } from './exchange.js';
 import { readLine, shortened } from './lines.js';
@@ -156,7 +158,8 @@ export type Message =
   | BehindNoted
   | EnvelopeMessage
   | ExchangeMessage
-  | Withdrawn;
+  | Withdrawn
+  | EnvelopeRequest;
 
 const kinds: readonly Message['kind'][] = [
   'offer',
@@ -181,6 +184,7 @@ const kinds: readonly Message['kind'][] = [
   'envelope',
   'exchange',
   'withdrawn',
+  'envelope-request',
 ];
 
 const none = new Uint8Array(0);
@@ -254,7 +258,8 @@ type RoleMessage =
   | Behind
   | BehindNoted
   | EnvelopeMessage
-  | ExchangeMessage;
+  | ExchangeMessage
+  | EnvelopeRequest;
 
 /** Writes a message of a kind that only hosts that ask, relay or exchange use. */
 function writeRoleMessage(writer: ByteWriter, message: RoleMessage): void {
@@ -281,6 +286,9 @@ function writeRoleMessage(writer: ByteWriter, message: RoleMessage): void {
       break;
     case 'exchange':
       writeExchange(writer, message);
+      break;
+    case 'envelope-request':
+      writeEnvelopeRequest(writer, message);
       break;
   }
 }
@@ -350,17 +358,8 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
       const report = readReport(reader);
       return report === undefined ? undefined : { kind, report };
     }
-    case 'poll': {
-      const flags = reader.uint8();
-      const burst = reader.uint16();
-      return {
-        kind,
-        burst: (flags & pollFlag.hasBurst) === 0 ? undefined : burst,
-        hasTags: (flags & pollFlag.hasTags) !== 0,
-        leavesGroup: (flags & pollFlag.leavesGroup) !== 0,
-        reportGapMs: reader.varint() / 1000,
-      };
-    }
+    case 'poll':
+      return readPoll(reader);
     case 'root':
       return readRoot(reader);
     case 'nodes-request':
@@ -392,6 +391,8 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
       return readExchange(reader);
     case 'withdrawn':
       return readWithdrawn(reader);
+    case 'envelope-request':
+      return readEnvelopeRequest(reader);
   }
 }
 
@@ -405,6 +406,18 @@ function readRoot(reader: ByteReader): Root {
   const root = { kind: 'root' as const, digest: reader.raw(digestSizeBytes).slice() };
   const withdrawnEntries = reader.varint();
   return withdrawnEntries === 0 ? root : { ...root, withdrawnEntries };
+}
+
+function readPoll(reader: ByteReader): Poll {
+  const flags = reader.uint8();
+  const burst = reader.uint16();
+  return {
+    kind: 'poll',
+    burst: (flags & pollFlag.hasBurst) === 0 ? undefined : burst,
+    hasTags: (flags & pollFlag.hasTags) !== 0,
+    leavesGroup: (flags & pollFlag.leavesGroup) !== 0,
+    reportGapMs: reader.varint() / 1000,
+  };
 }
 
 function readRefusal(reader: ByteReader): Refuse {

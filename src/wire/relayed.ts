@@ -69,7 +69,7 @@ export interface BehindNoted {
   readonly envelope?: Uint8Array;
 }
 
-/** A relay passes an envelope of the object's origin on to a receiver. */
+/** A relay passes an envelope of the object's origin on to a receiver, or an origin answers an envelope request. */
 export interface EnvelopeMessage {
   readonly kind: 'envelope';
   readonly envelope: Uint8Array;

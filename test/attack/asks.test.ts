@@ -15,6 +15,7 @@ import type { AskListenerEvent } from '../../src/session/asks/listener-events.js
 import { SessionReceiver } from '../../src/session/receiver.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
 import { fillPage } from '../../src/wire/asks.js';
+import type { EnvelopeRequest } from '../../src/wire/envelope-request.js';
 import {
   askerNumber,
   type ChannelPacket,
@@ -137,20 +138,51 @@ t.test(
   },
 );
 
+const question: EnvelopeRequest = {
+  ...{ kind: 'envelope-request', name: 'photos', originKey: new Uint8Array(32) },
+  ...{ receiverKey: new Uint8Array(32), challenge: new Uint8Array(16), hops: [] },
+};
+
+t.test(
+  'repeated questions for an origin reach the shell once, and one answer serves them all',
+  (t) => {
+    const { listener, events } = createListener();
+    const caller = new AskCaller(listener, cryptoOf('a'), 0, 1);
+    t.same(caller.say(question), []);
+    for (let i = 0; i < 100; i++) {
+      const another = { ...question, name: `other ${i}` };
+      t.same(caller.say(another), [{ kind: 'preparing' }]);
+    }
+    t.match(events(), [{ type: 'envelope-request', question: { name: 'photos' } }]);
+    const answer = { kind: 'envelope', envelope: new Uint8Array(200) };
+    listener.answerEnvelope(0, 1, answer.envelope);
+    listener.answerEnvelope(0, 1, answer.envelope);
+    t.equal(caller.drain().length, 1);
+    const before = { ...caller.sizes };
+    t.same(caller.say(question), [answer]);
+    const { sent, got } = caller.sizes;
+    const [sentBytes, gotBytes] = [sent - before.sent, got - before.got];
+    t.ok(gotBytes < 3 * sentBytes, `${gotBytes} bytes for ${sentBytes}, to a proven address`);
+    t.same(caller.say(ask('photos')), [answer], 'the channel serves nothing else');
+    t.same(events(), []);
+    t.end();
+  },
+);
+
 t.test('answers go only to the address that the handshake has proven', (t) => {
   const { listener, events } = createListener();
   const caller = new AskCaller(listener, cryptoOf('a'), 0, 1);
-  for (const message of [ask('photos'), { kind: 'list-request', after: '' } as const])
+  for (const message of [ask('photos'), question, { kind: 'list-request', after: '' } as const])
     t.same(caller.deliver(caller.seal(message), stranger), []);
   t.same(events(), []);
-  t.match(listener.faultCounts, { stranger: 2 });
+  t.match(listener.faultCounts, { stranger: 3 });
   caller.say(ask('photos'));
   t.match(events(), [{ type: 'ask', from: caller.address }]);
   t.end();
 });
 
 t.test('a key that loses its right gets no more answers on a channel that is open', (t) => {
-  for (const message of [ask('photos'), { kind: 'list-request', after: 'b' } as const]) {
+  for (const message of [ask('photos'), question, { kind: 'list-request', after: 'b' } as const]) {
     let refusal: string | undefined;
     const { listener, events } = createListener({ refuseAsker: () => refusal });
     const caller = new AskCaller(listener, cryptoOf('a'), 0, 1);

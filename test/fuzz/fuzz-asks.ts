@@ -20,7 +20,7 @@ import { receiverLimits } from '../../src/session/receiver-limits.js';
 import { SessionSender } from '../../src/session/sender.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
 import { sessionDefaults } from '../../src/transfer/config.js';
-import { fillPage, isAskableName } from '../../src/wire/asks.js';
+import { fillPage, isAskableName, maxHops } from '../../src/wire/asks.js';
 import type { ChannelPacket } from '../../src/wire/header.js';
 import {
   askerNumber,
@@ -70,7 +70,7 @@ class ListenerUnderFire {
   private readonly pool = capturedSession().toReceiver;
   private readonly ledger = new Ledger();
   private work: (() => void)[] = [];
-  private readonly seen = { ask: 0, list: 0, complete: 0, failed: 0 };
+  private readonly seen = { ask: 0, list: 0, question: 0, complete: 0, failed: 0 };
 
   constructor(private readonly tape: Tape) {
     this.listener = new AskListener({
@@ -186,6 +186,11 @@ class ListenerUnderFire {
       const object = { contentSizeBytes: 1, manifestDigest: digest, root: digest };
       const objects = Array.from('abc', (letter) => ({ ...object, name: after + letter }));
       this.soon(() => listener.answerList(channel, fillPage(after, objects)));
+    } else if (asked.type === 'envelope-request') {
+      const { channel, question, hops } = asked;
+      this.seen.question++;
+      demand(isAskableName(question.name) && hops.length <= maxHops, () => 'a bad question');
+      this.soon(() => listener.answerEnvelope(this.driver.nowMs, channel, new Uint8Array(200)));
     }
   }
 
@@ -288,6 +293,10 @@ class AskingInsider {
       { ...ask, mssBytes: 64, hops: [] },
       { ...ask, mssBytes: 64, hops: [new Uint8Array(8)] },
       { kind: 'list-request', after: 'a' },
+      {
+        ...{ kind: 'envelope-request', name: 'x', originKey: new Uint8Array(32), hops: [] },
+        ...{ receiverKey: new Uint8Array(32), challenge: new Uint8Array(16) },
+      },
       { kind: 'accept', name: 'insider' },
       { kind: 'done', isComplete: true, ...figures, reason: '' },
       { kind: 'refuse', reason: 'no', isTemporary: tape.isOneIn(2) },

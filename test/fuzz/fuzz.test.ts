@@ -70,6 +70,7 @@ const expected: Readonly<Record<string, readonly string[]>> = {
   'ask-listener': [
     'ask',
     'list',
+    'question',
     'complete',
     'failed',
     'untrusted',

@@ -22,6 +22,7 @@ const kind = {
   listRequest: 15,
   list: 16,
   withdrawn: 21,
+  envelopeRequest: 22,
 } as const;
 
 /** Values that fit the session; others are made up. */
@@ -125,6 +126,11 @@ function message(tape: Tape, which: number, context: MessageContext): Uint8Array
       writer.uint8(tape.below(5)).uint16(tape.uint16());
       writeText(writer, tape);
       for (let i = tape.below(3); i > 0; i--) writer.raw(tape.fill(32));
+      break;
+    case kind.envelopeRequest:
+      writeText(writer, tape);
+      writer.raw(tape.fill(80)).uint8(tape.below(10));
+      for (let i = tape.below(4); i > 0; i--) writer.raw(tape.fill(8));
       break;
     case kind.listRequest:
       writeText(writer, tape);

@@ -138,6 +138,14 @@ const messages: readonly Message[] = [
   { kind: 'behind-noted', number: 300, state: 'verifying', envelope: bytesOf(230, 5) },
   { kind: 'behind-noted', number: 1, state: 'shown', refusal: 'not trusted' },
   { kind: 'envelope', envelope: bytesOf(230, 6) },
+  {
+    ...{ kind: 'envelope-request', name: 'photos', originKey: bytesOf(32, 1) },
+    ...{ receiverKey: bytesOf(32, 2), challenge: bytesOf(16, 3), hops: [] },
+  },
+  {
+    ...{ kind: 'envelope-request', name: 'é', originKey: bytesOf(32, 1) },
+    ...{ receiverKey: bytesOf(32, 2), challenge: bytesOf(16, 3), hops: [bytesOf(8, 6)] },
+  },
   { kind: 'list-request', after: 'é' },
   {
     kind: 'list',

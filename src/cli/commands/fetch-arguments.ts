@@ -4,6 +4,7 @@ import { defaultKeyFolder } from '../../node/keys/key-files.js';
 import { createParser, flagOption, listOption, textOption } from '../command.js';
 import { fetchExitCodeHelp } from '../exit-code.js';
 import { knownReceiversOption } from '../receivers/known-receivers-option.js';
+import { originOption } from '../receivers/origin-option.js';
 import { serverInvitationOptions } from '../receivers/server-trust.js';
 
 const usage = [
@@ -66,6 +67,7 @@ const transferOptions = {
     value: 'ROOT',
     describe: 'Content root that the object must have, as p2mp digest prints it',
   },
+  ...originOption,
   split: {
     ...textOption,
     value: 'speed|equal',
@@ -97,6 +99,7 @@ export function createFetchParser() {
     examples: [
       ['$0 image.iso --from lab1,lab2,lab3', 'one file from three hosts at once'],
       ['$0 data --from @lan', 'from all trusted servers on this network'],
+      ['$0 data --from relay --origin server', 'only what server says through the relay'],
       ['$0 data --from @mirrors.txt --dir /srv', 'sources listed in a file'],
       ['$0 data --from lab1,lab2 --split equal --log parts.csv', 'equal parts, with a log'],
     ],

@@ -19,6 +19,7 @@ import { printInterrupted } from '../output/print-event.js';
 import { loadOrCreateKey } from '../own-key.js';
 import { type ChosenReceivers, chooseNamed } from '../receivers/chosen-receivers.js';
 import { knownReceiversLoader } from '../receivers/known-receivers-option.js';
+import { originOf } from '../receivers/origin-option.js';
 import { createServerTrust } from '../receivers/server-trust.js';
 import { tuneEngine } from '../tune-engine.js';
 import { createFetchParser } from './fetch-arguments.js';
@@ -40,6 +41,7 @@ export async function fetch(args: readonly string[]): Promise<ExitCode> {
   const { from } = argv;
   const invitations = await parseInvitations(argv);
   const loadKnown = knownReceiversLoader(argv);
+  const origin = await originOf(argv, what.root, loadKnown);
   const choose = () => chooseNamed('server', from, argv, loadKnown, output);
   const logPath = argv.log === undefined ? undefined : single('log', argv.log);
   const report = new FetchOutput(output, argv.verbose, logPath);
@@ -58,7 +60,7 @@ export async function fetch(args: readonly string[]): Promise<ExitCode> {
     const { specs: sources, fingerprints } = await reloads.chooseNext();
     const chosen = { specs: sources, fingerprints };
     const fetching = await startFetch({
-      ...{ ...what, sources, signal, ...transferOf(argv) },
+      ...{ ...what, sources, signal, ...origin, ...transferOf(argv) },
       ...(await loadKey(argv, output)),
       invitations,
       trustSource: await createServerTrust(argv, chosen, loadKnown, signal, invitations, pause),

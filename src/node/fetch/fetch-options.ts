@@ -17,7 +17,7 @@ import { existingFiles } from '../../wire/messages.js';
 import type { KeyPair } from '../keys/key-files.js';
 import type { TrustAnswer } from '../keys/trust-answer.js';
 import type { ServerSpec } from '../net/resolve-receivers.js';
-import { hosts, keyPair, ownPort, serverSpecs, signal } from '../option-checks.js';
+import { hosts, keyPair, ownPort, publicKey, serverSpecs, signal } from '../option-checks.js';
 
 /** Options of `fetch`. */
 export interface FetchFilesOptions {
@@ -41,6 +41,11 @@ export interface FetchFilesOptions {
    * which servers to trust; `parseInvitation` returns the key to expect.
    */
   readonly invitations?: readonly string[];
+  /**
+   * The public key of the host that must say which content `name` has, itself or through relays. Nothing else is fetched
+   * then. By default, the sources say it.
+   */
+  readonly originKey?: Uint8Array;
   /**
    * `speed`: the share of each source follows its speed. `equal`: each source sends an equal part, and only the rest of
    * a source that is lost, or has sent nothing for a second, is taken over by the others. `speed` by default.
@@ -92,6 +97,7 @@ export const fetchChecks: Checks<FetchFilesOptions> = {
   keyPair,
   trustSource: required(callback),
   invitations: listOf(text),
+  originKey: publicKey,
   split: oneOf('speed', 'equal'),
   existing: oneOf(...existingFiles),
   patienceMs: amount,

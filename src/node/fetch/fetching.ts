@@ -135,8 +135,10 @@ export class Fetching {
   /** Asks the sources. */
   private async begin(sources: readonly FoundReceiver[], keyPair: KeyPair): Promise<void> {
     const { name = '', root, dir, split, existing, patienceMs, mssBytes } = this.options;
-    const { port = 0, bind, signal } = this.options;
+    const { port = 0, bind, signal, originKey } = this.options;
     const invitations = this.options.invitations?.map(parseInvitation);
+    const receiverKey = keyPair.publicKey;
+    const origin = originKey === undefined ? undefined : { originKey, receiverKey };
     const machine = new FetchMachine({
       crypto: await createNodeCrypto(keyPair),
       // Parts do not depend on a key, which may be a new one for each fetch.
@@ -151,7 +153,7 @@ export class Fetching {
         name,
         ...(root === undefined ? {} : { root: Uint8Array.from(Buffer.from(root, 'hex')) }),
       },
-      ...withoutUndefined({ split, existing, patienceMs, mssBytes, invitations }),
+      ...withoutUndefined({ split, existing, patienceMs, mssBytes, invitations, origin }),
     });
     const runner = await SocketRunner.open<FetchRoleEvent>({
       ...{ machine, port, ...withoutUndefined({ bind }) },

@@ -65,6 +65,11 @@ export class KnownReceivers {
     return isSame ? { status: 'known' } : { status: 'changed', lineNumber: known.lineNumber };
   }
 
+  /** Returns the key that the file lists for an address; undefined if there is none. */
+  keyOf(name: string): Uint8Array | undefined {
+    return this.receivers.get(idOf(name))?.publicKey;
+  }
+
   /** Returns the names that the file lists with this key, in file order. */
   namesOf(publicKey: Uint8Array): string[] {
     const found = [...this.receivers.values()].filter((each) =>

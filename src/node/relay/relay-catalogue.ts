@@ -2,9 +2,11 @@
 
 import type { ObjectHead } from '../../roles/relay/object-cache.js';
 import type { Relay } from '../../roles/relay/relay.js';
+import type { RelayMachine } from '../../roles/relay/relay-machine.js';
 import type { RelayedObject } from '../../roles/relay/relayed-object.js';
 import type { AskRefusal } from '../../session/asks/listener-events.js';
 import { type AskedObject, compareNames, type ListedObject } from '../../wire/asks.js';
+import type { EnvelopeQuestion } from '../../wire/envelope-request.js';
 import type { CatalogueEntry, ObjectCatalogue, OfferedObject } from '../serve/object-catalogue.js';
 
 export class RelayCatalogue implements ObjectCatalogue {
@@ -16,10 +18,14 @@ export class RelayCatalogue implements ObjectCatalogue {
    * @param closeRelay ends what is fetched, while upstream servers can still be told
    */
   constructor(
-    private readonly relay: Relay,
+    private readonly machine: Pick<RelayMachine, 'relay' | 'pass'>,
     private readonly drain: () => void,
     private readonly closeRelay: () => void,
   ) {}
+
+  private get relay(): Relay {
+    return this.machine.relay;
+  }
 
   /** The relay has no paths whose state it knows. */
   entries(): CatalogueEntry[] {
@@ -45,6 +51,13 @@ export class RelayCatalogue implements ObjectCatalogue {
         resolve(this.offer(answer));
       });
       // The question to the upstream servers leaves now, not with the next datagram that arrives.
+      this.drain();
+    });
+  }
+
+  pass(question: EnvelopeQuestion, hops: readonly Uint8Array[]): Promise<Uint8Array | AskRefusal> {
+    return new Promise((resolve) => {
+      this.machine.pass(question, hops, resolve);
       this.drain();
     });
   }

@@ -55,7 +55,7 @@ export class Relaying {
   ) {
     const { relay, host } = machine;
     const closeRelay = () => relay.close(host.nowMs, 'the relay was stopped');
-    this.catalogue = new RelayCatalogue(relay, () => host.drain(), closeRelay);
+    this.catalogue = new RelayCatalogue(machine, () => host.drain(), closeRelay);
   }
 
   /** @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, TARGET_UNWRITABLE, PORT_UNAVAILABLE */

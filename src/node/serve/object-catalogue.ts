@@ -4,6 +4,7 @@ import type { ContentSource } from '../../object/content-source.js';
 import type { AskRefusal } from '../../session/asks/listener-events.js';
 import type { SessionSenderOptions } from '../../session/sender-options.js';
 import type { AskedObject, ListedObject } from '../../wire/asks.js';
+import type { EnvelopeQuestion } from '../../wire/envelope-request.js';
 
 /** An object that sessions can send. */
 export interface OfferedObject {
@@ -57,6 +58,11 @@ export interface ObjectCatalogue {
     what: AskedObject,
     hops: readonly Uint8Array[],
   ): Promise<OfferedObject | AskRefusal | string>;
+  /**
+   * If this is a relay: passes a question for an origin on.
+   * @param hops the relays that the question has come through
+   */
+  pass?(question: EnvelopeQuestion, hops: readonly Uint8Array[]): Promise<Uint8Array | AskRefusal>;
   /** The answer to the client is given: a session has the object open, or the client is gone. */
   handleAnswered(object: OfferedObject): void;
   /** A read of this object has failed. */

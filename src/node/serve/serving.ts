@@ -21,12 +21,14 @@ import { SocketRunner } from '../net/socket-runner.js';
 import { Catalogue } from './catalogue.js';
 import { CrowdGroups } from './crowd-groups.js';
 import type { CatalogueEntry, ObjectCatalogue, OfferedObject } from './object-catalogue.js';
+import { answerForOrigin } from './origin-answers.js';
 import { OutgoingSessions, withoutHeld } from './outgoing-sessions.js';
 import type { ClientStatus, OfferedPathStatus, ServeEvent, ServeOptions } from './serve-options.js';
 import type { ServedPathEvent } from './served-path.js';
 import { LateHost, type PortEvent, type ServingOptions, type ServingPort } from './serving-port.js';
 
 type Ask = Extract<AskListenerEvent, { type: 'ask' }>;
+type Question = Extract<AskListenerEvent, { type: 'envelope-request' }>;
 
 /** Interval at which a draining server checks whether all sessions have ended. */
 const idleCheckMs = 20;
@@ -97,9 +99,10 @@ export class Serving {
 
   private constructor(
     private readonly options: ServingOptions,
-    { crypto, listener, endpoint, host, handleRelayEvent }: ServingPort,
+    private readonly prepared: ServingPort,
     maxOpenFiles: number,
   ) {
+    const { crypto, listener, endpoint, host, handleRelayEvent } = prepared;
     this.closed = new Promise((resolve, reject) => {
       this.resolveClosed = resolve;
       this.rejectClosed = reject;
@@ -325,6 +328,9 @@ export class Serving {
       case 'list-request':
         this.list(event.channel, event.after);
         break;
+      case 'envelope-request':
+        this.answerQuestion(event).catch((error: unknown) => this.rejectClosed(error));
+        break;
       case 'asker-invited': {
         const { from, askerKey: clientKey, usesLeft } = event;
         this.emit({ type: 'invited', from, clientKey, usesLeft });
@@ -363,6 +369,20 @@ export class Serving {
     this.listener.refuse(this.nowMs, channel, reason, isTemporary);
     this.runner?.drain();
     this.emit({ type: 'refused', client, clientKey, name: what.name, reason });
+  }
+
+  private async answerQuestion({ channel, question, hops }: Question): Promise<void> {
+    // The machine is in a call until then.
+    await setImmediate();
+    const { catalogue, runner, prepared, options } = this;
+    if (this.isClosing || catalogue === undefined) return;
+    const { publicKey } = options.keyPair;
+    const answer = await (catalogue.pass?.(question, hops) ??
+      answerForOrigin({ crypto: prepared.crypto, publicKey }, catalogue, question, hops));
+    if (this.isClosing) return;
+    if (answer instanceof Uint8Array) this.listener.answerEnvelope(this.nowMs, channel, answer);
+    else this.listener.refuse(this.nowMs, channel, answer.reason, answer.isTemporary);
+    runner?.drain();
   }
 
   /** Why a client does not get what was found for it; undefined if it gets it. */

@@ -78,7 +78,7 @@ export class CoordinatorMachine implements Machine<CoordinatorMachineEvent> {
         const { channel, from, askerKey, message } = asked;
         const refusal = coordinator.takeMessage(nowMs, channel, from, askerKey, message);
         if (refusal !== undefined) listener.refuse(nowMs, channel, refusal);
-      } else if (asked.type === 'ask' || asked.type === 'list-request') {
+      } else if ('channel' in asked) {
         listener.refuse(nowMs, asked.channel, 'serves nothing; it coordinates an exchange');
       } else {
         events.push(asked);

@@ -1,4 +1,5 @@
 /** Which sources offer the content that a fetch has chosen, or can choose. */
+import type { AskedObject } from '../../wire/asks.js';
 import { isEqualBytes, toHex } from '../../wire/byte-codec.js';
 import type { ContentGroup } from './fetch-result.js';
 import type { FetchedObjectOptions } from './fetched-object.js';
@@ -15,6 +16,8 @@ const nothing = new Uint8Array(0);
 const otherContent = 'holds other content';
 
 export interface ContentChoiceOptions extends FetchedObjectOptions {
+  /** What is asked for. */
+  readonly what: Partial<AskedObject>;
   /**
    * Whether the first of the sources decides if they offer different content under one name. By default, the fetch fails
    * then, because nobody has said which content is meant.
@@ -45,9 +48,11 @@ export function chooseContent(
   const wanted = root ?? (options.prefersFirst === true ? first?.contentRoot : undefined);
   const unfit = new Map<Source, string>();
   for (const source of usable) {
-    const { contentRoot } = source.offer ?? {};
+    const { contentRoot, manifestDigest = nothing } = source.offer ?? {};
+    const isManifest = isEqualBytes(manifestDigest, options.what.manifestDigest ?? manifestDigest);
     if (contentRoot === undefined) unfit.set(source, 'does not know the digests of its content');
     else if (!isEqualBytes(contentRoot, wanted ?? contentRoot)) unfit.set(source, otherContent);
+    else if (!isManifest) unfit.set(source, 'holds other names, times or modes');
   }
   const fit = usable.filter((source) => !unfit.has(source));
   const groups = groupByContent(fit);

@@ -6,11 +6,13 @@ import { withoutUndefined } from '../../base/without-undefined.js';
 import { Endpoint, type EndpointEvent } from '../../endpoint/endpoint.js';
 import { AskListener, type AskListenerOptions } from '../../session/asks/ask-listener.js';
 import { BusyHost } from '../../session/drivers/busy-host.js';
+import type { EnvelopeQuestion } from '../../wire/envelope-request.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { FetchPortOptions } from '../fetch/fetch-port.js';
 import { FetchPort } from '../fetch/fetch-port.js';
+import { PassedQuestions, type TakeEnvelope } from '../origin/passed-questions.js';
 import type { RelayOptions } from './relay.js';
-import { Relay } from './relay.js';
+import { defaultAnswerTimeoutMs, Relay } from './relay.js';
 import type { RelayEvent } from './relay-events.js';
 
 export interface RelayMachineOptions
@@ -29,6 +31,7 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
   readonly endpoint: Endpoint;
   /** For the drivers of the sessions with clients. */
   readonly host: BusyHost;
+  private readonly questions: PassedQuestions;
   private readonly events = new Queue<RelayMachineEvent>();
 
   constructor(options: RelayMachineOptions) {
@@ -44,6 +47,25 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
     const { host } = options;
     this.host = new BusyHost(host);
     this.relay = new Relay({ ...options, port, host: this.host });
+    const { upstreams, answerTimeoutMs = defaultAnswerTimeoutMs } = options;
+    this.questions = new PassedQuestions({ asker, upstreams, answerTimeoutMs });
+  }
+
+  /** Number of questions for origins that wait for an answer. */
+  get questionCount(): number {
+    return this.questions.count;
+  }
+
+  /**
+   * Passes a question for an origin on.
+   * @param hops the relays that it has come through
+   * @param take gets the answer, possibly before this returns
+   */
+  pass(question: EnvelopeQuestion, hops: readonly Uint8Array[], take: TakeEnvelope): void {
+    const reason = this.relay.refusalOf(hops);
+    if (reason === undefined)
+      this.questions.pass(this.host.nowMs, question, [...hops, this.relay.ownHop], take);
+    else take({ reason, isTemporary: false });
   }
 
   /** Answers an `identify` event: trusts the upstream server, or does without it for this reason. */
@@ -64,6 +86,7 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
       if ((this.endpoint.pollTimeout() ?? Infinity) <= nowMs) this.endpoint.handleTimeout(nowMs);
       this.pump(nowMs);
       this.relay.handleTimeout(nowMs);
+      this.questions.handleTimeout(nowMs);
     });
   }
 
@@ -72,7 +95,7 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
   }
 
   pollTimeout(): TimeMs | undefined {
-    const relayAtMs = this.relay.pollTimeout() ?? Infinity;
+    const relayAtMs = Math.min(this.questions.pollTimeout(), this.relay.pollTimeout() ?? Infinity);
     const atMs = Math.min(this.endpoint.pollTimeout() ?? Infinity, relayAtMs);
     return atMs === Infinity ? undefined : atMs;
   }
@@ -87,6 +110,22 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
     });
   }
 
+  /** @returns whether it is an event of a question that was passed on */
+  private takeAnswer(nowMs: TimeMs, { role, event }: EndpointEvent<never>): boolean {
+    if (role !== 'asker' || !('ask' in event)) return false;
+    const { ask } = event;
+    const upstream = this.questions.upstreamOf(ask);
+    if (upstream === undefined) return false;
+    if (event.type === 'identify') {
+      const { serverKey } = event;
+      const identify = { type: 'identify', ask, upstream, serverKey } as const;
+      this.events.push({ role: 'relay', event: identify });
+    } else {
+      this.questions.takeEvent(nowMs, event);
+    }
+    return true;
+  }
+
   /** Passes on to the relay what is for it. */
   private pump(nowMs: TimeMs): void {
     const { endpoint, relay, events } = this;
@@ -94,7 +133,7 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
     for (let event = endpoint.pollEvent(); event !== undefined; event = endpoint.pollEvent()) {
       if (event.role === 'listener' || event.role === 'sender') {
         events.push(event);
-      } else {
+      } else if (!this.takeAnswer(nowMs, event)) {
         isAny = true;
         relay.takeEvent(nowMs, event);
       }

@@ -35,14 +35,15 @@ export interface RelayOptions extends Omit<OpenObjectsOptions, 'blockSizeBytes'>
   readonly blockSizeBytes?: number;
 }
 
-const defaultAnswerTimeoutMs = 10_000;
+export const defaultAnswerTimeoutMs = 10_000;
 const defaultGraceMs = 200;
 
 export class Relay {
   private readonly lookups = new Set<Lookup>();
   private readonly objects: OpenObjects;
   private readonly events = new Queue<RelayEvent>();
-  private readonly ownHop: Uint8Array;
+  /** The random number by which this relay finds out that it asks itself. */
+  readonly ownHop: Uint8Array;
   private readonly blockSizeBytes: number;
   private readonly answerTimeoutMs: number;
   private readonly counts = { hits: 0, misses: 0, fetchedBytes: 0, evictions: 0 };
@@ -81,15 +82,21 @@ export class Relay {
    * @param take gets the answer, possibly before this returns; it calls `use` of the object at once, if at all
    */
   find(what: AskedObject, hops: readonly Uint8Array[], take: TakeAnswer): void {
-    if (hops.some((hop) => isEqualBytes(hop, this.ownHop))) {
-      take({ reason: 'asks itself for it, through other relays', isTemporary: false });
-    } else if (hops.length >= maxHops) {
-      take({ reason: `is behind ${maxHops} other relays`, isTemporary: false });
+    const reason = this.refusalOf(hops);
+    if (reason !== undefined) {
+      take({ reason, isTemporary: false });
     } else {
       const open = this.findCurrent(what, hops);
       if (open === undefined) this.ask(what, hops).takers.push(take);
       else this.offer(open, [take]);
     }
+  }
+
+  /** Why nothing can be asked for somebody behind these relays; undefined if it can. */
+  refusalOf(hops: readonly Uint8Array[]): string | undefined {
+    if (hops.some((hop) => isEqualBytes(hop, this.ownHop)))
+      return 'asks itself for it, through other relays';
+    return hops.length >= maxHops ? `is behind ${maxHops} other relays` : undefined;
   }
 
   /** An object of which it is known that it is what is asked for. */

@@ -130,12 +130,20 @@ export class AskListener implements Machine<AskListenerEvent> {
     return index;
   }
 
-  /** Answers an `ask` or `list-request` event with a refusal. */
+  /** Answers an `ask`, `list-request` or `envelope-request` event with a refusal. */
   refuse(nowMs: TimeMs, channel: number, reason: string, isTemporary = false): void {
     const asked = this.channels.get(channel);
     if (asked === undefined || asked.sender !== undefined) return;
     asked.heardAtMs = nowMs;
-    this.send(asked, asked.refuse({ kind: 'refuse', reason, isTemporary }));
+    this.send(asked, asked.conclude({ kind: 'refuse', reason, isTemporary }));
+  }
+
+  /** Answers an `envelope-request` event. */
+  answerEnvelope(nowMs: TimeMs, channel: number, envelope: Uint8Array): void {
+    const asked = this.channels.get(channel);
+    if (asked?.state !== 'asked') return;
+    asked.heardAtMs = nowMs;
+    this.send(asked, asked.conclude({ kind: 'envelope', envelope }));
   }
 
   /** Answers a `list-request` event with a page, as `fillPage` makes it. */
@@ -320,30 +328,35 @@ export class AskListener implements Machine<AskListenerEvent> {
   /** @returns false if messages of this kind are not for this side */
   private handleMessage(channel: number, asked: AskedChannel, message: Message): boolean {
     const { kind } = message;
-    if (kind !== 'ask' && kind !== 'list-request' && kind !== 'exchange') return false;
-    if (asked.refusal !== undefined) {
-      this.send(asked, asked.refusal);
+    const isQuestion = kind === 'ask' || kind === 'list-request' || kind === 'envelope-request';
+    if (!isQuestion && kind !== 'exchange') return false;
+    const { answer } = asked;
+    const reason = answer?.kind === 'refuse' ? undefined : this.refusalOf(asked, kind);
+    if (reason !== undefined) {
+      this.send(asked, asked.conclude({ kind: 'refuse', reason, isTemporary: false }));
       return true;
     }
-    const reason = this.refusalOf(asked, kind);
-    if (reason !== undefined) {
-      this.send(asked, asked.refuse({ kind: 'refuse', reason, isTemporary: false }));
+    if (answer !== undefined) {
+      this.send(asked, answer);
       return true;
     }
     const { host, port } = asked.from;
     const asker = { channel, from: { host, port }, askerKey: asked.proven.peerKey };
-    if (message.kind === 'exchange') {
+    if (kind === 'exchange') {
       if (!asked.talk()) return false;
       this.events.push({ type: 'exchange', ...asker, message });
-    } else if (message.kind === 'list-request') {
+    } else if (kind === 'list-request') {
       const { after } = message;
       if (asked.beginListing(after)) this.events.push({ type: 'list-request', ...asker, after });
       else this.send(asked, { kind: 'preparing' });
-    } else if (asked.ask()) {
+    } else if (!asked.ask()) {
+      this.send(asked, { kind: 'preparing' });
+    } else if (kind === 'envelope-request') {
+      const { kind: _, hops, ...question } = message;
+      this.events.push({ type: 'envelope-request', ...asker, question, hops });
+    } else {
       const { kind: _, mssBytes, hops, ...what } = message;
       this.events.push({ type: 'ask', ...asker, what, mssBytes, hops });
-    } else {
-      this.send(asked, { kind: 'preparing' });
     }
     return true;
   }

@@ -3,7 +3,7 @@ import type { Address } from '../../base/address.js';
 import { assert } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
 import type { ProvenChannel } from '../../security/secure-channel.js';
-import type { Refuse } from '../../wire/messages.js';
+import type { Message } from '../../wire/messages.js';
 import type { SessionSender } from '../sender.js';
 
 type AskedState =
@@ -13,13 +13,14 @@ type AskedState =
   | 'asked'
   /** A peer of an exchange. */
   | 'talking'
-  | 'refused'
+  /** Everything is answered alike. */
+  | 'answered'
   /** The receiver takes part in a session. */
   | 'accepted';
 
 export class AskedChannel {
   private current: AskedState = 'open';
-  private refused: Refuse | undefined;
+  private given: Message | undefined;
   private takenBy: { readonly sender: SessionSender; readonly index: number } | undefined;
   /** What the shell is listing, if anything. */
   private listing: string | undefined;
@@ -37,8 +38,8 @@ export class AskedChannel {
   }
 
   /** The answer to everything else that is asked on this channel. */
-  get refusal(): Refuse | undefined {
-    return this.refused;
+  get answer(): Message | undefined {
+    return this.given;
   }
 
   get sender(): SessionSender | undefined {
@@ -51,7 +52,7 @@ export class AskedChannel {
     return takenBy !== undefined && takenBy.sender.peers[takenBy.index]?.isSettled === false;
   }
 
-  /** The receiver asks for an object. @returns whether the shell does not know of it yet */
+  /** The receiver asks for an object or an envelope. @returns whether the shell does not know of it yet */
   ask(): boolean {
     if (this.current !== 'open') return false;
     this.current = 'asked';
@@ -78,10 +79,11 @@ export class AskedChannel {
     return true;
   }
 
-  refuse(refusal: Refuse): Refuse {
-    this.current = 'refused';
-    this.refused = refusal;
-    return refusal;
+  /** Answers with a refusal or an envelope. */
+  conclude(answer: Message): Message {
+    this.current = 'answered';
+    this.given = answer;
+    return answer;
   }
 
   handOver(sender: SessionSender, index: number): void {

@@ -22,6 +22,8 @@ export type AskerEvent =
   | (AskInfo & { readonly type: 'page'; readonly page: List })
   /** A message from the coordinator of an exchange. The ask lasts until `cancel`. */
   | (AskInfo & { readonly type: 'exchange'; readonly message: ExchangeMessage })
+  /** The asked host has passed on an envelope, which is not verified. The ask is over. */
+  | (AskInfo & { readonly type: 'envelope'; readonly envelope: Uint8Array })
   /** The asked host cannot serve the object yet. The asker repeats its question until the liveness timeout passes. */
   | (AskInfo & { readonly type: 'deferred'; readonly reason: string })
   /** The asked host has been silent for a while. The asker begins a new handshake, beside the session if there is one. */

@@ -3,7 +3,6 @@
  * hands the offers to the session receiver of the same port. It asks again if the asked host falls silent.
  */
 import type { Address } from '../../base/address.js';
-import { P2mpError } from '../../base/errors.js';
 import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
 import { stoppedTimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
@@ -13,7 +12,6 @@ import { narrowPathAnswers } from '../../security/handshake.js';
 import { secretFor } from '../../security/invitations.js';
 import type { SecureChannel } from '../../security/secure-channel.js';
 import { retryTiming, sessionDefaults } from '../../transfer/config.js';
-import { isNamed } from '../../wire/asks.js';
 import type { ExchangeMessage } from '../../wire/exchange.js';
 import type { FaultKind } from '../../wire/faults.js';
 import { FaultLog } from '../../wire/faults.js';
@@ -26,7 +24,7 @@ import { AskRequests } from './ask-requests.js';
 import type { AskerEvent, UnnamedAskerEvent } from './asker-events.js';
 import type { AskerOptions, AwaitedAnswer } from './asker-options.js';
 import type { AskSpec } from './outgoing-ask.js';
-import { OutgoingAsk } from './outgoing-ask.js';
+import { checkAsk, OutgoingAsk } from './outgoing-ask.js';
 
 /** The asked host counts as silent after this time without a message, or after a few report intervals. */
 const silentAfterMs = 5000;
@@ -79,14 +77,12 @@ export class Asker implements Machine<AskerEvent> {
   }
 
   /**
-   * Asks a host for an object, for the list of its objects, or to take part in an exchange.
+   * Asks a host for an object, for the list of its objects, for an envelope of an origin, or to take part in an exchange.
    * @returns the number of the ask in events
    * @throws P2mpError INVALID_ARGUMENT if nothing names the object, or its name is too long
    */
   ask(nowMs: TimeMs, spec: AskSpec): number {
-    const { what } = spec;
-    if (what !== undefined && !isNamed(what))
-      throw new P2mpError('INVALID_ARGUMENT', `no object can have the name "${what.name ?? ''}"`);
+    checkAsk(spec);
     const { mssBytes = sessionDefaults.mssBytes } = this.options;
     const ask = new OutgoingAsk(this.nextId++, spec, nowMs, mssBytes);
     this.asks.set(ask.id, ask);
@@ -338,7 +334,7 @@ export class Asker implements Machine<AskerEvent> {
         ask.requests.noteAttempt('first');
         return true;
       case 'list':
-        if (ask.spec.what !== undefined) return false;
+        if (ask.spec.what !== undefined || ask.spec.envelope !== undefined) return false;
         if (message.after !== ask.after) return true;
         this.emit(ask, { type: 'page', page: message });
         ask.after = message.objects.at(-1)?.name ?? '';
@@ -349,6 +345,11 @@ export class Asker implements Machine<AskerEvent> {
         if (ask.spec.isExchange !== true) return false;
         if (ask.stage === 'asking') ask.useChannel();
         this.emit(ask, { type: 'exchange', message });
+        return true;
+      case 'envelope':
+        if (ask.spec.envelope === undefined) return false;
+        this.asks.delete(ask.id);
+        this.emit(ask, { type: 'envelope', envelope: message.envelope });
         return true;
       default:
         return false;

@@ -1,6 +1,7 @@
 /** The events of the side that is asked. */
 import type { Address } from '../../base/address.js';
 import type { AskedObject } from '../../wire/asks.js';
+import type { EnvelopeQuestion } from '../../wire/envelope-request.js';
 import type { ExchangeMessage } from '../../wire/exchange.js';
 import type { FaultEvent } from '../../wire/faults.js';
 
@@ -31,6 +32,16 @@ export type AskListenerEvent =
       /** The largest MSS that the path from the receiver is known to carry. */
       readonly mssBytes: number;
       /** The relays that the ask has come through, the nearest to the asking receiver first. */
+      readonly hops: readonly Uint8Array[];
+    })
+  /**
+   * A receiver asks, for itself or as a relay for another one, which content a name has at an origin. Call
+   * `answerEnvelope` or `refuse`.
+   */
+  | (AskerInfo & {
+      readonly type: 'envelope-request';
+      readonly question: EnvelopeQuestion;
+      /** The relays that the question has come through, the nearest to the asking receiver first. */
       readonly hops: readonly Uint8Array[];
     })
   /** A receiver asks for the page of the list that begins after this name. Call `answerList` or `refuse`. */

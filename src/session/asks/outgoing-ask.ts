@@ -1,6 +1,7 @@
 /** One ask, as the asker knows it: whom it asks, for what, and how far it has come. */
 import type { Address } from '../../base/address.js';
 import { assert } from '../../base/assert.js';
+import { P2mpError } from '../../base/errors.js';
 import type { TimeMs } from '../../base/machine.js';
 import { readUint32 } from '../../base/network-order.js';
 import { Path } from '../../path/path.js';
@@ -8,7 +9,8 @@ import type { SessionCrypto } from '../../security/crypto.js';
 import { OutgoingHandshake } from '../../security/handshake.js';
 import type { SecureChannel } from '../../security/secure-channel.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
-import type { AskedObject } from '../../wire/asks.js';
+import { type AskedObject, isNamed } from '../../wire/asks.js';
+import type { EnvelopeQuestion } from '../../wire/envelope-request.js';
 import { askerNumber } from '../../wire/header.js';
 import type { ExistingFiles, Message } from '../../wire/messages.js';
 import { Requests } from '../outgoing/requests.js';
@@ -17,8 +19,10 @@ import { Requests } from '../outgoing/requests.js';
 export interface AskSpec {
   /** The host to ask: its name in events, and its addresses. */
   readonly server: ReceiverSpec;
-  /** The object; undefined for the list of all objects, or for an exchange. */
+  /** The object; undefined for the list of all objects, for an envelope, or for an exchange. */
   readonly what?: Partial<AskedObject>;
+  /** What an origin is to say in an envelope. */
+  readonly envelope?: EnvelopeQuestion;
   /** Whether the host coordinates an exchange in which the asking host takes part. */
   readonly isExchange?: boolean;
   /** The relays that the ask has come through, the nearest to the asking receiver first; none by default. */
@@ -43,6 +47,13 @@ const greeting: Message = {
   kind: 'exchange',
   ...{ nextRecord: 0, sentAtMs: 0, echo: undefined, firstRecord: 0, records: [] },
 };
+
+/** @throws P2mpError INVALID_ARGUMENT if nothing names the object, or its name is too long */
+export function checkAsk({ what, envelope }: AskSpec): void {
+  const asked: Partial<AskedObject> | undefined = what ?? envelope;
+  if (asked !== undefined && !isNamed(asked))
+    throw new P2mpError('INVALID_ARGUMENT', `no object can have the name "${asked.name ?? ''}"`);
+}
 
 export class OutgoingAsk {
   readonly path: Path;
@@ -167,8 +178,9 @@ export class OutgoingAsk {
 
   /** The message that asks. */
   get question(): Message {
-    const { what, isExchange, hops = [] } = this.spec;
+    const { what, envelope, isExchange, hops = [] } = this.spec;
     if (isExchange === true) return greeting;
+    if (envelope !== undefined) return { kind: 'envelope-request', ...envelope, hops };
     if (what === undefined) return { kind: 'list-request', after: this.after };
     const { name = '', root, manifestDigest } = what;
     return { kind: 'ask', name, root, manifestDigest, mssBytes: this.path.mssBytes, hops };

@@ -11,6 +11,7 @@ import { Endpoint } from '../../endpoint/endpoint.js';
 import { encodeManifest } from '../../object/manifest.js';
 import { MemorySource } from '../../object/memory-source.js';
 import type { MemoryStores } from '../../object/memory-store.js';
+import { sealOriginAnswer } from '../../security/envelope.js';
 import { AskListener } from '../../session/asks/ask-listener.js';
 import { Asker } from '../../session/asks/asker.js';
 import type { AskerEvent } from '../../session/asks/asker-events.js';
@@ -22,9 +23,11 @@ import { SessionReceiver } from '../../session/receiver.js';
 import type { IncomingResult, SessionReceiverEvent } from '../../session/receiver-events.js';
 import { SessionSender } from '../../session/sender.js';
 import type { SessionSenderEvent, SessionSenderResult } from '../../session/sender-events.js';
+import { isEqualBytes } from '../../wire/byte-codec.js';
+import type { EnvelopeQuestion } from '../../wire/envelope-request.js';
 import type { Behind } from '../../wire/relayed.js';
 import type { Role, SimulatedHost } from '../host.js';
-import { createSimulatedCrypto } from '../session-crypto.js';
+import { createSimulatedCrypto, simulatedKey } from '../session-crypto.js';
 import { Simulation } from '../simulation.js';
 import { type ServedObject, Serving } from './serving.js';
 import { createManifestOfFiles, simulatedGroup } from './session-sender.js';
@@ -167,6 +170,7 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
         return simulation.nowMs;
       },
       createSender: (object) => this.createServingSender(object, host),
+      sealAnswer: (object, question) => this.sealAnswer(object, question),
       list: ({ name: served, content, manifest = manifestOf(content) }) => ({
         ...{ name: served, contentSizeBytes: content.length, root: undefined },
         manifestDigest: this.cryptoFor('').hash(manifest),
@@ -245,6 +249,19 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
     const server = { name: of, address: Simulation.address(of) };
     host.at(Math.max(simulation.nowMs, atMs), () => {
       asker?.ask(simulation.nowMs, { server, ...(name === undefined ? {} : { what: { name } }) });
+    });
+  }
+
+  private sealAnswer(
+    { name, content, digestTree, manifest = manifestOf(content), manifestDigest }: ServedObject,
+    { originKey, receiverKey, challenge }: EnvelopeQuestion,
+  ): Uint8Array | undefined {
+    const crypto = this.cryptoFor('envelopes');
+    const isMeant = isEqualBytes(originKey, simulatedKey(this.options.name));
+    if (!isMeant || digestTree === undefined) return undefined;
+    return sealOriginAnswer(crypto, receiverKey, {
+      ...{ challenge, name, contentRoot: digestTree.root() },
+      manifestDigest: manifestDigest ?? crypto.hash(manifest),
     });
   }
 

@@ -6,7 +6,7 @@ import { FetchMachine } from '../../roles/fetch/fetch-machine.js';
 import type { FetchResult, FetchRoleEvent } from '../../roles/fetch/fetch-result.js';
 import { commonAllocationBytes } from '../../session/object-limits.js';
 import type { Role, SimulatedHost } from '../host.js';
-import { createSimulatedCrypto } from '../session-crypto.js';
+import { createSimulatedCrypto, simulatedKey } from '../session-crypto.js';
 import { Simulation } from '../simulation.js';
 
 export interface FetchRoleOptions
@@ -27,6 +27,8 @@ export interface FetchRoleOptions
   readonly stores: MemoryStores;
   /** Whether multicast reaches the host; true by default. */
   readonly hearsGroups?: boolean;
+  /** The key of the host that says which content the name has; by default, the sources say it. */
+  readonly originKey?: Uint8Array;
   /** Addresses of the sources. */
   readonly from: readonly string[];
   /** @returns why not to take anything from a host with this key */
@@ -52,13 +54,15 @@ export class FetchRole implements Role<FetchRoleEvent> {
 
   boot(host: SimulatedHost): Machine<FetchRoleEvent> {
     const { simulation, options } = this;
-    const { name, from } = options;
+    const { name, from, originKey } = options;
+    const receiverKey = simulatedKey(name);
     this.lives++;
     const { random } = createSimulatedCrypto(simulation.seed, `${name} ${this.lives}`);
     this.machine = new FetchMachine({
       ...options,
       crypto: { ...createSimulatedCrypto(simulation.seed, name), random },
-      ownKey: new TextEncoder().encode(name),
+      ownKey: receiverKey,
+      ...(originKey !== undefined && { origin: { originKey, receiverKey } }),
       platform: 'posix',
       limits: { maxBytes: Infinity, maxEntries: Infinity, allocationBytes: commonAllocationBytes },
       sources: from.map((source) => ({ name: source, address: Simulation.address(source) })),

@@ -44,6 +44,8 @@ export interface RelayRoleOptions
   readonly disguise?: (head: ObjectHead, source: ContentSource) => [ObjectHead, ContentSource];
 }
 
+type Question = Extract<AskListenerEvent, { type: 'envelope-request' }>;
+
 interface Session {
   readonly object: RelayedObject;
   readonly driver: SourceDriver;
@@ -124,9 +126,19 @@ export class RelayRole implements Role<RelayMachineEvent> {
   }
 
   private handleListenerEvent(event: AskListenerEvent): void {
+    if (event.type === 'envelope-request') this.pass(event);
     if (event.type !== 'ask') return;
     const { channel, what, hops } = event;
     this.machine?.relay.find(what, hops, (answer) => this.answer(channel, answer));
+  }
+
+  private pass({ channel, question, hops }: Question): void {
+    const { listener } = this.machine as RelayMachine;
+    this.machine?.pass(question, hops, (answer) => {
+      const { nowMs } = this.simulation;
+      if (answer instanceof Uint8Array) listener.answerEnvelope(nowMs, channel, answer);
+      else listener.refuse(nowMs, channel, answer.reason, answer.isTemporary);
+    });
   }
 
   private answer(channel: number, answer: RelayAnswer): void {

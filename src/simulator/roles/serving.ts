@@ -6,6 +6,7 @@ import type { AskListenerEvent } from '../../session/asks/listener-events.js';
 import type { SessionSender } from '../../session/sender.js';
 import { type AskedObject, compareNames, fillPage, type ListedObject } from '../../wire/asks.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
+import type { EnvelopeQuestion } from '../../wire/envelope-request.js';
 import { EndedSenders } from './ended-senders.js';
 
 /** An object that a simulated host serves under a name. */
@@ -27,6 +28,8 @@ export interface ServingHost {
   readonly endpoint: Pick<Endpoint<unknown>, 'addSender' | 'removeSender'>;
   /** Creates a sender without receivers, whose events the host handles. */
   createSender(object: ServedObject): SessionSender;
+  /** What the host says as the origin of an object; undefined if it is not the one that is meant. */
+  sealAnswer(object: ServedObject, question: EnvelopeQuestion): Uint8Array | undefined;
   list(object: ServedObject): ListedObject;
 }
 
@@ -64,6 +67,12 @@ export class Serving {
       const object = this.objects.find((each) => isAsked(event.what, each));
       if (object === undefined) listener.refuse(nowMs, event.channel, 'no such object');
       else listener.accept(nowMs, event.channel, this.senderOf(object));
+    } else if (event.type === 'envelope-request') {
+      const { channel, question } = event;
+      const object = this.objects.find(({ name }) => name === question.name);
+      const envelope = object && this.host.sealAnswer(object, question);
+      if (envelope === undefined) listener.refuse(nowMs, channel, 'is not this origin');
+      else listener.answerEnvelope(nowMs, channel, envelope);
     } else if (event.type === 'list-request') {
       const listed = this.objects
         .map((object) => this.host.list(object))

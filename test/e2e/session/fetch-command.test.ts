@@ -263,6 +263,8 @@ t.test('wrong arguments', { buffered }, async (t) => {
   const wrong: [string[], RegExp][] = [
     [[], /nothing to fetch/],
     [['x'], /no source: name at least one with --from/],
+    [['x', '--from', 'h', '--origin', 'o'], /--origin o: o:7735 is not in the file of --known-/],
+    [['x', '--from', 'h', '--origin', 'p2mp-x25519 x'], /truncated or altered key: "x"/],
     [['x', 'y', '--from', 'localhost'], /y: fetch one object at a time/],
     [['x', '--from', 'localhost', '--root', 'abc'], /--root abc: must be 64 hexadecimal digits/],
     [['x', '--from', 'localhost', '--split', 'half'], /--split half: must be speed or equal/],

@@ -1,5 +1,5 @@
 /** `p2mp relay` as a process: events, metrics, the cache from the command line, and kill -9. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { formatAddress } from '../../../src/base/address.js';
@@ -15,11 +15,16 @@ const upstreamOf = ({ address }: ServerProgram) => ['--upstream', formatAddress(
 const common = ['--open', '--json', '--cache-size', '50MB'];
 
 /** Starts `p2mp fetch`; the content goes to a folder of this name. */
-function startFetch(place: SessionPlace, { address }: ServerProgram, into: string) {
+function startFetch(
+  place: SessionPlace,
+  { address }: ServerProgram,
+  into: string,
+  more: readonly string[] = [],
+) {
   const dir = join(place.folder, into);
   mkdirSync(dir);
   const from = ['--from', formatAddress(address), '--open', '--dir', dir, '--json'];
-  return place.start(place.senderHome, ['fetch', 'sent', ...from]);
+  return place.start(place.senderHome, ['fetch', 'sent', ...from, ...more]);
 }
 
 t.test(
@@ -70,6 +75,25 @@ t.test(
     }
   },
 );
+
+t.test('--origin: the key of the server that must say what a name is', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const key = await place.keygen(place.receiverHome);
+  const path = writeRandomFile(place.sent, 100_000);
+  const server = await place.serve([path, '--open']);
+  const relay = await place.relay([...upstreamOf(server), ...common]);
+  const serverName = formatAddress(server.address);
+  const known = join(place.folder, 'known');
+  writeFileSync(known, `${serverName} ${key}`, { mode: 0o600 });
+  for (const [into, origin] of [
+    ['by key', [key]],
+    ['by name', [serverName, '--known-receivers', known]],
+  ] as const) {
+    const { code, stderr } = await startFetch(place, relay, into, ['--origin', ...origin]).exited;
+    t.equal(code, 0, stderr);
+    t.ok(isSameContent(path, join(place.folder, into, 'sent')));
+  }
+});
 
 t.test('after kill -9, the relay continues with what it had', { buffered }, async (t) => {
   const place = new SessionPlace(t);

@@ -14,7 +14,9 @@ import { createNodeCrypto } from '../../../src/node/keys/node-crypto.js';
 import {
   isReceipt,
   openEnvelope,
+  openOriginAnswer,
   sealEnvelope,
+  sealOriginAnswer,
   sealReceipt,
 } from '../../../src/security/envelope.js';
 
@@ -150,8 +152,34 @@ t.test('the content of an envelope, and its receipt', (t) => {
   t.notOk(isReceipt(bySender, other.publicKey, content.token, receipt));
   const forged = sealReceipt(byOther, sender.publicKey, content);
   t.notOk(isReceipt(bySender, receiver.publicKey, content.token, forged));
+  const question = { name: 'päckchen', originKey: sender.publicKey, challenge: content.challenge };
+  t.equal(openOriginAnswer(byReceiver, question, envelope), undefined, 'nor an answer');
   // An envelope is no receipt, and a receipt is no envelope.
   t.notOk(isReceipt(byReceiver, sender.publicKey, content.token, envelope));
   t.equal(openEnvelope(bySender, receiver.publicKey, receipt), undefined);
+  t.end();
+});
+
+t.test('the answer of an origin is one to one question of one receiver', (t) => {
+  const challenge = new Uint8Array(16).fill(1);
+  const facts = {
+    contentRoot: new Uint8Array(32).fill(2),
+    manifestDigest: new Uint8Array(32).fill(3),
+  };
+  const answer = { challenge, name: 'päckchen', ...facts };
+  const envelope = sealOriginAnswer(bySender, receiver.publicKey, answer) as Uint8Array;
+  const question = { name: 'päckchen', originKey: sender.publicKey, challenge };
+  t.strictSame(openOriginAnswer(byReceiver, question, envelope), answer);
+  for (const changed of [
+    { name: 'other' },
+    { originKey: other.publicKey },
+    { challenge: new Uint8Array(16).fill(9) },
+  ])
+    t.equal(openOriginAnswer(byReceiver, { ...question, ...changed }, envelope), undefined);
+  t.equal(openOriginAnswer(byOther, question, envelope), undefined);
+  const byRelay = sealOriginAnswer(byOther, receiver.publicKey, answer) as Uint8Array;
+  t.equal(openOriginAnswer(byReceiver, question, byRelay), undefined);
+  t.equal(openEnvelope(byReceiver, sender.publicKey, envelope), undefined);
+  t.equal(sealOriginAnswer(bySender, new Uint8Array(32), answer), undefined);
   t.end();
 });

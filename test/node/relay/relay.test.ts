@@ -1,5 +1,5 @@
 /** A relay between a server and clients, over real sockets. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { fetch } from '../../../src/node/fetch.js';
@@ -61,6 +61,41 @@ class Place {
     return result.status === 'complete' ? readFileSync(join(dir, name)) : undefined;
   }
 }
+
+t.test(
+  'through two relays, an origin says which content a name has; another server does not',
+  async (t) => {
+    const place = new Place(t);
+    const content = place.write('a', 300_000);
+    const [keyPair, other] = [await generateKeyPair(), await generateKeyPair()];
+    const serving = await place.serveWith({ keyPair }, 'a');
+    const near = await place.relay(serving.addresses);
+    const cacheFolder = join(place.folder, 'far');
+    const far = await place.relay(near.addresses, { cacheFolder });
+    const fetchFrom = async (into: string, originKey: Uint8Array, name = 'a') => {
+      const dir = join(place.folder, into);
+      mkdirSync(dir);
+      const sources = far.addresses;
+      return fetch({ name, sources, dir, originKey, trustSource: () => true, patienceMs: 5000 });
+    };
+    for (const into of ['miss', 'hit']) {
+      const { status, reason = '' } = await fetchFrom(into, keyPair.publicKey);
+      t.equal(status, 'complete', reason);
+      t.same(readFileSync(join(place.folder, into, 'a')), content);
+    }
+    const wrong = await fetchFrom('wrong', other.publicKey);
+    t.match(
+      wrong.reason,
+      /the origin does not answer: .* is neither the origin that is meant nor a relay/,
+    );
+    const missing = await fetchFrom('missing', keyPair.publicKey, 'b');
+    t.match(missing.reason, /offers nothing named b/);
+    t.same(readdirSync(join(place.folder, 'wrong')), []);
+    const both = { name: 'a', root: '0'.repeat(64), originKey: keyPair.publicKey };
+    const rest = { sources: far.addresses, dir: place.folder, trustSource: () => true };
+    await t.rejects(fetch({ ...both, ...rest }), { code: 'INVALID_ARGUMENT' });
+  },
+);
 
 t.test('a miss, a hit, and a restart', async (t) => {
   const place = new Place(t);

@@ -1,0 +1,108 @@
+/**
+ * Passes questions for an origin on to the upstream servers of a relay, and their answers back. The relay cannot read
+ * the answers (SESSIONS 9.12).
+ */
+import type { TimeMs } from '../../base/machine.js';
+import type { Asker } from '../../session/asks/asker.js';
+import type { AskerEvent } from '../../session/asks/asker-events.js';
+import type { AskRefusal } from '../../session/asks/listener-events.js';
+import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
+import type { EnvelopeQuestion } from '../../wire/envelope-request.js';
+
+export type TakeEnvelope = (answer: Uint8Array | AskRefusal) => void;
+
+export interface PassedQuestionsOptions {
+  readonly asker: Asker;
+  readonly upstreams: readonly ReceiverSpec[];
+  /** A question is refused if no upstream server answers in this time. */
+  readonly answerTimeoutMs: number;
+}
+
+interface Passed {
+  readonly take: TakeEnvelope;
+  readonly endsAtMs: TimeMs;
+  /** The upstream server of each ask that is not over. */
+  readonly asks: Map<number, string>;
+  readonly reasons: Map<string, string>;
+}
+
+/** Each question costs a handshake with each upstream server. */
+const maxQuestions = 64;
+
+export class PassedQuestions {
+  private readonly passed = new Set<Passed>();
+
+  constructor(private readonly options: PassedQuestionsOptions) {}
+
+  /** Number of questions that wait for an answer. */
+  get count(): number {
+    return this.passed.size;
+  }
+
+  /** @param hops the relays that the question has come through, with this one */
+  pass(
+    nowMs: TimeMs,
+    envelope: EnvelopeQuestion,
+    hops: readonly Uint8Array[],
+    take: TakeEnvelope,
+  ): void {
+    const { asker, upstreams, answerTimeoutMs } = this.options;
+    if (this.passed.size >= maxQuestions) {
+      const reason = `busy with ${maxQuestions} questions for origins; ask again later`;
+      take({ reason, isTemporary: true });
+      return;
+    }
+    const asks = new Map<number, string>();
+    for (const server of upstreams)
+      asks.set(asker.ask(nowMs, { server, envelope, hops }), server.name);
+    this.passed.add({ take, endsAtMs: nowMs + answerTimeoutMs, asks, reasons: new Map() });
+  }
+
+  /** The upstream server of this ask; undefined if it is of no question. */
+  upstreamOf(ask: number): string | undefined {
+    for (const { asks } of this.passed) if (asks.has(ask)) return asks.get(ask);
+    return undefined;
+  }
+
+  /** Takes an event of an ask that `upstreamOf` knows. */
+  takeEvent(nowMs: TimeMs, event: Extract<AskerEvent, { readonly ask: number }>): void {
+    const { ask, server } = event;
+    for (const passed of this.passed) {
+      if (!passed.asks.has(ask)) continue;
+      if (event.type === 'envelope') {
+        this.end(nowMs, passed, event.envelope);
+      } else if (event.type === 'deferred') {
+        passed.reasons.set(server, event.reason);
+      } else if (event.type === 'refused' || event.type === 'failed') {
+        passed.reasons.set(server, event.reason);
+        passed.asks.delete(ask);
+        if (passed.asks.size === 0) this.fail(nowMs, passed, event.type === 'failed');
+      }
+      return;
+    }
+  }
+
+  pollTimeout(): TimeMs {
+    let atMs = Infinity;
+    for (const { endsAtMs } of this.passed) atMs = Math.min(atMs, endsAtMs);
+    return atMs;
+  }
+
+  handleTimeout(nowMs: TimeMs): void {
+    for (const passed of [...this.passed])
+      if (nowMs >= passed.endsAtMs) this.fail(nowMs, passed, true);
+  }
+
+  private fail(nowMs: TimeMs, passed: Passed, isTemporary: boolean): void {
+    for (const server of passed.asks.values())
+      if (!passed.reasons.has(server)) passed.reasons.set(server, 'does not answer');
+    const all = [...passed.reasons].map(([server, reason]) => `${server}: ${reason}`);
+    this.end(nowMs, passed, { reason: all.join('; '), isTemporary });
+  }
+
+  private end(nowMs: TimeMs, passed: Passed, answer: Uint8Array | AskRefusal): void {
+    this.passed.delete(passed);
+    for (const ask of passed.asks.keys()) this.options.asker.cancel(nowMs, ask, 'answered');
+    passed.take(answer);
+  }
+}
