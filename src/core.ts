@@ -74,6 +74,7 @@ export type {
   RefusedManifest,
 } from './object/manifest.js';
 export { createManifest, decodeManifest, encodeManifest } from './object/manifest.js';
+export type { WithdrawnEntry } from './object/withdrawn-content.js';
 export type {
   AckPacket,
   DataPacket,
@@ -128,6 +129,7 @@ export type {
   IncomingStatus,
   InternalErrorEvent,
   InvitedEvent,
+  NamedWithdrawal,
   SessionReceiverEvent,
   SessionReceiverResult,
   SourceEvent,
@@ -156,6 +158,7 @@ export type { Deliver, LinkCounts, LinkFate, LinkOptions } from './simulator/lin
 export { Link } from './simulator/link.js';
 export { simulateSession } from './simulator/session-transfer.js';
 export type {
+  LostFile,
   SessionIncident,
   SettledReceiver,
   SimulatedReceiverOptions,
@@ -221,3 +224,5 @@ export type {
 } from './wire/relayed.js';
 export type { Gap, ReceiverState, Report } from './wire/report.js';
 export type { Nodes, NodesRequest, TreeName } from './wire/tree-nodes.js';
+export type { WithdrawalReason, Withdrawn, WithdrawnRun } from './wire/withdrawn.js';
+export { withdrawalReasons } from './wire/withdrawn.js';

@@ -1,6 +1,6 @@
 /** The events and requests that a session receiver emits for its shell, and the result of each session. */
 import type { Address } from '../base/address.js';
-import type { RangeSet } from '../base/range-set.js';
+import type { Range } from '../base/range-set.js';
 import type { DeletionResult } from '../object/content-store.js';
 import type { Manifest } from '../object/manifest.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
@@ -63,7 +63,7 @@ export type SessionReceiverEvent =
       readonly session: number;
       readonly entries: ReadonlyMap<number, WithdrawalReason>;
       /** Blocks of the content that will not arrive any more. */
-      readonly blocks: RangeSet;
+      readonly blocks: readonly Range[];
     }
   /** The stored content of this block is wrong. The block will be received again. */
   | { readonly type: 'forget'; readonly session: number; readonly block: number }

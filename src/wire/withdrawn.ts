@@ -10,6 +10,7 @@ export const withdrawalReasons = [
   'io-error',
   'unreadable',
 ] as const;
+/** Why an entry is withdrawn. */
 export type WithdrawalReason = (typeof withdrawalReasons)[number];
 
 /** Consecutive entries of the manifest that are withdrawn for the same reason. */

@@ -1,6 +1,7 @@
 /** Connects a session receiver to where objects are stored: one store for each session. */
 import { P2mpError } from '../../base/errors.js';
 import type { TimeMs } from '../../base/machine.js';
+import { RangeSet } from '../../base/range-set.js';
 import type { ContentStore, ContentStores, StoredObject } from '../../object/content-store.js';
 import type { SessionReceiver } from '../receiver.js';
 import type { IncomingInfo, SessionReceiverEvent } from '../receiver-events.js';
@@ -44,7 +45,7 @@ export class StoreDriver {
         this.open.get(event.session)?.store.forget(event.block);
         break;
       case 'withdrawn':
-        this.open.get(event.session)?.store.withdraw(event.entries, event.blocks);
+        this.open.get(event.session)?.store.withdraw(event.entries, new RangeSet(event.blocks));
         break;
       case 'finish':
         this.calls.during(() => this.finish(event));

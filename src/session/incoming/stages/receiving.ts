@@ -35,7 +35,8 @@ abstract class ReceptionStage extends ContentStage {
     for (const { start, end } of emptyBlocks.ranges()) verification.tree.keep(start, end);
     blocks.withdraw(emptyBlocks);
     blocks.feedback.want(nowMs);
-    output.emit({ type: 'withdrawn', session: info.session, entries, blocks: emptyBlocks });
+    const ranges = [...emptyBlocks.ranges()];
+    output.emit({ type: 'withdrawn', session: info.session, entries, blocks: ranges });
     return new Receiving(object, content).checkWhole();
   }
 }
