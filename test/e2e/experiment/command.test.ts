@@ -145,6 +145,9 @@ t.test('both CSV files have the documented columns', async (t) => {
     ...['enter_bad', 'leave_bad', 'loss_in_good', 'loss_in_bad', 'protocol'],
     ...['senders', 'order', 'sender_rate_bytes_per_s'],
     ...['sources', 'split', 'rates', 'deaths', 'source_rate_bytes_per_s'],
+    ...['hops', 'passing', 'lossy_link'],
+    ...['objects', 'requests', 'zipf_exponent', 'cached_objects'],
+    ...['origin_bytes', 'hit_ratio'],
   ];
   const named = namesAfter('a row for each run:');
   for (const name of optional) t.ok(named.includes(name), `${name} is documented`);
@@ -158,8 +161,9 @@ t.test('both CSV files have the documented columns', async (t) => {
   const summary = headerOf('summary.csv');
   const leading = 'receivers,mss_bytes,loss,window,mode,runs,mean_s,sd_s,ci95_low_s,ci95_high_s';
   t.equal(summary.slice(0, 12).join(), `${leading},model_s,deviation_se`);
+  const optionalSummaries = ['speedup', 'origin_bytes', 'origin_share'];
   const documented = namesAfter('a row for each point and mode:').filter(
-    (name) => name !== 'speedup',
+    (name) => !optionalSummaries.includes(name),
   );
   t.same(summary.toSorted(), [...new Set([...parameters, ...documented])].toSorted());
 
