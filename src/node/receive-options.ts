@@ -18,8 +18,8 @@ import type {
   IncomingStatus,
   SessionReceiverEvent,
 } from '../session/receiver-events.js';
-import type { ExistingFiles } from '../wire/messages.js';
-import { existingFiles } from '../wire/messages.js';
+import type { ExistingFiles } from '../wire/offer.js';
+import { existingFiles } from '../wire/offer.js';
 import type { ReceiveFileOptions } from './file-receiver.js';
 import { receiveFileChecks } from './file-receiver.js';
 import type { KeyPair } from './keys/key-files.js';

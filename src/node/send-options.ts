@@ -19,8 +19,8 @@ import type {
   SessionSenderEvent,
   SessionSenderResult,
 } from '../session/sender-events.js';
-import type { Deletion, ExistingFiles } from '../wire/messages.js';
-import { deletions, existingFiles } from '../wire/messages.js';
+import type { Deletion, ExistingFiles } from '../wire/offer.js';
+import { deletions, existingFiles } from '../wire/offer.js';
 import type { ExclusionOptions } from './disk/source/exclusions.js';
 import type { ObjectSource } from './disk/source/object-source.js';
 import type { KeyPair } from './keys/key-files.js';

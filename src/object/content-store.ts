@@ -8,7 +8,7 @@
  */
 import type { Range, ReadonlyRangeSet } from '../base/range-set.js';
 import type { Extra, Undeleted } from '../wire/lists.js';
-import type { Deletion, ExistingFiles } from '../wire/messages.js';
+import type { Deletion, ExistingFiles } from '../wire/offer.js';
 import type { WithdrawalReason } from '../wire/withdrawn.js';
 import type { ContentSource } from './content-source.js';
 import type { Manifest } from './manifest.js';

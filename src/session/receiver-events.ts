@@ -5,7 +5,7 @@ import type { DeletionResult } from '../object/content-store.js';
 import type { Manifest } from '../object/manifest.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 import type { Extra } from '../wire/lists.js';
-import type { Deletion, ExistingFiles, Offer } from '../wire/messages.js';
+import type { Deletion, ExistingFiles, Offer } from '../wire/offer.js';
 import type { BehindNoted, Relayed } from '../wire/relayed.js';
 import type { Nodes } from '../wire/tree-nodes.js';
 import type { WithdrawalReason } from '../wire/withdrawn.js';

@@ -21,9 +21,9 @@ import {
   isBlockDatagram,
   sessionField,
 } from '../wire/header.js';
-import type { Message, Offer } from '../wire/messages.js';
-
+import type { Message } from '../wire/messages.js';
 import { decodeMessage } from '../wire/messages.js';
+import type { Offer } from '../wire/offer.js';
 import type { IncomingSession } from './incoming/incoming-session.js';
 import type { SessionOrigin } from './incoming/incoming-sessions.js';
 import { IncomingSessions } from './incoming/incoming-sessions.js';

@@ -14,8 +14,8 @@ import { sessionDefaults } from '../transfer/config.js';
 import { checkLivenessTimeout, type ReceiverSpec } from '../transfer/receiver-spec.js';
 import { ReportInterval } from '../transfer/report-interval.js';
 import { askerNumber } from '../wire/header.js';
-import type { Deletion, ExistingFiles, Offer } from '../wire/messages.js';
 import { encodeMessage } from '../wire/messages.js';
+import type { Deletion, ExistingFiles, Offer } from '../wire/offer.js';
 import type { Relayed } from '../wire/relayed.js';
 import { standardBlockSizeBytes } from '../wire/sizes.js';
 

@@ -23,7 +23,7 @@ import type { FaultKind } from '../wire/faults.js';
 import { FaultLog } from '../wire/faults.js';
 import type { ChannelPacket } from '../wire/header.js';
 import { askerNumber, decodeSession, describeSession } from '../wire/header.js';
-import type { Offer } from '../wire/messages.js';
+import type { Offer } from '../wire/offer.js';
 import type { BehindNoted } from '../wire/relayed.js';
 import { keySizeBytes } from '../wire/sizes.js';
 import { SessionActions } from './outgoing/actions.js';

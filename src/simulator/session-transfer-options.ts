@@ -23,7 +23,7 @@ import type {
 } from '../session/sender-events.js';
 import type { SessionSenderOptions } from '../session/sender-options.js';
 import type { Extra } from '../wire/lists.js';
-import { deletions } from '../wire/messages.js';
+import { deletions } from '../wire/offer.js';
 import type { HostFault } from './host.js';
 import type { LinkCounts, LinkOptions } from './link.js';
 import { linkChecks } from './link.js';

@@ -23,7 +23,8 @@ import {
   encodeChannelPacket,
   sessionField,
 } from '../../src/wire/header.js';
-import { decodeMessage, encodeMessage, type Message, type Offer } from '../../src/wire/messages.js';
+import { decodeMessage, encodeMessage, type Message } from '../../src/wire/messages.js';
+import type { Offer } from '../../src/wire/offer.js';
 import { AskCaller, ask } from '../support/ask-caller.js';
 import { holds, runAsking, served } from '../support/asking-hosts.js';
 

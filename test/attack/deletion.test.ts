@@ -19,8 +19,9 @@ import type {
 } from '../../src/session/sender-events.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
 import type { Extra } from '../../src/wire/lists.js';
-import type { Deletion, Message } from '../../src/wire/messages.js';
+import type { Message } from '../../src/wire/messages.js';
 import { encodeMessage } from '../../src/wire/messages.js';
+import type { Deletion } from '../../src/wire/offer.js';
 import { Caller } from '../support/caller.js';
 import { SessionHost } from '../support/session-host.js';
 import { receiverAddress, SessionWire } from '../support/session-wire.js';

@@ -34,8 +34,9 @@ import {
   sessionKind,
   writeBlockHeader,
 } from '../../src/wire/header.js';
-import type { Message, Offer } from '../../src/wire/messages.js';
+import type { Message } from '../../src/wire/messages.js';
 import { decodeMessage, encodeMessage } from '../../src/wire/messages.js';
+import type { Offer } from '../../src/wire/offer.js';
 import type { NodesRequest } from '../../src/wire/tree-nodes.js';
 import { objectOf } from '../support/incoming-stages.js';
 import { delegate } from '../support/scenario-run.js';

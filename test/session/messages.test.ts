@@ -2,8 +2,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import t from 'tap';
-import type { Message, Offer } from '../../src/wire/messages.js';
+import type { Message } from '../../src/wire/messages.js';
 import { decodeMessage, encodeMessage } from '../../src/wire/messages.js';
+import type { Offer } from '../../src/wire/offer.js';
 import { maxControlSizeBytes } from '../../src/wire/sizes.js';
 import { maxNodesPerMessage } from '../../src/wire/tree-nodes.js';
 

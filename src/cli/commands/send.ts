@@ -10,7 +10,7 @@ import type { KnownReceivers } from '../../node/keys/known-receivers.js';
 import { trustKnownReceivers } from '../../node/keys/trust.js';
 import { send as sendObject } from '../../node/send.js';
 import type { SendEvent, SendOptions, SendResult } from '../../node/send-options.js';
-import type { ExistingFiles } from '../../wire/messages.js';
+import type { ExistingFiles } from '../../wire/offer.js';
 import { parseCount, parseSeconds, parseSegmentSize, parseSize } from '../arguments.js';
 import { onInterrupt, parse, single } from '../command.js';
 import { dryRun } from '../dry-run/dry-run.js';

@@ -12,8 +12,8 @@ import {
 } from '../../base/options/check-options.js';
 import type { FetchReport } from '../../roles/fetch/fetch-events.js';
 import type { FetchActivity, FetchRoleEvent } from '../../roles/fetch/fetch-result.js';
-import type { ExistingFiles } from '../../wire/messages.js';
-import { existingFiles } from '../../wire/messages.js';
+import type { ExistingFiles } from '../../wire/offer.js';
+import { existingFiles } from '../../wire/offer.js';
 import type { KeyPair } from '../keys/key-files.js';
 import type { TrustAnswer } from '../keys/trust-answer.js';
 import type { ServerSpec } from '../net/resolve-receivers.js';

@@ -18,7 +18,7 @@ import type { SessionCrypto } from '../../security/crypto.js';
 import { ManifestReception } from '../../session/incoming/manifest-reception.js';
 import type { ObjectLimits } from '../../session/object-limits.js';
 import { isEqualBytes, toHex } from '../../wire/byte-codec.js';
-import type { ExistingFiles, Offer } from '../../wire/messages.js';
+import type { ExistingFiles, Offer } from '../../wire/offer.js';
 import type { FetchedInfo } from './fetch-result.js';
 import type { Source } from './source.js';
 

@@ -3,7 +3,7 @@ import type { TimeMs } from '../../base/machine.js';
 import type { ReadonlyRangeSet } from '../../base/range-set.js';
 import type { LeafRequests } from '../../session/incoming/leaf-requests.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
-import type { Offer } from '../../wire/messages.js';
+import type { Offer } from '../../wire/offer.js';
 import type { SourceIndex } from './fetch-events.js';
 
 /** The pause before a source is asked again that was lost. It doubles with each attempt. */

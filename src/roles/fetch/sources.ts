@@ -13,7 +13,7 @@ import type { Supplying } from '../../session/incoming/stages/supplying.js';
 import type { SessionReceiverEvent } from '../../session/receiver-events.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { AskedObject } from '../../wire/asks.js';
-import type { ExistingFiles, Offer } from '../../wire/messages.js';
+import type { ExistingFiles, Offer } from '../../wire/offer.js';
 import type { Dismissal } from './content-choice.js';
 import type { FetchPort } from './fetch-port.js';
 import { describeAbsence, Source } from './source.js';

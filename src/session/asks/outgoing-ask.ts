@@ -12,7 +12,8 @@ import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import { type AskedObject, isNamed } from '../../wire/asks.js';
 import type { EnvelopeQuestion } from '../../wire/envelope-request.js';
 import { askerNumber } from '../../wire/header.js';
-import type { ExistingFiles, Message } from '../../wire/messages.js';
+import type { Message } from '../../wire/messages.js';
+import type { ExistingFiles } from '../../wire/offer.js';
 import { Requests } from '../outgoing/requests.js';
 
 /** Whom to ask, and for what. */

@@ -12,7 +12,7 @@ import type { MemoryBudget } from '../../transfer/partial-block.js';
 import type { Taken } from '../../transfer/reassembler.js';
 import { Reassembler } from '../../transfer/reassembler.js';
 import { SegmentBatch } from '../../transfer/segment-batch.js';
-import type { Offer } from '../../wire/messages.js';
+import type { Offer } from '../../wire/offer.js';
 import type { ReceiverState, Report } from '../../wire/report.js';
 import type { ReceptionFigures } from './incoming-status.js';
 

@@ -1,7 +1,7 @@
 /** The object of one incoming session, and what the stages of the session need to receive it. */
 import type { Platform } from '../../object/entry-name.js';
 import type { LeafDigests } from '../../object/leaf-digests.js';
-import type { Offer } from '../../wire/messages.js';
+import type { Offer } from '../../wire/offer.js';
 import type { ObjectLimits } from '../object-limits.js';
 import type { IncomingInfo } from '../receiver-events.js';
 import type { BlockReception, BlockReceptionOptions } from './block-reception.js';

@@ -5,7 +5,7 @@ import type { ProvenChannel } from '../../security/secure-channel.js';
 import { MemoryBudget } from '../../transfer/partial-block.js';
 import { isEqualBytes, toHex } from '../../wire/byte-codec.js';
 import { askerNumber } from '../../wire/header.js';
-import type { Offer } from '../../wire/messages.js';
+import type { Offer } from '../../wire/offer.js';
 
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import { commonAllocationBytes } from '../object-limits.js';

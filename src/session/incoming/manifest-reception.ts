@@ -10,7 +10,7 @@ import { decodeInSteps, manifestLimits, readEntryCount } from '../../object/mani
 import type { SessionCrypto } from '../../security/crypto.js';
 import { hashInSteps } from '../../security/crypto.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
-import type { Offer } from '../../wire/messages.js';
+import type { Offer } from '../../wire/offer.js';
 import type { ObjectLimits } from '../object-limits.js';
 import { findCountExcess, findSizeExcess } from '../object-limits.js';
 

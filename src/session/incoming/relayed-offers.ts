@@ -1,7 +1,7 @@
 /** Whether a receiver takes an offer: from the sender itself, or from a relay that brings the object of another host. */
 import { maxHops } from '../../wire/asks.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
-import type { Offer } from '../../wire/messages.js';
+import type { Offer } from '../../wire/offer.js';
 import type { SessionReceiverOptions } from '../receiver-options.js';
 
 export type OfferChecks = Pick<SessionReceiverOptions, 'refuseSender' | 'refuseRelay' | 'ownHop'>;

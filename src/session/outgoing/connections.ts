@@ -15,7 +15,7 @@ import type { Delivery } from '../../transfer/delivery.js';
 import type { ReportInterval } from '../../transfer/report-interval.js';
 import type { FaultKind } from '../../wire/faults.js';
 import type { ChannelPacket } from '../../wire/header.js';
-import type { Offer } from '../../wire/messages.js';
+import type { Offer } from '../../wire/offer.js';
 import type { ContentRoot } from './content-root.js';
 import type { ControlOutbox } from './control-outbox.js';
 import type { SessionMember } from './member.js';

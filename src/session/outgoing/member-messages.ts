@@ -1,7 +1,8 @@
 /** Composes the offer and the polls for each receiver of a session (SESSIONS 3.5, 5.5). */
 import type { Delivery } from '../../transfer/delivery.js';
 import type { ReportInterval } from '../../transfer/report-interval.js';
-import type { Message, Offer } from '../../wire/messages.js';
+import type { Message } from '../../wire/messages.js';
+import type { Offer } from '../../wire/offer.js';
 import type { SessionMember } from './member.js';
 import type { Withdrawals } from './withdrawals.js';
 

@@ -9,7 +9,7 @@ import type { SessionCrypto } from '../../security/crypto.js';
 import { isReceipt, sealEnvelope } from '../../security/envelope.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
 import { askerNumber } from '../../wire/header.js';
-import type { Offer } from '../../wire/messages.js';
+import type { Offer } from '../../wire/offer.js';
 import type { Behind, BehindNoted } from '../../wire/relayed.js';
 import { challengeSizeBytes } from '../../wire/sizes.js';
 import { lossRatioOf } from '../figures.js';

@@ -1,6 +1,6 @@
 /** Options of a part store. */
 import type { Manifest } from '../../../object/manifest.js';
-import type { ExistingFiles } from '../../../wire/messages.js';
+import type { ExistingFiles } from '../../../wire/offer.js';
 import type { FileBudget } from '../store/file-budget.js';
 import type { PlacedFiles } from '../store/placed-files.js';
 import type { PartOrigin } from './part-origin.js';

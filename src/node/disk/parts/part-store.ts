@@ -32,7 +32,7 @@ import type { PartStoreOptions } from './part-store-options.js';
 import { removePartFolder } from './remove-part.js';
 import { WithdrawnFiles } from './withdrawn-files.js';
 
-export type { ExistingFiles } from '../../../wire/messages.js';
+export type { ExistingFiles } from '../../../wire/offer.js';
 export { removeStaleParts } from './stale-parts.js';
 
 /** A sync of so much takes about as long as one of nothing. */

@@ -11,7 +11,7 @@ import type {
   StoreRequest,
 } from '../../../object/content-store.js';
 import { toHex } from '../../../wire/byte-codec.js';
-import type { ExistingFiles } from '../../../wire/messages.js';
+import type { ExistingFiles } from '../../../wire/offer.js';
 import { DeletionListing } from '../deletion/deletion-listing.js';
 import type { FileBudget } from '../store/file-budget.js';
 import type { PlacedIndex } from '../store/placed-files.js';

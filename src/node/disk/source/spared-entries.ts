@@ -1,7 +1,7 @@
 /** Which entries receivers must not delete, although this sender does not send them. */
 import { P2mpError } from '../../../base/errors.js';
 import { foldersAbove } from '../../../object/entry-name.js';
-import type { ExistingFiles } from '../../../wire/messages.js';
+import type { ExistingFiles } from '../../../wire/offer.js';
 import type { Exclusions } from './exclusions.js';
 import type { ObjectSource } from './object-source.js';
 

@@ -3,7 +3,7 @@ import type { BigIntStats } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
 import { P2mpError } from '../../../base/errors.js';
 import type { Entry, FileEntry, Manifest } from '../../../object/manifest.js';
-import type { ExistingFiles } from '../../../wire/messages.js';
+import type { ExistingFiles } from '../../../wire/offer.js';
 import { forEachInTurns } from '../../in-turns.js';
 import { diskConcurrency, forEachLimited } from '../../limited-concurrency.js';
 import { identityOf, isTimeRight } from '../fsync.js';

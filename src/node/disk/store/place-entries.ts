@@ -21,7 +21,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { P2mpError } from '../../../base/errors.js';
 import type { FolderEntry, LinkEntry } from '../../../object/manifest.js';
-import type { ExistingFiles } from '../../../wire/messages.js';
+import type { ExistingFiles } from '../../../wire/offer.js';
 import { forEachInTurns } from '../../in-turns.js';
 import { diskConcurrency, forEachLimited } from '../../limited-concurrency.js';
 import { fileError, replaceError } from '../../system-error.js';

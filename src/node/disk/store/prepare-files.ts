@@ -6,7 +6,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { lstat } from 'node:fs/promises';
 import { P2mpError } from '../../../base/errors.js';
 import type { FileEntry, FolderEntry, Manifest } from '../../../object/manifest.js';
-import type { ExistingFiles } from '../../../wire/messages.js';
+import type { ExistingFiles } from '../../../wire/offer.js';
 import { diskConcurrency, forEachLimited } from '../../limited-concurrency.js';
 import { isTimeRight, permissionsOf, toFileTime } from '../fsync.js';
 import type { PartFiles } from '../parts/part-files.js';

@@ -4,7 +4,7 @@ import type { TimeMs } from '../../../base/machine.js';
 import { withoutUndefined } from '../../../base/without-undefined.js';
 import { createSessionGeometry } from '../../../object/geometry.js';
 import { toHex } from '../../../wire/byte-codec.js';
-import type { Offer } from '../../../wire/messages.js';
+import type { Offer } from '../../../wire/offer.js';
 import { challengeSizeBytes } from '../../../wire/sizes.js';
 import { findContentExcess } from '../../object-limits.js';
 import type { IncomingInfo } from '../../receiver-events.js';

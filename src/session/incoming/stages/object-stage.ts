@@ -4,7 +4,8 @@
 import { assert } from '../../../base/assert.js';
 import type { TimeMs } from '../../../base/machine.js';
 import { withoutUndefined } from '../../../base/without-undefined.js';
-import type { Offer, Poll } from '../../../wire/messages.js';
+import type { Poll } from '../../../wire/messages.js';
+import type { Offer } from '../../../wire/offer.js';
 import type { ReceiverState } from '../../../wire/report.js';
 import type { IncomingInfo } from '../../receiver-events.js';
 import type { IncomingObject } from '../incoming-object.js';
