@@ -254,7 +254,8 @@ function createEncoding(plan: Plan, layout: Layout, names: readonly string[]) {
         axis: {
           title: parameters[layout.x].title,
           ...(places.length <= 12 ? { values: places } : {}),
-          ...(places.every(Number.isInteger) ? { format: ',' } : {}),
+          // Without a type, the format rounds to the digits by which the ticks differ, and 60 becomes 6e+1.
+          ...(places.every(Number.isInteger) ? { format: ',d' } : {}),
         },
       }
     : {

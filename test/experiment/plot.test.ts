@@ -265,6 +265,11 @@ t.test('the axes say what they show, and in which unit', async (t) => {
   }
 });
 
+t.test('whole numbers along the axis are written with all their digits', async (t) => {
+  const texts = textsIn(await svgOf(parse({ receivers: [5, 10, 20, 40, 1000] }), () => 1));
+  for (const text of ['5', '10', '20', '40', '1,000']) t.ok(texts.includes(text), text);
+});
+
 t.test('names stand side by side along the axis, in the order of the plan', async (t) => {
   const plan = parse({ lossModel: ['burst:8', 'bernoulli', 'burst:4'] });
   const svg = await svgOf(plan, () => 1);
