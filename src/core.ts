@@ -201,9 +201,18 @@ export {
   sessionType,
 } from './wire/header.js';
 export type { Extra, Extras, Kept, Noted, Undeleted, UndeletedCause } from './wire/lists.js';
-export type { Accept, Bye, Done, Message, Poll, Refuse, ReportMessage, Root } from './wire/messages.js';
-export type { Deletion, ExistingFiles, Offer } from './wire/offer.js';
+export type {
+  Accept,
+  Bye,
+  Done,
+  Message,
+  Poll,
+  Refuse,
+  ReportMessage,
+  Root,
+} from './wire/messages.js';
 export { decodeMessage, encodeMessage } from './wire/messages.js';
+export type { Deletion, ExistingFiles, Offer } from './wire/offer.js';
 export type {
   Behind,
   BehindNoted,
