@@ -1,6 +1,6 @@
 /**
- * What a receiver asks that wants to hear of an origin itself, through relays, which content a name has there. The answer
- * is an envelope that only the receiver can open, and only the origin can have made (SESSIONS 9.12).
+ * A receiver asks an origin, through relays, which content a name has there. The answer is an envelope that only this
+ * receiver can open, and only the origin can have made (SESSIONS 9.12).
  */
 import { hopSizeBytes, isAskableName, maxHops } from './asks.js';
 import type { ByteReader, ByteWriter } from './byte-codec.js';
