@@ -144,10 +144,8 @@ function checkRelay(scenario: RelaysScenario, run: RelayRun, check: Check): void
   check(mostBytes <= cacheLimitBytes, `${mostBytes} bytes in a cache of ${cacheLimitBytes}`);
   check(mostCountedBytes <= cacheLimitBytes, `${mostCountedBytes} bytes counted`);
   check(cache.removedInUse === 0, `${cache.removedInUse} objects removed while they were read`);
-  // Known flaw: a relay killed while it opens an object can fetch a block again that it holds.
-  const kills = relay.outages.filter(({ kind }) => kind === 'kill').length;
-  check(heldAgain <= kills, `${heldAgain} blocks arrived though they were held`);
-  const isClean = rewrittenBlocks <= kills || isDiskBad;
+  check(heldAgain === 0, `${heldAgain} blocks arrived though they were held`);
+  const isClean = rewrittenBlocks === 0 || isDiskBad;
   check(isClean, `${rewrittenBlocks} blocks written again`);
   const mostPassing = Math.max(2, windowBytes / scenario.blockSizeBytes);
   const { mostPassingBlocks, mostUnwrittenBlocks } = cache;

@@ -38,8 +38,9 @@ export class MemoryCache implements ObjectCache {
     this.heads.set(id, head);
   }
 
-  open(id: string, contentSizeBytes: number): ContentStore {
+  open(id: string, contentSizeBytes: number, head: ObjectHead | undefined): ContentStore {
     const object = { manifestDigest: id, label: id, senderKey: new Uint8Array(0) };
+    if (head === undefined) this.stores.drop(object);
     const { blockSizeBytes } = this;
     return this.stores.create({
       ...object,
