@@ -86,6 +86,16 @@ export function createSimulatedCrypto(
 }
 
 /**
+ * Creates the fake cryptography of one machine of a host. All machines of a host have one key, the same in each life; their
+ * random bytes differ.
+ * @param machine what the machine is for, and in which life of the host
+ */
+export function createMachineCrypto(seed: string, host: string, machine: string): SessionCrypto {
+  const { random } = createSimulatedCrypto(seed, `${host} ${machine}`);
+  return { ...createSimulatedCrypto(seed, host), random };
+}
+
+/**
  * Three messages as in Noise XX: each side sends an ephemeral key, then its static key with a
  * digest of the transcript. Nothing is encrypted, not even the payload.
  */

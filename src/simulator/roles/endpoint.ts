@@ -27,7 +27,7 @@ import { isEqualBytes } from '../../wire/byte-codec.js';
 import type { EnvelopeQuestion } from '../../wire/envelope-request.js';
 import type { Behind } from '../../wire/relayed.js';
 import type { Role, SimulatedHost } from '../host.js';
-import { createSimulatedCrypto, simulatedKey } from '../session-crypto.js';
+import { createMachineCrypto, simulatedKey } from '../session-crypto.js';
 import { Simulation } from '../simulation.js';
 import { type ServedObject, Serving } from './serving.js';
 import { createManifestOfFiles, simulatedGroup } from './session-sender.js';
@@ -296,12 +296,9 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
     });
   }
 
-  /** All machines of a host have one key, the same in each life; their random numbers differ. */
   private cryptoFor(purpose: string) {
-    const { simulation, lives } = this;
-    const { name } = this.options;
-    const { random } = createSimulatedCrypto(simulation.seed, `${name} ${purpose} ${lives}`);
-    return { ...createSimulatedCrypto(simulation.seed, name), random };
+    const { simulation, lives, options } = this;
+    return createMachineCrypto(simulation.seed, options.name, `${purpose} ${lives}`);
   }
 }
 

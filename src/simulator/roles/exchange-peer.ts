@@ -18,7 +18,7 @@ import { commonAllocationBytes } from '../../session/object-limits.js';
 import { SessionSender } from '../../session/sender.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { Role, SimulatedHost } from '../host.js';
-import { createSimulatedCrypto } from '../session-crypto.js';
+import { createMachineCrypto, createSimulatedCrypto } from '../session-crypto.js';
 import { Simulation } from '../simulation.js';
 
 /** An object that a simulated peer brings. */
@@ -176,9 +176,7 @@ export class ExchangePeerRole implements Role<PeerMachineEvent> {
   }
 
   private cryptoFor(purpose: string) {
-    const { simulation, lives } = this;
-    const { name } = this.options;
-    const { random } = createSimulatedCrypto(simulation.seed, `${name} ${purpose} ${lives}`);
-    return { ...createSimulatedCrypto(simulation.seed, name), random };
+    const { simulation, lives, options } = this;
+    return createMachineCrypto(simulation.seed, options.name, `${purpose} ${lives}`);
   }
 }

@@ -6,7 +6,7 @@ import { FetchMachine } from '../../roles/fetch/fetch-machine.js';
 import type { FetchResult, FetchRoleEvent } from '../../roles/fetch/fetch-result.js';
 import { commonAllocationBytes } from '../../session/object-limits.js';
 import type { Role, SimulatedHost } from '../host.js';
-import { createSimulatedCrypto, simulatedKey } from '../session-crypto.js';
+import { createMachineCrypto, simulatedKey } from '../session-crypto.js';
 import { Simulation } from '../simulation.js';
 
 export interface FetchRoleOptions
@@ -57,10 +57,9 @@ export class FetchRole implements Role<FetchRoleEvent> {
     const { name, from, originKey } = options;
     const receiverKey = simulatedKey(name);
     this.lives++;
-    const { random } = createSimulatedCrypto(simulation.seed, `${name} ${this.lives}`);
     this.machine = new FetchMachine({
       ...options,
-      crypto: { ...createSimulatedCrypto(simulation.seed, name), random },
+      crypto: createMachineCrypto(simulation.seed, name, `${this.lives}`),
       ownKey: receiverKey,
       ...(originKey !== undefined && { origin: { originKey, receiverKey } }),
       platform: 'posix',

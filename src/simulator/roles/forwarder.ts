@@ -11,7 +11,7 @@ import type { ForwardEvent } from '../../roles/forward/forwarder.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import type { IncomingResult } from '../../session/receiver-events.js';
 import type { Role, SimulatedHost } from '../host.js';
-import { createSimulatedCrypto } from '../session-crypto.js';
+import { createMachineCrypto } from '../session-crypto.js';
 import { Simulation } from '../simulation.js';
 
 export interface ForwarderRoleOptions {
@@ -88,9 +88,7 @@ export class ForwarderRole implements Role<ForwardEvent> {
   }
 
   private cryptoFor(purpose: string) {
-    const { simulation, lives } = this;
-    const { name } = this.options;
-    const { random } = createSimulatedCrypto(simulation.seed, `${name} ${purpose} ${lives}`);
-    return { ...createSimulatedCrypto(simulation.seed, name), random };
+    const { simulation, lives, options } = this;
+    return createMachineCrypto(simulation.seed, options.name, `${purpose} ${lives}`);
   }
 }

@@ -15,7 +15,7 @@ import { SourceDriver } from '../../session/drivers/source-driver.js';
 import { SessionSender } from '../../session/sender.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { Role, SimulatedHost } from '../host.js';
-import { createSimulatedCrypto } from '../session-crypto.js';
+import { createMachineCrypto } from '../session-crypto.js';
 import { Simulation } from '../simulation.js';
 import { EndedSenders } from './ended-senders.js';
 import { MemoryCache } from './memory-cache.js';
@@ -168,9 +168,7 @@ export class RelayRole implements Role<RelayMachineEvent> {
   }
 
   private cryptoFor(purpose: string) {
-    const { simulation, lives } = this;
-    const { name } = this.options;
-    const { random } = createSimulatedCrypto(simulation.seed, `${name} ${purpose} ${lives}`);
-    return { ...createSimulatedCrypto(simulation.seed, name), random };
+    const { simulation, lives, options } = this;
+    return createMachineCrypto(simulation.seed, options.name, `${purpose} ${lives}`);
   }
 }
