@@ -28,7 +28,7 @@ export function experimentOf(content: object, shard?: Shard): Experiment {
   return { planText, runs: runsOf(parsePlan(planText, 'plan.json'), shard) };
 }
 
-/** Opens the folder and does the runs that it lacks. @returns how many it held */
+/** Opens the folder and adds the missing runs. @returns the number of runs that were there */
 export async function runInto(
   path: string,
   { planText, runs }: Experiment,

@@ -12,20 +12,15 @@ import {
   startCommand,
   startExperiment,
 } from '../../support/processes.js';
+import { smallPlan } from '../../support/results.js';
 
 t.jobs = 4;
 const buffered = true;
 
-/** 24 runs of a few milliseconds each. */
 const plan = {
+  ...smallPlan,
   title: 'Small & <quick>',
   about: 'What is left of a "small" plan?',
-  seed: 'a, "quoted" seed',
-  repetitions: 4,
-  fileSizeBytes: 20_000,
-  receivers: [1, 2, 3],
-  loss: [0.05, 0.1],
-  link: { rttMs: 20 },
 };
 
 /** Runs that take seconds in total, shortest first, so that a signal arrives midway. */
