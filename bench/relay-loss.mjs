@@ -16,7 +16,7 @@ import { findMissing } from './tools.mjs';
 const receiverCount = 8;
 const lossPercents = [0, 5];
 const rateMbit = 100;
-/** UFTP keeps to the rate that it is told. At higher ones its proxies lose datagrams even where the network loses none. */
+/** UFTP sends at a fixed rate. At higher rates its proxies lose datagrams, even where the network loses none. */
 const uftpRateKbit = 50_000;
 const uftpBufferBytes = 4 * 1024 * 1024;
 const readyMs = 30_000;

@@ -21,7 +21,7 @@ export interface PointSummary {
    * run is complete.
    */
   readonly rttMs: number | undefined;
-  /** Of the plan's measure, as what follows. */
+  /** Mean of the plan's measure. */
   readonly mean: number | undefined;
   /**
    * Standard deviation. Like the confidence interval, it is undefined for fewer than two runs.

@@ -55,7 +55,7 @@ export interface ServiceStopOptions {
   readonly draining: string;
   /** The same number under the name of what is counted. */
   readonly countJson: (activeCount: number) => { clients: number } | { sessions: number };
-  /** What hosts are told that are interrupted. */
+  /** Why the service ended, for the hosts that it interrupts. */
   readonly reason: string;
   /** Called at the signal, before anything else. */
   readonly handleSignal?: () => void;
