@@ -63,7 +63,7 @@ export interface SendOnOptions {
 
 /** What a relay reports that sends on what it receives. */
 export type SendOnEvent =
-  | Exclude<ReceiveEvent, { type: 'bad-block' | 'invited' }>
+  | Exclude<ReceiveEvent, { type: 'bad-block' }>
   /** A receiver behind the relay has its outcome. */
   | {
       readonly type: 'receiver';
