@@ -5,6 +5,7 @@
 export const optionValues = {
   dir: 'folder',
   out: 'folder',
+  logs: 'folder',
   index: 'folder',
   key: 'file',
   'authorized-keys': 'file',

@@ -8,6 +8,23 @@ export type { Announcement, AnnounceOptions } from './node/announce-receiver.js'
 export { announceReceiver } from './node/announce-receiver.js';
 export type { ExclusionOptions } from './node/disk/source/exclusions.js';
 export type { SkippedEntry } from './node/disk/source/walk-entries.js';
+export type {
+  CoordinateExchangeEvent,
+  CoordinateExchangeOptions,
+  CoordinateExchangeResult,
+  ExchangePeerStatus,
+  LinkRates,
+} from './node/exchange/coordinate-options.js';
+export type { Coordinating } from './node/exchange/coordinating.js';
+export { coordinateExchange, joinExchange } from './node/exchange/exchange.js';
+export type {
+  ExchangeFile,
+  ExchangeObject,
+  ExchangeObjectStatus,
+  JoinExchangeEvent,
+  JoinExchangeOptions,
+  JoinExchangeResult,
+} from './node/exchange/join-options.js';
 export type { FetchEvent, FetchFilesOptions } from './node/fetch/fetch-options.js';
 export type { Fetching } from './node/fetch/fetching.js';
 export { fetch, startFetch } from './node/fetch.js';
@@ -40,6 +57,7 @@ export { createNodeCrypto } from './node/keys/node-crypto.js';
 export type { AskAboutReceivers, TrustKnownOptions, UnknownReceiver } from './node/keys/trust.js';
 export {
   trustAuthorizedClients,
+  trustAuthorizedPeers,
   trustAuthorizedRelays,
   trustAuthorizedSenders,
   trustKnownReceivers,

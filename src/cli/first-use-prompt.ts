@@ -4,7 +4,7 @@ import type { AskAboutReceivers, UnknownReceiver } from '../node/keys/trust.js';
 import { formatTable } from './output/table.js';
 
 /** What the unknown hosts are. */
-export type UnknownRole = 'receiver' | 'server';
+export type UnknownRole = 'receiver' | 'server' | 'coordinator';
 
 /** @param columns the width of the terminal; with too few, each fingerprint has a line of its own */
 export function formatFirstUse(

@@ -26,6 +26,10 @@ export const verbs: Readonly<Record<string, { what: string; load: () => Promise<
     what: 'Offer what other hosts serve, through a cache',
     load: async () => (await import('./commands/relay.js')).relay,
   },
+  exchange: {
+    what: "Bring everybody's files to everybody",
+    load: async () => (await import('./commands/exchange/exchange.js')).exchange,
+  },
   list: {
     what: 'Show what a host offers with p2mp serve',
     load: async () => (await import('./commands/list.js')).list,

@@ -140,6 +140,9 @@ export const exchangeLimits = {
   /** Numbers of peers. A peer that joins again gets another one. */
   peers: 65_536,
   objectsPerPeer: 1000,
+  /** Each peer gets the digests of all files. */
+  filesPerPeer: 10_000,
+  files: 50_000,
 } as const;
 
 const md5SizeBytes = 16;

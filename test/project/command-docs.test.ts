@@ -13,7 +13,7 @@ const scripts = join(distFolder, 'completions');
 const bashScript = join(scripts, 'p2mp.bash');
 
 const verbs = [
-  ...['send', 'receive', 'serve', 'fetch', 'relay', 'list', 'peers'],
+  ...['send', 'receive', 'serve', 'fetch', 'relay', 'exchange', 'list', 'peers'],
   ...['digest', 'keygen', 'experiment', 'completion'],
 ];
 const commands = ['p2mp', ...verbs.map((verb) => `p2mp ${verb}`), 'p2mpclient', 'p2mpserver'];

@@ -4,6 +4,7 @@ import { createMainParser } from '../verbs.js';
 import { createClientParser } from './client-arguments.js';
 import { createCompletionParser } from './completion.js';
 import { createDigestParser } from './digest.js';
+import { createExchangeParser } from './exchange/exchange-arguments.js';
 import { createExperimentParser } from './experiment.js';
 import { createFetchParser } from './fetch-arguments.js';
 import { createKeygenParser } from './keygen.js';
@@ -23,6 +24,7 @@ export function everyCommand(): CommandHelp[] {
     createServeParser(),
     createFetchParser(),
     createRelayParser(),
+    createExchangeParser(),
     createListParser(),
     createPeersParser(),
     createDigestParser(),

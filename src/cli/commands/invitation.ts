@@ -1,5 +1,5 @@
 /**
- * `--invite` of `p2mp receive`, `p2mp serve` and `p2mp relay`: makes an invitation, prints the command for the other host,
+ * `--invite` of `p2mp receive`, `p2mp serve`, `p2mp relay` and `p2mp exchange coordinate`: makes an invitation, prints the command for the other host,
  * and records the keys of the hosts that come.
  */
 import type { Address } from '../../base/address.js';
@@ -91,9 +91,14 @@ export async function invite(
   const code = inviting.invite(terms);
   const hosts = await findReachableHosts(inviting.addresses.map(({ host }) => host));
   const port = inviting.addresses[0]?.port ?? defaultPort;
-  const begin = role === 'sender' ? `p2mp send ${what} --to` : `p2mp fetch ${what} --from`;
+  const begin = {
+    sender: `p2mp send ${what} --to`,
+    client: `p2mp fetch ${what} --from`,
+    peer: 'p2mp exchange join',
+  }[role];
+  const end = role === 'peer' ? ` ${what}` : '';
   const [command = '', ...otherHosts] = hosts.map((host, i) =>
-    i === 0 ? `${begin} ${hostText({ host, port })} --invite ${code}` : host,
+    i === 0 ? `${begin} ${hostText({ host, port })}${end} --invite ${code}` : host,
   );
   const invitation = { code, command, otherHosts, role, ...terms };
   output.json(invitationJson(invitation));

@@ -8,7 +8,7 @@ import type { InvitationTerms } from '../../security/invitations.js';
 import type { Output } from './output.js';
 
 /** What the invited host will be here. */
-export type InvitedRole = 'sender' | 'client';
+export type InvitedRole = 'sender' | 'client' | 'peer';
 
 /** A host that an invitation has let in. */
 export interface InvitedHost {
@@ -19,9 +19,17 @@ export interface InvitedHost {
   readonly usesLeft: number;
 }
 
+const rightsByRole = { sender: 'send', client: 'fetch', peer: 'exchange' } as const;
+
+const purposes = {
+  sender: 'send here',
+  client: 'fetch from here',
+  peer: 'take part in the exchange',
+} as const;
+
 /** The right that an invitation gives. */
 export function rightOf(role: InvitedRole): Right {
-  return role === 'sender' ? 'send' : 'fetch';
+  return rightsByRole[role];
 }
 
 export interface PrintedInvitation extends InvitationTerms {
@@ -41,7 +49,7 @@ export function invitationJson({ code, command, otherHosts, uses, lifetimeMs }: 
 export function printInvitation(output: Output, invitation: PrintedInvitation): void {
   const { command, otherHosts, role, uses, lifetimeMs } = invitation;
   const use = uses === 1 ? 'works once' : `works for ${uses} ${role}s`;
-  const purpose = role === 'sender' ? 'send here' : 'fetch from here';
+  const purpose = purposes[role];
   output.line(
     `To ${purpose}, run this on the other machine within ${words(lifetimeMs)}; it ${use}:`,
   );
@@ -61,7 +69,11 @@ export function printInvited(
   const host = formatAddress(from);
   const key = fingerprint(publicKey);
   const line = formatAuthorizedKey([rightOf(role)], publicKey, from.host);
-  const named = role === 'sender' ? { sender: host } : { client: host };
+  const named = {
+    sender: { sender: host },
+    client: { client: host },
+    peer: { peer: host },
+  }[role];
   output.json({
     ...{ event: 'invited' as const, ...named, fingerprint: key, listFile: path, usesLeft },
     ...(failure === undefined ? {} : { reason: failure, line }),

@@ -1,4 +1,4 @@
-/** Which servers `p2mp fetch`, `p2mp list` and `p2mp relay` trust. */
+/** Which servers `p2mp fetch`, `p2mp list` and `p2mp relay` trust, and which coordinator `p2mp exchange join` trusts. */
 import { parseInvitation } from '../../node/keys/invitation-code.js';
 import type { KnownReceivers } from '../../node/keys/known-receivers.js';
 import { trustKnownReceivers } from '../../node/keys/trust.js';
@@ -34,16 +34,17 @@ export async function createServerTrust(
   signal: AbortSignal,
   invitations: readonly string[],
   pause?: (isPaused: boolean) => void,
+  role: 'server' | 'coordinator' = 'server',
 ): Promise<TrustReceiver> {
   if (argv.open) return () => true;
   const known = await loadKnown();
   const ask = createFirstUsePrompt({
-    ...{ role: 'server', acceptsNew: argv['accept-new'], signal },
+    ...{ role, acceptsNew: argv['accept-new'], signal },
     ...(pause === undefined ? {} : { pause }),
   });
   const trustOthers = trustKnownReceivers(known, ask, {
     receiverCount: specs.length,
-    role: 'server',
+    role,
     invitations: invitations.map(parseInvitation),
   });
   return trustAnnounced(fingerprints, known, trustOthers);

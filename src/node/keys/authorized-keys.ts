@@ -10,9 +10,9 @@ import { badLine, readTrustFile, type TrustLine } from './trust-file.js';
 
 /**
  * What a key may do: send to this host, fetch from it, delete here what it no longer sends, and bring here as a relay what
- * keys with the right `send` send.
+ * keys with the right `send` send; and take part in an exchange that this host coordinates.
  */
-export const rights = ['send', 'fetch', 'delete', 'relay'] as const;
+export const rights = ['send', 'fetch', 'delete', 'relay', 'exchange'] as const;
 
 /** One of `rights`. */
 export type Right = (typeof rights)[number];

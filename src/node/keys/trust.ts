@@ -31,10 +31,16 @@ export interface TrustKnownOptions {
   /** This host's invitations. A new receiver is trusted without a question if one of them names its key. */
   readonly invitations?: readonly ReceivedInvitation[];
   /** What the other hosts are, for messages; `receiver` by default. */
-  readonly role?: 'receiver' | 'server';
+  readonly role?: 'receiver' | 'server' | 'coordinator';
   /** The number of receivers. Once all of them have answered, the question waits for no others. */
   readonly receiverCount?: number;
 }
+
+const invitingCommands = {
+  receiver: 'p2mp receive',
+  server: 'p2mp serve',
+  coordinator: 'p2mp exchange coordinate',
+} as const;
 
 /** How long a question waits for further receivers, so that one question covers all of them. */
 const gatherMs = 500;
@@ -128,7 +134,7 @@ class FirstUseTrust {
       const others = known.namesOf(receiverKey).join(', ');
       const alias = others === '' ? '' : ` (it is the key of ${others})`;
       const line = knownReceiverLine(name, receiverKey);
-      const command = role === 'receiver' ? 'p2mp receive' : 'p2mp serve';
+      const command = invitingCommands[role];
       const invite = `run "${command} --invite" on that host and here the line that it prints; or `;
       return `its key ${shown} is not known here${alias}; ${invite}compare the key with the output of "p2mp keygen --show" on that host, then use --accept-new or add this line to ${known.path}: ${line}`;
     }
@@ -238,4 +244,25 @@ export function trustAuthorizedClients(
   return (clientKey) =>
     authorized.may(clientKey, 'fetch') ||
     `the server does not let this key ${fingerprint(clientKey)} fetch; add this line to its authorized_keys: ${formatAuthorizedKey(['fetch'], clientKey, '')}`;
+}
+
+/**
+ * Accepts only peers of an exchange whose keys have the right `exchange`.
+ * @example
+ * ```ts
+ * import { writeFileSync } from 'node:fs';
+ * import { AuthorizedKeys, formatAuthorizedKey, generateKeyPair, trustAuthorizedPeers } from 'p2mp';
+ *
+ * const { publicKey } = await generateKeyPair();
+ * writeFileSync('authorized_keys', formatAuthorizedKey(['exchange'], publicKey, 'alice'));
+ * const trustPeer = trustAuthorizedPeers(await AuthorizedKeys.load('authorized_keys'));
+ * console.log(trustPeer(publicKey)); // true
+ * ```
+ */
+export function trustAuthorizedPeers(
+  authorized: AuthorizedKeys,
+): (peerKey: Uint8Array) => TrustAnswer {
+  return (peerKey) =>
+    authorized.may(peerKey, 'exchange') ||
+    `the coordinator does not let this key ${fingerprint(peerKey)} take part; add this line to its authorized_keys: ${formatAuthorizedKey(['exchange'], peerKey, '')}`;
 }

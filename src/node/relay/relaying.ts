@@ -83,7 +83,9 @@ export class Relaying {
         options,
         {
           ...{ crypto, machine, listener, endpoint, host, socketHost },
-          handleRelayEvent: (event) => relaying.handleEvent(event),
+          handleOther: (event) => {
+            if (event.role === 'relay') relaying.handleEvent(event.event);
+          },
         },
         async () => relaying.catalogue,
       );

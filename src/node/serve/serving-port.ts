@@ -1,7 +1,7 @@
-/** The port of a server, whether it serves its own paths or relays. */
+/** The port of a server, whether it serves its own paths, relays, or takes part in an exchange. */
 import type { Machine } from '../../base/machine.js';
 import type { Endpoint, EndpointEvent } from '../../endpoint/endpoint.js';
-import type { RelayEvent } from '../../roles/relay/relay-events.js';
+import type { PeerMachineEvent } from '../../roles/exchange/peer-machine.js';
 import type { RelayMachineEvent } from '../../roles/relay/relay-machine.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import type { AskListener } from '../../session/asks/ask-listener.js';
@@ -9,7 +9,7 @@ import type { DriverHost } from '../../session/drivers/driver-host.js';
 import type { SocketRunner } from '../net/socket-runner.js';
 import type { ServeOptions } from './serve-options.js';
 
-export type PortEvent = EndpointEvent<never> | RelayMachineEvent;
+export type PortEvent = EndpointEvent<never> | RelayMachineEvent | PeerMachineEvent;
 
 /** What a server needs to know, wherever its objects come from. */
 export type ServingOptions = Omit<ServeOptions, 'paths' | 'indexFolder' | 'trustClient'>;
@@ -24,12 +24,13 @@ export interface ServingPort {
   readonly host: DriverHost;
   /** Gets the sockets. */
   readonly socketHost: LateHost;
-  readonly handleRelayEvent?: (event: RelayEvent) => void;
+  /** Handles what is neither of the listener nor of a session. Without it, the port only serves. */
+  readonly handleOther?: (event: PortEvent) => void;
 }
 
 /** The sockets that run a machine, which are opened after the machine is made. */
 export class LateHost implements DriverHost {
-  runner: Pick<SocketRunner<never>, 'nowMs' | 'drain'> | undefined;
+  runner: Pick<SocketRunner<never>, 'nowMs' | 'drain' | 'sockets'> | undefined;
 
   get nowMs(): number {
     return this.runner?.nowMs ?? 0;

@@ -80,7 +80,7 @@ export class Serving {
   private readonly listener: AskListener;
   private readonly sessions: OutgoingSessions;
   private readonly groups: CrowdGroups;
-  private readonly handleRelayEvent: ServingPort['handleRelayEvent'];
+  private readonly handleOther: ServingPort['handleOther'];
   private runner: SocketRunner<PortEvent> | undefined;
   private catalogue: ObjectCatalogue | undefined;
   private readonly sendErrors = new SendErrorLog((message) =>
@@ -102,7 +102,7 @@ export class Serving {
     private readonly prepared: ServingPort,
     maxOpenFiles: number,
   ) {
-    const { crypto, listener, endpoint, host, handleRelayEvent } = prepared;
+    const { crypto, listener, endpoint, host, handleOther } = prepared;
     this.closed = new Promise((resolve, reject) => {
       this.resolveClosed = resolve;
       this.rejectClosed = reject;
@@ -114,7 +114,7 @@ export class Serving {
       sockets: () => this.runner?.sockets,
     });
     this.listener = listener;
-    this.handleRelayEvent = handleRelayEvent;
+    this.handleOther = handleOther;
     this.sessions = new OutgoingSessions({
       ...{ crypto, listener, endpoint, host },
       ...{ livenessTimeoutMs, maxClients, maxOpenFiles, groups: this.groups },
@@ -172,7 +172,7 @@ export class Serving {
     try {
       const runner = await SocketRunner.open<PortEvent>({
         ...{ machine, port, ...withoutUndefined({ bind }) },
-        receivesBatches: prepared.handleRelayEvent !== undefined,
+        receivesBatches: prepared.handleOther !== undefined,
         handleEvent: (event) => serving.handleEvent(event),
         handleSendError: (error) => void serving.handleSendError(error),
       });
@@ -317,7 +317,7 @@ export class Serving {
   private handleEvent(event: PortEvent): void {
     if (event.role === 'sender') this.sessions.handleEvent(event.sender, event.event);
     else if (event.role === 'listener') this.handleListenerEvent(event.event);
-    else if (event.role === 'relay') this.handleRelayEvent?.(event.event);
+    else this.handleOther?.(event);
   }
 
   private handleListenerEvent(event: AskListenerEvent): void {

@@ -1,6 +1,6 @@
 /** What a coordinator reports to its shell. */
 import type { TimeMs } from '../../base/machine.js';
-import type { RosterObject, RosterPeer } from './roster.js';
+import type { ExchangedContent, RosterObject, RosterPeer } from './roster.js';
 
 export type CoordinatorEvent =
   /** A peer takes part, and its objects are known. A peer that joins again is another one. */
@@ -9,6 +9,13 @@ export type CoordinatorEvent =
   | { readonly type: 'back'; readonly peer: RosterPeer }
   /** The exchange begins at this time. */
   | { readonly type: 'start'; readonly atMs: TimeMs }
+  /** A peer holds further blocks; the time is since the start. */
+  | {
+      readonly type: 'held';
+      readonly peer: RosterPeer;
+      readonly content: ExchangedContent;
+      readonly atMs: number;
+    }
   /** A peer has stored an object; the time is since the start. */
   | {
       readonly type: 'stored';

@@ -6,6 +6,7 @@ import type { AskerEvent } from '../../session/asks/asker-events.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { ExchangeMessage } from '../../wire/exchange.js';
 import type { ExchangeRecord } from '../../wire/exchange-records.js';
+import { ClockEstimate } from './clock-estimate.js';
 import { RecordStream } from './record-stream.js';
 
 /** The coordinator counts as silent after this time. */
@@ -28,9 +29,9 @@ export class CoordinatorLink {
   private readonly events = new Queue<LinkEvent>();
   private ask: number | undefined;
   private current: RecordStream | undefined;
+  private latestClock = new ClockEstimate();
   private heardAtMs: TimeMs = 0;
   private dialAtMs: TimeMs = Infinity;
-  private wasConnected = false;
 
   constructor(
     private readonly asker: Asker,
@@ -40,6 +41,11 @@ export class CoordinatorLink {
   /** Undefined while there is no conversation. */
   get stream(): RecordStream | undefined {
     return this.current;
+  }
+
+  /** The coordinator's clock, as the last conversation showed it. */
+  get clock(): ClockEstimate {
+    return this.latestClock;
   }
 
   dial(nowMs: TimeMs): void {
@@ -67,8 +73,8 @@ export class CoordinatorLink {
         break;
       case 'refused':
         this.ask = undefined;
-        if (this.wasConnected) this.lose(nowMs, event.reason);
-        else this.events.push({ type: 'refused', reason: event.reason });
+        this.current = undefined;
+        this.events.push({ type: 'refused', reason: event.reason });
         break;
       case 'failed':
         this.ask = undefined;
@@ -84,7 +90,7 @@ export class CoordinatorLink {
     this.heardAtMs = nowMs;
     if (this.current === undefined) {
       this.current = new RecordStream(nowMs);
-      this.wasConnected = true;
+      this.latestClock = this.current.clock;
       this.events.push({ type: 'connected' });
     }
     const records = this.current.take(nowMs, message);

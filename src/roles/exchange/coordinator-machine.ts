@@ -3,6 +3,7 @@ import type { Address } from '../../base/address.js';
 import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import { Endpoint } from '../../endpoint/endpoint.js';
+import type { InvitationTerms } from '../../security/invitations.js';
 import type { AskListenerOptions } from '../../session/asks/ask-listener.js';
 import { AskListener } from '../../session/asks/ask-listener.js';
 import type { AskListenerEvent } from '../../session/asks/listener-events.js';
@@ -61,6 +62,14 @@ export class CoordinatorMachine implements Machine<CoordinatorMachineEvent> {
 
   pollEvent(): CoordinatorMachineEvent | undefined {
     return this.events.shift() ?? this.coordinator.pollEvent();
+  }
+
+  /**
+   * Invites hosts that `refuseAsker` refuses.
+   * @returns the secret of the invitation, which is kept only in memory
+   */
+  invite(nowMs: TimeMs, terms: InvitationTerms): Uint8Array {
+    return this.listener.invite(nowMs, terms);
   }
 
   /** Ends the exchange. */

@@ -12,6 +12,7 @@ import type { ExchangeMessage } from '../../wire/exchange.js';
 import type { ExchangeRecord, JoinRecord } from '../../wire/exchange-records.js';
 import { exchangeLimits } from '../../wire/exchange-records.js';
 import type { CoordinatorEvent } from './coordinator-events.js';
+import { isFolderName } from './folder-name.js';
 import { Member } from './member.js';
 import type { ExchangedContent } from './roster.js';
 import { Roster, RosterPeer } from './roster.js';
@@ -101,9 +102,12 @@ export class Coordinator {
     member.heardAtMs = nowMs;
     this.notePresence(member, true);
     for (const record of member.stream.take(nowMs, message) ?? []) {
-      if (this.takeRecord(nowMs, member, record)) continue;
+      const refusal =
+        this.refusalOf(member, record) ??
+        (this.takeRecord(nowMs, member, record) ? undefined : 'sent a record that makes no sense');
+      if (refusal === undefined) continue;
       this.forget(member);
-      return 'sent a record that makes no sense';
+      return refusal;
     }
     this.advance(nowMs);
     return undefined;
@@ -156,6 +160,25 @@ export class Coordinator {
 
   // --- Records
 
+  /** Why a peer may not take part with what it says of itself; undefined if it may. */
+  private refusalOf(member: Member, record: ExchangeRecord): string | undefined {
+    if (record.kind === 'join') {
+      if (!isFolderName(record.name))
+        return `its name ${record.name} cannot be that of a folder; choose another with --name`;
+      for (const { name, key, isPresent } of this.roster.peers.values())
+        if (name === record.name && isPresent && !isEqualBytes(key, member.key))
+          return `another peer is called ${name}; choose another name with --name`;
+    } else if (record.kind === 'object' && member.peer !== undefined) {
+      const { files, filesPerPeer } = exchangeLimits;
+      const ownCount = member.peer.fileCount + record.fileCount;
+      if (ownCount > filesPerPeer)
+        return `brings more than ${filesPerPeer} files; pack them into an archive`;
+      if (this.roster.fileCount + record.fileCount > files)
+        return `the peers bring more than ${files} files; pack them into archives`;
+    }
+    return undefined;
+  }
+
   /** @returns false if the record makes no sense */
   private takeRecord(nowMs: TimeMs, member: Member, record: ExchangeRecord): boolean {
     const { roster } = this;
@@ -171,8 +194,10 @@ export class Coordinator {
         this.introduce(nowMs, member, peer);
         return true;
       case 'held': {
-        if (record.holder !== peer.number || roster.takeHeld(record) === undefined) return false;
+        const content = record.holder === peer.number ? roster.takeHeld(record) : undefined;
+        if (content === undefined) return false;
         this.progressAtMs = nowMs;
+        this.events.push({ type: 'held', peer, content, atMs: nowMs - (this.beginsAtMs ?? nowMs) });
         for (const other of this.others(member))
           for (const { start, end } of record.ranges)
             other.deltas.add(peer.number, record, start, end);
@@ -199,8 +224,10 @@ export class Coordinator {
   }
 
   private join(member: Member, { name, beganAtMs }: JoinRecord): boolean {
-    for (const other of [...this.members.values()])
-      if (other !== member && isEqualBytes(other.key, member.key)) this.forget(other);
+    const isEarlier = (peer: RosterPeer | undefined) =>
+      peer?.name === name && isEqualBytes(peer.key, member.key);
+    for (const other of [...this.members.values()]) if (isEarlier(other.peer)) this.forget(other);
+    for (const peer of this.roster.peers.values()) if (isEarlier(peer)) peer.dropFiles();
     const { key, address, stream } = member;
     const number = this.nextNumber++;
     if (number >= exchangeLimits.peers) return false;

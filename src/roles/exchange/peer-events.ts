@@ -1,5 +1,7 @@
 /** What a peer of an exchange reports to its shell. */
 import type { TimeMs } from '../../base/machine.js';
+import type { RefusedEvent } from '../../base/refusal.js';
+import type { FaultEvent } from '../../wire/faults.js';
 import type { FetchSegment } from '../fetch/fetch-events.js';
 import type { GroupEvent } from '../fetch/fetch-result.js';
 import type { RemoteObject } from './remote-object.js';
@@ -17,6 +19,10 @@ export type PeerEvent =
   | { readonly type: 'presence'; readonly peer: RosterPeer }
   /** The exchange begins at this time by the clock of this host, which can be wrong by this much. */
   | { readonly type: 'start'; readonly atMs: TimeMs; readonly uncertaintyMs: number }
+  /** Manifest and digests of an object are known, and blocks are asked for; what is held already is known, too. */
+  | { readonly type: 'ready'; readonly object: RemoteObject }
+  /** A source of an object is used. */
+  | { readonly type: 'joined'; readonly object: RemoteObject; readonly source: string }
   /** A source of an object has finished, or lost, a contiguous run of blocks. */
   | (Omit<FetchSegment, 'source'> & { readonly source: string; readonly object: RemoteObject })
   /** A source of an object is not, or no longer, used. */
@@ -27,8 +33,18 @@ export type PeerEvent =
       readonly reason: string;
       readonly isRetried: boolean;
     }
+  /** An object cannot be kept, for example because the disk is full. It is tried again. */
+  | { readonly type: 'failed'; readonly object: RemoteObject; readonly reason: string }
   /** An object is stored under its final names; the time is since the start. */
   | { readonly type: 'stored'; readonly object: RemoteObject; readonly elapsedMs: number }
   /** The exchange is over for this host. The reason is empty if it has everything. */
-  | { readonly type: 'end'; readonly reason: string; readonly elapsedMs: number }
-  | GroupEvent;
+  | {
+      readonly type: 'end';
+      readonly reason: string;
+      readonly elapsedMs: number;
+      /** Whether one side does not let the other take part. */
+      readonly isRefused: boolean;
+    }
+  | GroupEvent
+  | RefusedEvent
+  | FaultEvent;

@@ -34,10 +34,11 @@ export class PeerMachine implements Machine<PeerMachineEvent> {
   private depth = 0;
 
   constructor(options: PeerMachineOptions) {
-    const { crypto, name, blockSizeBytes, platform, mssBytes, bufferBytes, host } = options;
+    const { crypto, name, blockSizeBytes, platform, host } = options;
+    const { mssBytes, bufferBytes, invitations } = options;
     this.port = new FetchPort({
       ...{ crypto, name, blockSizeBytes, platform },
-      ...withoutUndefined({ mssBytes, bufferBytes }),
+      ...withoutUndefined({ mssBytes, bufferBytes, invitations }),
     });
     const { receiver, asker } = this.port;
     const refuseAsker = (key: Uint8Array) => this.peer.refuseAsker(key);

@@ -13,8 +13,10 @@ import type { ExchangeRecord, FileDigests } from '../../wire/exchange-records.js
 import { exchangeLimits } from '../../wire/exchange-records.js';
 import type { FetchRoleEvent } from '../fetch/fetch-result.js';
 import type { ObjectHead } from '../relay/object-cache.js';
+import type { ClockEstimate } from './clock-estimate.js';
 import type { LinkEvent } from './coordinator-link.js';
 import { CoordinatorLink } from './coordinator-link.js';
+import { isFolderName } from './folder-name.js';
 import { HeldDeltas } from './held-deltas.js';
 import { heldIntervalMs } from './member.js';
 import type { PeerEvent } from './peer-events.js';
@@ -81,6 +83,11 @@ export class Peer {
     return this.hasEnded;
   }
 
+  /** The clock of the coordinator. */
+  get clock(): ClockEstimate {
+    return this.link.clock;
+  }
+
   // --- Other peers that ask
 
   /** @returns why a host with this key may not ask */
@@ -108,6 +115,7 @@ export class Peer {
   /** Answers an `identify` event: trusts the coordinator, or does not take part for this reason. */
   trust(nowMs: TimeMs, ask: number, refusal?: string): void {
     this.options.port.asker.trust(nowMs, ask, refusal);
+    if (refusal !== undefined) this.refuse(nowMs, refusal);
     this.advance(nowMs);
   }
 
@@ -176,7 +184,7 @@ export class Peer {
         this.events.push({ type: 'coordinator-lost', reason: event.reason });
         break;
       case 'refused':
-        this.end(nowMs, event.reason);
+        this.refuse(nowMs, event.reason);
         break;
       default:
         this.events.push(event);
@@ -198,6 +206,7 @@ export class Peer {
     switch (record.kind) {
       case 'peer': {
         const { peer, name, key, host, port } = record;
+        if (!isFolderName(name)) return false;
         known.add(new RosterPeer(peer, name, key, { host, port }));
         return true;
       }
@@ -264,10 +273,10 @@ export class Peer {
   private begin(nowMs: TimeMs, atClockMs: number): void {
     if (this.beganAtClockMs !== undefined) return;
     this.beganAtClockMs = atClockMs;
-    const clock = this.link.stream?.clock;
-    this.beginsAtMs = atClockMs - (clock?.offsetMs ?? 0);
+    const { clock } = this;
+    this.beginsAtMs = atClockMs - clock.offsetMs;
     this.lookAtMs = Math.max(nowMs, this.beginsAtMs);
-    const uncertaintyMs = clock?.uncertaintyMs(nowMs) ?? Infinity;
+    const uncertaintyMs = clock.uncertaintyMs(nowMs);
     this.events.push({ type: 'start', atMs: this.beginsAtMs, uncertaintyMs });
   }
 
@@ -279,8 +288,9 @@ export class Peer {
     if (content === undefined) return false;
     if (this.isOwn(content)) return true;
     const remote = this.remotes.get(content.id);
+    const owner = this.known.peers.get(record.owner)?.name ?? '';
     if (remote === undefined) {
-      const created = new RemoteObject(content, record.name, {
+      const created = new RemoteObject(content, record.name, owner, {
         ...this.options,
         beginsAt: this.shareOfNumber(),
         handleHeld: (object, start, end) => this.noteHeld(object, start, end),
@@ -348,6 +358,8 @@ export class Peer {
         break;
       case 'segment':
       case 'left':
+      case 'joined':
+      case 'ready':
         this.events.push({ ...event, object });
         break;
       case 'join':
@@ -355,9 +367,18 @@ export class Peer {
         this.events.push(event);
         break;
       case 'end':
-        if (event.result.status !== 'complete') break;
+        if (event.result.status !== 'complete') {
+          const { reason = '' } = event.result;
+          if (!this.hasEnded) this.events.push({ type: 'failed', object, reason });
+          break;
+        }
         this.tellStored(object);
         this.events.push({ type: 'stored', object, elapsedMs: nowMs - this.beginsAtMs });
+        break;
+      case 'fault':
+      case 'unreachable':
+      case 'port-refused':
+        this.events.push(event);
         break;
       default:
         break;
@@ -398,12 +419,18 @@ export class Peer {
 
   // --- The end
 
-  private end(nowMs: TimeMs, reason: string): void {
+  /** This host does not take part any more, or never did. */
+  private refuse(nowMs: TimeMs, reason: string): void {
+    this.end(nowMs, reason, true);
+    this.link.close(nowMs);
+  }
+
+  private end(nowMs: TimeMs, reason: string, isRefused = false): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.lookAtMs = Infinity;
     for (const remote of this.remotes.values()) remote.abort(nowMs, 'the exchange is over');
     const elapsedMs = Math.max(0, nowMs - this.beginsAtMs);
-    this.events.push({ type: 'end', reason, elapsedMs });
+    this.events.push({ type: 'end', reason, elapsedMs, isRefused });
   }
 }

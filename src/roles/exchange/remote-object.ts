@@ -7,6 +7,7 @@ import type { Steps } from '../../base/steps.js';
 import type { ContentSource } from '../../object/content-source.js';
 import type { ContentStores, StoreRequest } from '../../object/content-store.js';
 import type { DigestTree } from '../../object/digest-tree.js';
+import type { Manifest } from '../../object/manifest.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { FetchOptions } from '../fetch/fetch.js';
 import { Fetch } from '../fetch/fetch.js';
@@ -18,13 +19,26 @@ import { SharedObject } from './shared-object.js';
 export interface RemoteObjectOptions
   extends Pick<
     FetchOptions,
-    'crypto' | 'port' | 'stores' | 'ownKey' | 'platform' | 'limits' | 'host' | 'beginsAt'
+    'crypto' | 'port' | 'ownKey' | 'platform' | 'limits' | 'host' | 'beginsAt'
   > {
   readonly blockSizeBytes: number;
-  /** The content of a store that is complete, under its final names. */
-  readonly openStored: (request: StoreRequest) => ContentSource;
+  /** Where the objects of the peer with this name are kept. */
+  readonly storesOf: (owner: string) => ExchangeStores;
   /** Others can read these blocks from now on. */
   readonly handleHeld: (object: RemoteObject, start: number, end: number) => void;
+  /** A verified block has arrived from a source. */
+  readonly handleBlock?: (
+    nowMs: TimeMs,
+    object: RemoteObject,
+    source: string,
+    block: number,
+  ) => void;
+}
+
+/** Where the objects of one peer are kept by another one. */
+export interface ExchangeStores extends ContentStores {
+  /** The content of a store that is complete, under its final names. */
+  openStored(request: StoreRequest): ContentSource;
 }
 
 /** What a peer needs to know to choose the sources of an object. */
@@ -62,11 +76,14 @@ export class RemoteObject {
   private readyAtMs: TimeMs | undefined;
   private retryAtMs: TimeMs = -Infinity;
   private isComplete = false;
+  private listed: Manifest | undefined;
 
   constructor(
     /** As the roster knows it now. */
     public content: ExchangedContent,
     readonly name: string,
+    /** The name of the first peer that brought it. */
+    readonly ownerName: string,
     private readonly options: RemoteObjectOptions,
   ) {
     const { blockSizeBytes, handleHeld } = options;
@@ -86,6 +103,11 @@ export class RemoteObject {
 
   get fetch(): Fetch | undefined {
     return this.current;
+  }
+
+  /** Its entries; undefined until they are known. */
+  get manifest(): Manifest | undefined {
+    return this.listed;
   }
 
   // --- Sources
@@ -139,18 +161,21 @@ export class RemoteObject {
   }
 
   private createFetch(): Fetch {
-    const { options, content } = this;
+    const { options, content, ownerName } = this;
     const { contentRoot: root, manifestDigest } = content;
+    const owned = options.storesOf(ownerName);
     const stores: ContentStores = {
-      create: (request, handleFailure) =>
-        this.shared.fill(options.stores.create(request, handleFailure), () =>
-          options.openStored(request),
-        ),
-      drop: (object) => options.stores.drop(object),
+      create: (request, handleFailure) => {
+        this.listed = request.manifest;
+        const store = owned.create(request, handleFailure);
+        return this.shared.fill(store, () => owned.openStored(request));
+      },
+      drop: (object) => owned.drop(object),
     };
     return new Fetch({
       ...options,
       ...{ stores, sources: [], what: { root, manifestDigest }, patienceMs: Infinity },
+      handleBlock: (nowMs, source, block) => options.handleBlock?.(nowMs, this, source, block),
     });
   }
 
@@ -192,7 +217,8 @@ export class RemoteObject {
     if (object === undefined) return;
     this.readyAtMs ??= nowMs;
     const { blockCount } = this.content;
-    for (const { start, end } of object.missing.gaps(0, blockCount)) this.shared.hold(start, end);
+    const held = blockCount === 0 ? [] : object.missing.gaps(0, blockCount);
+    for (const { start, end } of held) this.shared.hold(start, end);
     if (this.shared.head !== undefined) return;
     this.work = growTree(this.options.crypto.hash, object.leaves.all);
   }

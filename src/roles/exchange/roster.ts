@@ -66,6 +66,16 @@ export class RosterPeer {
     return holding;
   }
 
+  /** Its list was replaced by that of a later conversation. */
+  dropFiles(): void {
+    for (const { files } of this.objects) files.length = 0;
+  }
+
+  /** The number of its files. */
+  get fileCount(): number {
+    return this.objects.reduce((sum, { fileCount }) => sum + fileCount, 0);
+  }
+
   holdsAll(content: ExchangedContent): boolean {
     return this.holdings.get(content)?.count === content.blockCount || content.blockCount === 0;
   }
@@ -79,6 +89,13 @@ export class Roster {
 
   get contents(): Iterable<ExchangedContent> {
     return this.contentsById.values();
+  }
+
+  /** The number of files of the peers that are present. */
+  get fileCount(): number {
+    let count = 0;
+    for (const peer of this.peers.values()) if (peer.isPresent) count += peer.fileCount;
+    return count;
   }
 
   add(peer: RosterPeer): void {

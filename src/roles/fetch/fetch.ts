@@ -37,6 +37,8 @@ export interface FetchOptions
   readonly blockSizeBytes?: number;
   /** Whether the fetch waits for `proceed` or `conclude` when the content is chosen. By default, it continues at once. */
   readonly awaitsDecision?: boolean;
+  /** A verified block has arrived from a source. */
+  readonly handleBlock?: (nowMs: TimeMs, source: string, block: number) => void;
 }
 
 export class Fetch {
@@ -371,6 +373,7 @@ export class Fetch {
     const isNeeded = this.activityNow === 'fetching' && object?.isWanted(block) === true;
     const isGood = isNeeded && object.isBlock(block, bytes);
     if (isGood) {
+      this.options.handleBlock?.(nowMs, source.name, block);
       const handleWritten = () =>
         calls.call((laterMs) => sources.handleWritten(laterMs, session, sizeBytes));
       calls.during(() => object.write(block, bytes, handleWritten));

@@ -77,14 +77,18 @@ export class ExchangePeerRole implements Role<PeerMachineEvent> {
     const { name, stores, coordinator, mssBytes } = options;
     this.lives++;
     this.machine = new PeerMachine({
-      ...{ name, stores, blockSizeBytes, host, platform: 'posix' },
+      ...{ name, blockSizeBytes, host, platform: 'posix' },
       ...withoutUndefined({ mssBytes }),
       crypto: this.cryptoFor('peer'),
       ownKey: new TextEncoder().encode(name),
       limits: { maxBytes: Infinity, maxEntries: Infinity, allocationBytes: commonAllocationBytes },
       coordinator: { name: coordinator, address: Simulation.address(coordinator) },
       objects: options.objects.map((object) => this.bring(object)),
-      openStored: ({ manifestDigest }) => this.openStored(manifestDigest),
+      storesOf: () => ({
+        create: (request) => stores.create(request),
+        drop: (object) => stores.drop(object),
+        openStored: ({ manifestDigest }) => this.openStored(manifestDigest),
+      }),
     });
     return this.machine;
   }

@@ -89,7 +89,7 @@ t.test('a bad line is reported, with what to do', async (t) => {
     [Buffer.from([0x66, 0xff]), /is not valid UTF-8/],
     ['send f\u0000', /not a p2mp public key: "f\\u0000"/],
     [lineOf(1), /names no rights; begin the line with what the key may do, such as "send"/],
-    [`sends ${lineOf(1)}`, /does not begin with rights \(send, fetch, delete, relay\)/],
+    [`sends ${lineOf(1)}`, /does not begin with rights \(send, fetch, delete, relay, exchange\)/],
     [`send, fetch ${lineOf(1)}`, /separated by commas without blanks/],
     [`\u001b[2J ${lineOf(1)}`, /does not begin with rights/],
     ['send', /not a p2mp public key: ""/],

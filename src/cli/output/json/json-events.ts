@@ -5,6 +5,7 @@
  * import only the types, because loading zod takes longer than a small transfer.
  */
 import { z } from 'zod';
+import { coordinateEvents, joinEvents } from './json-exchange-events.js';
 import { fetchEvents } from './json-fetch-events.js';
 import {
   contentRoot,
@@ -373,6 +374,8 @@ const eventsOfCommands = {
   'p2mp-relay': [...relayEvents, ...sendOnEvents],
   'p2mp-list': listEvents,
   'p2mp-fetch': fetchEvents,
+  'p2mp-exchange-coordinate': coordinateEvents,
+  'p2mp-exchange-join': joinEvents,
   'p2mp-peers': peersEvents,
   'p2mp-digest': digestEvents,
   'p2mp-keygen': keygenEvents,

@@ -1,0 +1,130 @@
+/** The events of `p2mp exchange coordinate` and `p2mp exchange join`. */
+import { z } from 'zod';
+import {
+  count,
+  event,
+  invitationEvent,
+  invitedFields,
+  seconds,
+  text,
+  texts,
+} from './json-fields.js';
+
+const peer = text.describe('The name of a peer.');
+const owner = text.describe('The name of the peer that brings the object.');
+const object = text.describe('The name of a file or folder that a peer brings.');
+const bytes = count.describe('Size of the content.');
+const milliseconds = z.number();
+
+const peers = z
+  .array(
+    z.strictObject({
+      peer,
+      address: text.describe('IP and port.'),
+      present: z.boolean().describe('Whether the coordinator hears of it.'),
+      heldBytes: count.describe('Content of others that it holds.'),
+      bytes: count.describe('Content of others that it is to get.'),
+      storedObjects: count,
+      objects: count,
+    }),
+  )
+  .readonly();
+
+export const coordinateEvents = [
+  event('listening', { addresses: texts }),
+  invitationEvent,
+  event('invited', { peer: text.describe('IP and port.'), ...invitedFields }),
+  event('turned-away', {
+    peer: text.describe('IP and port.'),
+    cause: text,
+    fingerprint: text,
+    reason: text,
+    unreported: count.describe('Refusals since the last report.'),
+    listFile: text.optional().describe('The file of authorized keys.'),
+    line: text.optional().describe('The line to add to it.'),
+  }),
+  event('joined', {
+    peer,
+    address: text.describe('IP and port.'),
+    objects: z.array(z.strictObject({ object, bytes, files: count })).readonly(),
+  }),
+  event('absent', { peer }),
+  event('back', { peer }),
+  event('start', { peers: texts, inMs: milliseconds }),
+  event('stored', { peer, owner, object, bytes, seconds }),
+  event('progress', { seconds: seconds.optional().describe('Since the start.'), peers }),
+  event('result', {
+    status: z.enum(['complete', 'incomplete']),
+    reason: text.optional(),
+    seconds: seconds.describe('From the start until somebody last got anything.'),
+    peers,
+  }),
+] as const;
+
+const objects = z
+  .array(
+    z.strictObject({
+      owner,
+      object,
+      bytes,
+      heldBytes: count,
+      state: z.enum(['waiting', 'fetching', 'storing', 'stored']),
+      sources: texts.describe('The peers that are asked for it.'),
+    }),
+  )
+  .readonly();
+
+const chunkFields = {
+  owner,
+  file: text,
+  chunk: count.describe('Its number within the file, from 0; 256 KiB each.'),
+  bytes: count,
+  sources: texts.describe('None if it was on the disk before.'),
+  startMs: milliseconds.describe('Since the start of the exchange.'),
+  endMs: milliseconds,
+};
+
+export const joinEvents = [
+  event('indexed', {
+    object,
+    bytes,
+    files: z
+      .array(z.strictObject({ file: text, bytes: count, md5: text, sha256: text }))
+      .readonly(),
+  }),
+  event('welcome', { expectedPeers: count }),
+  event('coordinator-lost', { reason: text }),
+  event('joined', {
+    peer,
+    address: text.describe('IP and port.'),
+    objects: z.array(z.strictObject({ object, bytes })).readonly(),
+  }),
+  event('absent', { peer }),
+  event('back', { peer }),
+  event('start', {
+    inMs: milliseconds,
+    uncertaintyMs: milliseconds.describe('By how much the clock may be wrong.'),
+  }),
+  event('source', { owner, object, source: peer }),
+  event('left', { owner, object, source: peer, reason: text }),
+  event('chunk', chunkFields),
+  event('file', { owner, file: text, bytes: count, md5: text, sha256: text, seconds }),
+  event('failed', { owner, object, reason: text }),
+  event('stored', { owner, object, bytes, seconds }),
+  event('withdrawn', { object, reason: text }),
+  event('port-refused', { receiver: text, reason: text }),
+  event('unreachable', { receiver: text, reason: text }),
+  event('no-group', { group: text, reason: text }),
+  event('progress', {
+    seconds: seconds.optional().describe('Since the start.'),
+    objects,
+    clients: count.describe('Peers that fetch from this one now.'),
+  }),
+  event('result', {
+    status: z.enum(['complete', 'incomplete', 'refused']),
+    reason: text.optional(),
+    seconds,
+    datagrams: count.describe('Datagrams of content that this peer has sent.'),
+    objects,
+  }),
+] as const;
