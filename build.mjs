@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 const tsc = fileURLToPath(new URL('node_modules/typescript-native/lib/tsc.js', import.meta.url));
 const unfinished = 'dist.unfinished';
 const steps = [
-  ['compile TypeScript', [tsc, '-p', 'tsconfig.json', '--outDir', unfinished]],
+  ['compile TypeScript', [tsc, '--singleThreaded', '-p', 'tsconfig.json', '--outDir', unfinished]],
   ['bundle the commands', ['bundle-commands.mjs', unfinished]],
   ['write manual pages and completions', ['command-docs/make-command-docs.mjs', unfinished]],
 ];
