@@ -1,6 +1,6 @@
 // Bundles all commands (p2mp, p2mpclient, p2mpserver) with everything that they load. Finding
 // hundreds of small files would take a command longer than the first receiver takes to answer. The
-// library remains as compiled. The argument is the folder of the compiled files.
+// library remains as compiled, except for the thread that simulates. The argument is the folder of the compiled files.
 //
 // esbuild creates a file for each set of commands that share code, and each file that a command loads
 // takes half a millisecond. So that there are few sets, some commands of p2mp are one file, and those of
@@ -137,6 +137,13 @@ for (const bundle of bundles) {
   const { metafile } = await build({ ...commonOptions, entryPoints });
   inputs.push(...Object.keys(metafile.inputs));
 }
+// Each thread that simulates loads this file. As 290 files, that took longer than simulating a small plan.
+const worker = `${folder}/node/experiment/simulation-worker.js`;
+await build({
+  ...{ entryPoints: [worker], outfile: worker, allowOverwrite: true, bundle: true },
+  ...{ format: 'esm', platform: 'node', target: 'node20', packages: 'external' },
+  ...{ minifyWhitespace: true, minifySyntax: true, legalComments: 'none', logLevel: 'warning' },
+});
 await writeFile(`${folder}/cli/third-party-licenses.txt`, await licensesOf(inputs));
 
 // npm sets this bit when it installs or links the package, on the files that exist then. A link
