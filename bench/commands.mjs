@@ -9,6 +9,9 @@ const ticksPerS = 100;
 
 const running = new Set();
 
+/** Without what makes Node read certificates at its start, on machines that are set up like that: 35 ms. */
+const { NODE_EXTRA_CA_CERTS: _, ...environment } = process.env;
+
 /**
  * @param words the command and its arguments
  * @param limitMs the time after which it is killed
@@ -17,7 +20,7 @@ export function startCommand(words, { limitMs, env = {} } = {}) {
   const startedAtMs = performance.now();
   const child = spawn('sh', ['-c', shell, 'sh', ...words.map(String)], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-    env: { ...process.env, LC_ALL: 'C', ...env },
+    env: { ...environment, LC_ALL: 'C', ...env },
     // A process group of its own, so that a signal reaches all its processes.
     detached: true,
   });
