@@ -81,7 +81,9 @@ export function parseWindow(text: string): number {
 
 /** Parses a server: `host`, `host:port`, `address`, `[IPv6]:port` or a bare IPv6 address. */
 export function parseServer(text: string, commonPort: number, lowestPort: 0 | 1 = 1): ServerSpec {
-  if (isIPv6(text)) return { name: text, host: text, port: commonPort };
+  // Looked at first, because compiling the pattern of `node:net` takes 5 ms.
+  const hasTwoColons = /:.*:/.test(text);
+  if (hasTwoColons && isIPv6(text)) return { name: text, host: text, port: commonPort };
   const match = /^(?:\[(?<bracketed>[^\]]+)\]|(?<plain>[^:[\]]+))(?::(?<port>.*))?$/.exec(text);
   const { bracketed, plain, port } = match?.groups ?? {};
   const host = bracketed ?? plain;

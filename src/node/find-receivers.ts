@@ -1,8 +1,8 @@
 /** Finds the receivers and servers on the networks of this host. */
 import { randomBytes } from 'node:crypto';
 import type dgram from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import type { Address } from '../base/address.js';
+import { isIPv6 } from '../base/address.js';
 import { P2mpError } from '../base/errors.js';
 import type { Transmit } from '../base/machine.js';
 import type { Checks } from '../base/options/check-options.js';

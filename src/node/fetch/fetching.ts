@@ -84,6 +84,9 @@ export class Fetching {
   /** @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: FetchFilesOptions): Promise<Fetching> {
     const { dir, keyPair, maxOpenFiles = defaultMaxOpenFiles } = options;
+    // Its library loads while the disk answers.
+    const crypto = loadCrypto(keyPair);
+    crypto.catch(() => undefined);
     const specs = await resolveReceivers(options.sources.map(named));
     await (await TargetFolder.open(dir)).checkTakesFiles();
     await removeStaleParts(dir, undefined);
@@ -98,7 +101,7 @@ export class Fetching {
     });
     const fetching = new Fetching(options, stores, placed);
     try {
-      await fetching.begin(specs, keyPair ?? (await generateKeyPair()));
+      await fetching.begin(specs, await crypto);
     } catch (error) {
       fetching.crash(error);
       await fetching.result.catch(() => undefined);
@@ -133,14 +136,17 @@ export class Fetching {
   }
 
   /** Asks the sources. */
-  private async begin(sources: readonly FoundReceiver[], keyPair: KeyPair): Promise<void> {
+  private async begin(
+    sources: readonly FoundReceiver[],
+    { crypto, keyPair }: Awaited<ReturnType<typeof loadCrypto>>,
+  ): Promise<void> {
     const { name = '', root, dir, split, existing, patienceMs, mssBytes } = this.options;
     const { port = 0, bind, signal, originKey } = this.options;
     const invitations = this.options.invitations?.map(parseInvitation);
     const receiverKey = keyPair.publicKey;
     const origin = originKey === undefined ? undefined : { originKey, receiverKey };
     const machine = new FetchMachine({
-      crypto: await createNodeCrypto(keyPair),
+      crypto,
       // Parts do not depend on a key, which may be a new one for each fetch.
       ...{ ownKey: anyKey, name: hostname(), stores: this.stores, sources },
       platform: process.platform === 'win32' ? 'windows' : 'posix',
@@ -269,6 +275,12 @@ export class Fetching {
     while (!machine.isConfirmed && runner.nowMs < untilMs)
       await new Promise((resolve) => setTimeout(resolve, farewellCheckMs));
   }
+}
+
+/** @param givenPair by default a new one */
+async function loadCrypto(givenPair: KeyPair | undefined) {
+  const keyPair = givenPair ?? (await generateKeyPair());
+  return { keyPair, crypto: await createNodeCrypto(keyPair) };
 }
 
 /** Several sources can be on one host. */

@@ -1,8 +1,7 @@
 /** UDP sockets that use the address type of the core. They open, send with backpressure, and close. */
 import type dgram from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import type { Address } from '../../base/address.js';
-import { formatAddress } from '../../base/address.js';
+import { formatAddress, isIPv6 } from '../../base/address.js';
 import type { ErrorCode } from '../../base/errors.js';
 import { P2mpError } from '../../base/errors.js';
 import type { Transmit } from '../../base/machine.js';

@@ -1,7 +1,8 @@
 /** The path MTU to an address, as far as the system knows it. */
-import { isIPv6 } from 'node:net';
+
 import { networkInterfaces } from 'node:os';
 import type { Address } from '../../base/address.js';
+import { isIPv6 } from '../../base/address.js';
 import type { Descriptor, SystemCalls } from './offload/offload-system.js';
 import { loadSystemCalls, socketOptions } from './offload/offload-system.js';
 

@@ -1,8 +1,7 @@
 /** The addresses at which other hosts may reach a receiver on this host. */
 import dgram from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
-import { isWildcardHost } from '../../base/address.js';
+import { isIPv6, isWildcardHost } from '../../base/address.js';
 
 /** Addresses that no host has (for documentation: RFC 5737, RFC 3849), so the default routes lead to them. */
 const elsewhere = { udp4: '192.0.2.1', udp6: '2001:db8::1' } as const;

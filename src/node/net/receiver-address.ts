@@ -1,8 +1,8 @@
 /** Rejects addresses that do not belong to a single host. */
-import { BlockList, isIPv6 } from 'node:net';
+import { BlockList } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Address } from '../../base/address.js';
-import { isWildcardHost } from '../../base/address.js';
+import { isIPv6, isWildcardHost } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 
 /** @throws P2mpError INVALID_ARGUMENT for a wildcard, multicast or broadcast address */

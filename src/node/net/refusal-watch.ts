@@ -5,8 +5,8 @@
  * second socket. No probe is sent, because any extra datagram could start a transfer at a server or crash it.
  */
 import dgram from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import type { Address } from '../../base/address.js';
+import { isIPv6 } from '../../base/address.js';
 import type { Refusal, RefusalCode } from '../../base/refusal.js';
 import type { IcmpError } from './offload/error-queue.js';
 import type { OffloadSocket } from './offload/offload-socket.js';

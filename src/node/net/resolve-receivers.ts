@@ -1,7 +1,7 @@
 /** Finds the addresses of the receivers that a user has named. */
-import { isIPv6 } from 'node:net';
+
 import type { Address } from '../../base/address.js';
-import { formatAddress } from '../../base/address.js';
+import { formatAddress, isIPv6 } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import { mapLimited } from '../limited-concurrency.js';

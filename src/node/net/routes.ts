@@ -1,7 +1,7 @@
 /** Checks whether this host has a route to an address. */
 import dgram from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import type { Address } from '../../base/address.js';
+import { isIPv6 } from '../../base/address.js';
 import type { CandidateAddresses } from '../../path/candidate-addresses.js';
 
 const reasons: Readonly<Record<string, string>> = {

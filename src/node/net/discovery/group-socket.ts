@@ -1,8 +1,8 @@
 /** UDP sockets of discovery. They are separate from the sockets of sessions, which share their ports with nobody. */
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { isIPv6 } from 'node:net';
 import type { Address } from '../../../base/address.js';
+import { isIPv6 } from '../../../base/address.js';
 
 /**
  * Opens a socket whose datagrams stay on the link: routers do not forward them.

@@ -1,8 +1,9 @@
 /** The interfaces through which discovery works, and the networks that they belong to. */
-import { BlockList, isIPv6 } from 'node:net';
+import { BlockList } from 'node:net';
 import type { NetworkInterfaceInfo } from 'node:os';
 import { networkInterfaces } from 'node:os';
 import type { Address } from '../../../base/address.js';
+import { isIPv6 } from '../../../base/address.js';
 import { P2mpError } from '../../../base/errors.js';
 import { reusedLookup } from '../reused-lookup.js';
 

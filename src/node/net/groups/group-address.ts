@@ -1,9 +1,9 @@
 /** Chooses the multicast group of a sender and the interface through which its multicast datagrams leave. */
 import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
-import { isIPv4, isIPv6 } from 'node:net';
+import net from 'node:net';
 import { networkInterfaces } from 'node:os';
-import type { Address } from '../../../base/address.js';
+import { type Address, isIPv6 } from '../../../base/address.js';
 import { P2mpError } from '../../../base/errors.js';
 import { mapLimited } from '../../limited-concurrency.js';
 
@@ -70,9 +70,9 @@ function hex(high: number, low: number): string {
 }
 
 function isGroup(text: string): boolean {
-  if (isIPv6(text)) return /^ff/i.test(text);
+  if (net.isIPv6(text)) return /^ff/i.test(text);
   const first = Number(text.split('.')[0]);
-  return isIPv4(text) && first >= 224 && first <= 239;
+  return net.isIPv4(text) && first >= 224 && first <= 239;
 }
 
 function mostCommonPort(receivers: readonly Address[]): number {

@@ -1,10 +1,9 @@
 /** Multicast groups that a socket has joined. */
 import type dgram from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import type { NetworkInterfaceInfo } from 'node:os';
 import { networkInterfaces } from 'node:os';
 import type { Address } from '../../../base/address.js';
-import { formatAddress, isWildcardHost } from '../../../base/address.js';
+import { formatAddress, isIPv6, isWildcardHost } from '../../../base/address.js';
 import { openSharedSocket } from '../offload/offload-open.js';
 import type { SystemCalls } from '../offload/offload-system.js';
 

@@ -1,7 +1,7 @@
 /** Opens UDP sockets: with offload where it is available, otherwise as plain dgram sockets. */
 import dgram from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import type { Address } from '../../../base/address.js';
+import { isIPv6 } from '../../../base/address.js';
 import { wantedReceiveBufferBytes, widenReceiveBuffer } from '../receive-buffer.js';
 import type { SendingSocket } from './offload-sender.js';
 import { openOffloadSocket } from './offload-socket.js';

@@ -1,7 +1,7 @@
 /** Sends batches of datagrams through a socket with UDP GSO, without affecting other datagrams. */
 import type dgram from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import type { Address } from '../../../base/address.js';
+import { isIPv6 } from '../../../base/address.js';
 import type { Transmit } from '../../../base/machine.js';
 import { datagramsOf } from '../../../base/machine.js';
 import type { Offload, OffloadSocket } from './offload-socket.js';

@@ -5,8 +5,8 @@
  * the socket.
  */
 import dgram from 'node:dgram';
-import { isIPv6 } from 'node:net';
 import type { Address } from '../../../base/address.js';
+import { isIPv6 } from '../../../base/address.js';
 import type { Descriptor, SystemCalls } from './offload-system.js';
 import { socketOptions } from './offload-system.js';
 

@@ -1,9 +1,8 @@
 /** System calls that Node's sockets do not offer, made through koffi. */
 import { createRequire } from 'node:module';
-import { isIPv6 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import type { Address } from '../../../base/address.js';
-import { formatAddress } from '../../../base/address.js';
+import { formatAddress, isIPv6 } from '../../../base/address.js';
 import type { IcmpError, OtherError } from './error-queue.js';
 import { createErrorReader } from './error-queue.js';
 
