@@ -129,6 +129,7 @@ export type {
   IncomingStatus,
   InternalErrorEvent,
   InvitedEvent,
+  InvitedRelayEvent,
   NamedWithdrawal,
   SessionReceiverEvent,
   SessionReceiverResult,

@@ -118,7 +118,7 @@ export interface ReceiveOptions {
 export type ReceiveEvent =
   | Extract<
       SessionReceiverEvent,
-      { type: 'offer' | 'invited' | 'turned-away' | 'fault' | 'internal-error' }
+      { type: 'offer' | 'invited' | 'invited-relay' | 'turned-away' | 'fault' | 'internal-error' }
     >
   /**
    * A stored block is not the sender's: it was damaged, or is of an older version. The receiver requests the block.

@@ -97,6 +97,7 @@ export type SessionReceiverEvent =
   | SourceEvent
   | InvitedEvent
   | TurnedAwayEvent
+  | InvitedRelayEvent
   | InternalErrorEvent
   | FaultEvent;
 
@@ -131,6 +132,18 @@ export interface InvitedEvent {
   readonly senderKey: Uint8Array;
   /** How many more senders the invitation admits. */
   readonly usesLeft: number;
+}
+
+/**
+ * The invited sender is a relay, and its offer was taken. The handler of this event must make `refuseRelay` trust the key
+ * of the relay from now on, and `refuseSender` that of the origin.
+ */
+export interface InvitedRelayEvent {
+  readonly type: 'invited-relay';
+  readonly from: Address;
+  readonly relayKey: Uint8Array;
+  /** The key of the sender whose object the relay brings. */
+  readonly originKey: Uint8Array;
 }
 
 /** A sender proved its identity but was refused. `TurnedAwayLog` limits the number of these events. */

@@ -271,9 +271,11 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     const known = this.sessions.find(packet.session);
     if (known !== undefined) {
       this.admission.reconnect(nowMs, proof, known);
-    } else if (this.admission.admits(nowMs, proof)) {
-      this.sessions.create(nowMs, packet.session, proof);
+      return;
     }
+    const admission = this.admission.admit(nowMs, proof);
+    if (admission !== undefined)
+      this.sessions.create(nowMs, packet.session, { ...proof, ...admission });
   }
 
   // --- Sessions that this receiver asked for (SESSIONS 9)

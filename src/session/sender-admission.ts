@@ -35,6 +35,12 @@ export interface SenderAdmissionOwner {
   emit(event: InvitedEvent | TurnedAwayEvent): void;
 }
 
+/** How a sender got its session. */
+export interface Admission {
+  /** Whether only an invitation has admitted it. */
+  readonly isInvited: boolean;
+}
+
 /** Why a sender gets no session. */
 interface Rejection {
   readonly cause: TurnedAwayEvent['cause'];
@@ -53,8 +59,8 @@ export class SenderAdmission {
     this.invitations = new Invitations(crypto);
   }
 
-  /** Decides whether a sender gets a new session. If not, sends the reason to the sender. */
-  admits(nowMs: TimeMs, proof: Proof): boolean {
+  /** Decides whether a sender gets a new session. If not, sends the reason to the sender, and returns undefined. */
+  admit(nowMs: TimeMs, proof: Proof): Admission | undefined {
     const { owner } = this;
     const { peerKey: senderKey, invitationProof, from } = proof;
     const distrust = owner.refuseSender(senderKey);
@@ -65,14 +71,14 @@ export class SenderAdmission {
     const rejection = judged === undefined || isInvited ? this.rejectForRoom() : judged;
     if (rejection !== undefined) {
       this.reject(nowMs, proof, rejection);
-      return false;
+      return undefined;
     }
     if (isInvited) {
       judged.use();
       const { usesLeft } = judged;
       owner.emit({ type: 'invited', from: addressOf(from), senderKey, usesLeft });
     }
-    return true;
+    return { isInvited };
   }
 
   private rejectForRoom(): Rejection | undefined {

@@ -104,6 +104,8 @@ function describeReceived(event: ReceiveEvent): string {
       return `${event.group}: ${event.reason}`;
     case 'invited':
       return `${event.from.host} ${event.usesLeft}`;
+    case 'invited-relay':
+      return `${event.from.host} ${event.relayKey.length} ${event.originKey.length}`;
     case 'progress':
       return event.sessions.map(({ label, heldBytes }) => `${label} ${heldBytes}`).join();
     case 'turned-away':

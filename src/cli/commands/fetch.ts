@@ -39,7 +39,7 @@ export async function fetch(args: readonly string[]): Promise<ExitCode> {
     );
   }
   const { from } = argv;
-  const invitations = await parseInvitations(argv);
+  const invitations = await parseInvitations(argv.invite, argv);
   const loadKnown = knownReceiversLoader(argv);
   const origin = await originOf(argv, what.root, loadKnown);
   const choose = () => chooseNamed('server', from, argv, loadKnown, output);

@@ -8,26 +8,31 @@ import { defaultPort } from '../../classic/config.js';
 import type { AuthorizedKeys } from '../../node/keys/authorized-keys.js';
 import { checkInvitationTerms } from '../../node/keys/invitation-code.js';
 import { findReachableHosts } from '../../node/net/reachable-hosts.js';
+import type { ReceiveEvent } from '../../node/receive-options.js';
 import type { InvitationTerms } from '../../security/invitations.js';
 import { parseCount, parseDuration } from '../arguments.js';
 import { single, textOption } from '../command.js';
-import type { InvitedHost, InvitedRole } from '../output/invitation-output.js';
+import type { InvitedHost, InvitedRelay, InvitedRole } from '../output/invitation-output.js';
 import {
   invitationJson,
   printInvitation,
   printInvited,
+  printInvitedRelay,
   rightOf,
 } from '../output/invitation-output.js';
 import type { LogLevel } from '../output/log-output.js';
 import type { Output } from '../output/output.js';
 
-/** @param role of the hosts that the invitation lets in */
-export function invitationOptions(role: InvitedRole) {
+/**
+ * @param role of the hosts that the invitation lets in
+ * @param who the same in words
+ */
+export function invitationOptions(role: InvitedRole, who: string = role) {
   return {
     invite: {
       type: 'string',
       value: '[=COUNT]',
-      describe: `Print a command that lets a ${role} in without its key; --invite=N for N ${role}s`,
+      describe: `Print a command that lets a ${who} in without its key; --invite=N for N ${role}s`,
     },
     'invite-ttl': {
       ...textOption,
@@ -112,15 +117,54 @@ export function admitInvited(
   output: Output,
 ): void {
   const { from, key, role } = invited;
-  const day = new Date().toISOString().slice(0, 10);
-  const saved = authorized.add([rightOf(role)], key, `invited ${day}, came from ${from.host}`);
+  const saved = authorized.add([rightOf(role)], key, `${invitedToday()}, came from ${from.host}`);
+  report(saved, (failure) => printInvited(output, invited, authorized.path, failure));
+}
+
+/** Records the keys of an invited relay and of the sender whose object it brings. */
+function admitInvitedRelay(
+  authorized: AuthorizedKeys,
+  invited: InvitedRelay,
+  output: Output,
+): void {
+  const { from, relayKey, originKey } = invited;
+  const isKnown = authorized.may(originKey, 'send');
+  const [day, relay] = [invitedToday(), from.host];
+  const saved = [authorized.add(['relay'], relayKey, `${day}, came from ${relay}`)];
+  if (!isKnown) saved.push(authorized.add(['send'], originKey, `${day}, came through ${relay}`));
+  report(Promise.all(saved), (failure) =>
+    printInvitedRelay(output, invited, authorized.path, failure),
+  );
+}
+
+function invitedToday(): string {
+  return `invited ${new Date().toISOString().slice(0, 10)}`;
+}
+
+/** @param print gets the reason if the keys could not be saved */
+function report(saved: Promise<unknown>, print: (failure?: string) => void): void {
   saved.then(
-    () => printInvited(output, invited, authorized.path),
+    () => print(),
     (error: unknown) => {
       if (!(error instanceof P2mpError)) throw error;
-      printInvited(output, invited, authorized.path, error.message);
+      print(error.message);
     },
   );
+}
+
+/** Records the keys of the hosts that an invitation has let in. */
+export function recordInvited(
+  authorized: AuthorizedKeys | undefined,
+  event: ReceiveEvent,
+  output: Output,
+): void {
+  if (authorized === undefined) return;
+  if (event.type === 'invited') {
+    const { from, senderKey: key, usesLeft } = event;
+    admitInvited(authorized, { role: 'sender', from, key, usesLeft }, output);
+  } else if (event.type === 'invited-relay') {
+    admitInvitedRelay(authorized, event, output);
+  }
 }
 
 /** What follows `--to` or `--from` for this host, without brackets, because a shell would expand them. */

@@ -93,7 +93,7 @@ export async function list(args: readonly string[]): Promise<ExitCode> {
     argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
   const livenessTimeoutMs = parseSeconds('timeout', single('timeout', argv.timeout));
   const server = isLan ? undefined : parseServer(host, parsePort(single('port', argv.port), 1));
-  const invitations = await parseInvitations(argv);
+  const invitations = await parseInvitations(argv.invite, argv);
   const interruption = new AbortController();
   const { signal } = interruption;
   onInterrupt(() => interruption.abort());

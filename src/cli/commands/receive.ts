@@ -27,7 +27,7 @@ import { announce } from '../receivers/announcement.js';
 import { reportListening } from '../service/running-service.js';
 import { chooseLevel, createOutput, drainTimeoutMsOf } from '../service/service-arguments.js';
 import { tuneEngine } from '../tune-engine.js';
-import { admitInvited, invite, parseInvitationTerms } from './invitation.js';
+import { invite, parseInvitationTerms, recordInvited } from './invitation.js';
 import type { ReceiveArguments } from './receive-arguments.js';
 import { createCommands, parseReceiveArguments, protectedPathsOf } from './receive-arguments.js';
 
@@ -175,10 +175,7 @@ class ReceiveCommand {
       ...withoutUndefined({ progressIntervalMs: progressIntervalMsOf(this.output) }),
       onEvent: (event) => {
         report.handleEvent(event);
-        if (event.type === 'invited' && this.authorized !== undefined) {
-          const { from, senderKey: key, usesLeft } = event;
-          admitInvited(this.authorized, { role: 'sender', from, key, usesLeft }, this.output);
-        }
+        recordInvited(this.authorized, event, this.output);
         if (event.type !== 'end' || !argv.once || event.result.status === 'listed') return;
         // If the sender restarts the session during the drain, the outcome of the new session counts.
         if (event.result.status !== 'complete') this.exit = exitCode.none;

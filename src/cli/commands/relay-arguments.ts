@@ -90,7 +90,13 @@ const sendOnOptions = {
 
 const trustOptions = {
   ...authorizedKeysOption,
-  ...invitationOptions('client'),
+  ...invitationOptions('client', 'client (with --to: a sender)'),
+  'receiver-invite': {
+    ...listOption,
+    value: 'CODE',
+    describe:
+      'With --to: invitation that p2mp receive --invite printed at a receiver, or @FILE; may be repeated',
+  },
   ...knownReceiversOption,
   'accept-new': {
     ...flagOption,

@@ -40,8 +40,10 @@ export async function relay(args: readonly string[]): Promise<ExitCode> {
   const argv = await parseRelayArguments(args);
   if (typeof argv === 'number') return argv;
   if (argv.to !== undefined) return sendOn(argv, argv.to);
-  if (argv.dir !== undefined)
-    throw refuse('--dir is for --to, which names the receivers behind this relay; give both');
+  for (const option of ['dir', 'receiver-invite', 'max-bytes'] as const) {
+    if (argv[option] === undefined) continue;
+    throw refuse(`--${option} is for --to, which names the receivers behind this relay; give both`);
+  }
   if (argv.cache === undefined) throw refuse('no cache: name its folder with --cache');
   const path = single('cache', argv.cache);
   if (argv['cache-list'] && argv['cache-clear'])

@@ -185,7 +185,7 @@ async function createTrust(
   report: SendOutput,
   signal: AbortSignal,
 ): Promise<Pick<SendOptions, 'keyPair' | 'invitations' | 'trustReceiver'>> {
-  const codes = await parseInvitations(argv);
+  const codes = await parseInvitations(argv.invite, argv);
   const keyPath =
     argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
   if (argv.open) {

@@ -92,6 +92,39 @@ export function printInvited(
   }
 }
 
+/** What an invited relay has been given, and the sender whose object it brings. */
+export interface InvitedRelay {
+  readonly from: Address;
+  readonly relayKey: Uint8Array;
+  readonly originKey: Uint8Array;
+}
+
+/** @param failure why the keys could not be saved; undefined if they were */
+export function printInvitedRelay(
+  output: Output,
+  { from, relayKey, originKey }: InvitedRelay,
+  path: string,
+  failure?: string,
+): void {
+  const host = formatAddress(from);
+  const [key, origin] = [fingerprint(relayKey), fingerprint(originKey)];
+  const lines = [
+    formatAuthorizedKey(['relay'], relayKey, from.host),
+    formatAuthorizedKey(['send'], originKey, `through ${from.host}`),
+  ];
+  output.json({
+    ...{ event: 'invited-relay' as const, sender: host, fingerprint: key, origin, listFile: path },
+    ...(failure === undefined ? {} : { reason: failure, lines }),
+  });
+  if (output.isJson) return;
+  const text = `${host}: invited as a relay: it brings what the sender with the key ${origin} sends`;
+  if (failure === undefined) output.line(`${text}. ${path} has both keys now`);
+  else
+    output.warn(
+      `${text}. Both keys are trusted until this command ends, but could not be saved: ${failure}; add these lines to ${path} yourself: ${lines.join('; ')}`,
+    );
+}
+
 /** 1 hour, 90 minutes, 2 days */
 function words(durationMs: number): string {
   const units = [

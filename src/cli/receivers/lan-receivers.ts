@@ -98,7 +98,7 @@ export async function findLanReceivers(
 /** @returns whether this sender would send to a receiver if it proves the key that it announces */
 async function createTrustCheck(argv: LanArguments, known: KnownReceivers) {
   const { invite } = argv;
-  const invitations = (await parseInvitations({ ...argv, invite })).map(parseInvitation);
+  const invitations = (await parseInvitations(invite, argv)).map(parseInvitation);
   return (receiver: AnnouncedReceiver): boolean => {
     if (argv.open) return true;
     const trust = trustOf(receiver, known);

@@ -81,12 +81,17 @@ export class AuthorizedKeys {
    */
   async add(given: readonly Right[], publicKey: Uint8Array, comment: string): Promise<void> {
     const line = formatAuthorizedKey(given, publicKey, comment);
-    this.unsaved.set(idOf(publicKey), { rights: new Set(given), comment });
+    const id = idOf(publicKey);
+    const earlier = this.unsaved.get(id);
+    const own = { rights: new Set(given), comment };
+    const key = earlier === undefined ? own : join(earlier, own);
+    this.unsaved.set(id, key);
     const saved = this.work.then(() => appendLine(this.path, line));
     this.work = saved.catch(() => undefined);
     await saved;
     // From now on, the file decides: removing the line ends the rights.
-    if ((await this.refresh()) === undefined) this.unsaved.delete(idOf(publicKey));
+    const error = await this.refresh();
+    if (error === undefined && this.unsaved.get(id) === key) this.unsaved.delete(id);
   }
 
   /**

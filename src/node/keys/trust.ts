@@ -28,7 +28,10 @@ export type AskAboutReceivers = (
 
 /** Options of `trustKnownReceivers`. */
 export interface TrustKnownOptions {
-  /** This host's invitations. A new receiver is trusted without a question if one of them names its key. */
+  /**
+   * This host's invitations. A new receiver is trusted without a question if one of them names its key, or that of the relay
+   * that it is behind.
+   */
   readonly invitations?: readonly ReceivedInvitation[];
   /** What the other hosts are, for messages; `receiver` by default. */
   readonly role?: 'receiver' | 'server' | 'coordinator';
@@ -75,6 +78,8 @@ interface PendingReceiver extends UnknownReceiver {
 
 class FirstUseTrust {
   private readonly answered = new Set<string>();
+  /** The hosts whose keys invitations name. */
+  private readonly invited = new Set<string>();
   private pending: PendingReceiver[] = [];
   private isAsking = false;
   /** Ends the wait for further receivers. */
@@ -92,6 +97,7 @@ class FirstUseTrust {
   async decide(name: string, receiverKey: Uint8Array): Promise<string | undefined> {
     const { known } = this;
     this.answered.add(name);
+    if (this.isInvited(receiverKey)) this.invited.add(name);
     if (this.isGathered) this.stopGathering();
     const shown = fingerprint(receiverKey);
     const line = knownReceiverLine(name, receiverKey);
@@ -117,11 +123,18 @@ class FirstUseTrust {
     return this.answered.size >= (this.options.receiverCount ?? Infinity);
   }
 
+  private isInvited(receiverKey: Uint8Array): boolean {
+    return secretFor(this.options.invitations ?? [], receiverKey) !== undefined;
+  }
+
   private async approve(receiver: UnknownReceiver): Promise<string | undefined> {
     const { known, ask } = this;
     const { invitations = [], role = 'receiver' } = this.options;
     const { name, receiverKey, fingerprint: shown } = receiver;
-    if (secretFor(invitations, receiverKey) !== undefined) return undefined;
+    // An invited relay answers for the receivers behind it, whose names begin with its own.
+    const [relay = '', ...behind] = name.split('/');
+    if (behind.length > 0 && this.invited.has(relay)) return undefined;
+    if (this.isInvited(receiverKey)) return undefined;
     if (invitations.length > 0) {
       const [{ inviterKey: expected }] = invitations as readonly [ReceivedInvitation];
       const invited =

@@ -85,7 +85,7 @@ export function machineOptionsOf(
     ...{ name, allocationBytes },
     platform: process.platform === 'win32' ? 'windows' : 'posix',
     refuseSender: (key) => refusalOf(trustSender(key), untrusted),
-    refuseRelay: (key) => refusalOf(trustRelay?.(key) ?? false, noRelay),
+    ...(trustRelay && { refuseRelay: (key) => refusalOf(trustRelay(key), noRelay) }),
     ...withoutUndefined({ maxSessions, maxObjectBytes, idleMs }),
   };
 }
@@ -277,6 +277,7 @@ export abstract class ReceivingHost<PortEvent> implements ReceivingState {
         break;
       case 'offer':
       case 'invited':
+      case 'invited-relay':
       case 'turned-away':
       case 'internal-error':
       case 'fault':

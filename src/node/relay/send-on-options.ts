@@ -3,6 +3,7 @@ import {
   amount,
   type Checks,
   callback,
+  listOf,
   required,
   text,
   wholeNumber,
@@ -37,6 +38,11 @@ export interface SendOnOptions {
   readonly trustRelay?: (relayKey: Uint8Array) => TrustAnswer;
   /** Decides whether to send to a receiver with this key. The sender of the object decides as well. */
   readonly trustReceiver: TrustReceiver;
+  /**
+   * Codes that the receivers' `invite` returned. They make receivers trust this relay, and the sender of the first object
+   * that it brings, but not the reverse: `trustReceiver` decides which receivers to trust.
+   */
+  readonly invitations?: readonly string[];
   /** The multicast group for the receivers; `auto` by default. */
   readonly multicast?: MulticastChoice;
   /** TTL of multicast datagrams; 1 by default. */
@@ -83,6 +89,7 @@ export const sendOnChecks: Checks<SendOnOptions> = {
   trustSender: required(callback),
   trustRelay: callback,
   trustReceiver: required(callback),
+  invitations: listOf(text),
   multicast: text,
   multicastTtl: wholeNumber(1, 255),
   rateBytesPerSec: amount,

@@ -6,6 +6,7 @@ import { ForwardMachine } from '../../roles/forward/forward-machine.js';
 import type { ForwardEvent } from '../../roles/forward/forwarder.js';
 import { SessionParts } from '../disk/parts/session-parts.js';
 import { PlacedIndex } from '../disk/store/placed-files.js';
+import { parseInvitation } from '../keys/invitation-code.js';
 import { createWarmCrypto } from '../keys/node-crypto.js';
 import { refusalOf } from '../keys/trust-answer.js';
 import { chooseGroup, groupSource } from '../net/groups/group-address.js';
@@ -53,6 +54,7 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
   /** @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: SendOnOptions): Promise<SendingOn> {
     const { dir, keyPair, multicast = 'auto', livenessTimeoutMs, rateBytesPerSec } = options;
+    const invitations = options.invitations?.map(parseInvitation);
     // Hosts behind one address differ in the port.
     const named = options.to.map((spec) => ({ ...spec, name: formatAddress(spec) }));
     const receivers = await resolveReceivers(named);
@@ -76,7 +78,8 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
       ...{ crypto, host, receivers, stores: parts },
       createTerms: (mssBytes = fit.mssBytes()) => ({
         ...{ crypto, mssBytes },
-        ...withoutUndefined({ group: createGroup(), livenessTimeoutMs, rateBytesPerSec }),
+        ...withoutUndefined({ group: createGroup(), invitations }),
+        ...withoutUndefined({ livenessTimeoutMs, rateBytesPerSec }),
       }),
     });
     const sendingOn = new SendingOn(options, machine, parts, fit);

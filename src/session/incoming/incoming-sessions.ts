@@ -21,6 +21,8 @@ export interface SessionOrigin extends ProvenChannel {
   readonly from: Address;
   /** Whether the sender is one of several sources; `false` by default. */
   readonly isSource?: boolean;
+  /** Whether only an invitation has admitted the sender; `false` by default. */
+  readonly isInvited?: boolean;
 }
 
 export class IncomingSessions {
@@ -97,11 +99,8 @@ export class IncomingSessions {
     }
   }
 
-  private build(
-    nowMs: TimeMs,
-    number: number,
-    { channel, peerKey, from, rttMs, isSource = false }: SessionOrigin,
-  ): IncomingSession {
+  private build(nowMs: TimeMs, number: number, origin: SessionOrigin): IncomingSession {
+    const { channel, peerKey, from, rttMs, isSource = false } = origin;
     const { outputs, budget, options } = this;
     const { crypto, name, platform, maxObjectBytes = Infinity, maxEntries = Infinity } = options;
     const { allocationBytes = commonAllocationBytes } = options;
@@ -114,8 +113,7 @@ export class IncomingSessions {
         allowsDeletion: options.mayDelete?.(peerKey) ?? false,
         shareBytes: () => budget.limitBytes / Math.max(1, this.activeCount),
         leavesOf: options.leavesOf ?? (() => undefined),
-        refuseOffer: (offer) =>
-          refuseOffer(options, peerKey, offer, channel.receiver === askerNumber),
+        refuseOffer: (offer) => this.refuseOffer(origin, offer),
         ...outputs,
       },
       number,
@@ -125,6 +123,19 @@ export class IncomingSessions {
       nowMs,
       rttMs,
     );
+  }
+
+  private refuseOffer(origin: SessionOrigin, offer: Offer): string | undefined {
+    const { channel, peerKey: relayKey, isInvited = false, from } = origin;
+    const { host, port } = from;
+    const isAsked = channel.receiver === askerNumber;
+    const refusal = refuseOffer(this.options, { key: relayKey, isAsked, isInvited }, offer);
+    if (refusal === undefined && isInvited && offer.relayed !== undefined) {
+      const { originKey } = offer.relayed;
+      const event = { type: 'invited-relay', from: { host, port }, relayKey, originKey } as const;
+      this.outputs.queues.events.push(event);
+    }
+    return refusal;
   }
 
   /**

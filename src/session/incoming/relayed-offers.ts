@@ -15,20 +15,27 @@ export function refusePeer(checks: OfferChecks, key: Uint8Array): string | undef
   return refusal !== undefined && isRelay(checks, key) ? undefined : refusal;
 }
 
+/** The host that offers an object. */
+export interface OfferingHost {
+  readonly key: Uint8Array;
+  /** Whether this receiver has asked it for the object. */
+  readonly isAsked: boolean;
+  /** Whether only an invitation has admitted it. */
+  readonly isInvited: boolean;
+}
+
 /**
- * @param senderKey the key of the host that offers the object
- * @param isAsked whether this receiver has asked that host for it
+ * An invited host may be a relay: its invitation admits it, and the origin of what it brings (SESSIONS 3.15).
  * @returns why the offer is refused; undefined if it is taken
  */
 export function refuseOffer(
   checks: OfferChecks,
-  senderKey: Uint8Array,
+  { key, isAsked, isInvited }: OfferingHost,
   { relayed, deletion }: Offer,
-  isAsked: boolean,
 ): string | undefined {
   if (relayed === undefined) {
     // Everybody who has come so far may send or relay. An invited sender is not known yet.
-    return !isAsked && isRelay(checks, senderKey) ? checks.refuseSender(senderKey) : undefined;
+    return !isAsked && isRelay(checks, key) ? checks.refuseSender(key) : undefined;
   }
   if (isAsked) return 'offers an object of another host, although it was asked for its own';
   const { ownHop } = checks;
@@ -37,9 +44,11 @@ export function refuseOffer(
       return 'is part of a loop: the session has come through this relay already';
     if (relayed.hops.length >= maxHops) return `is behind ${maxHops} other relays`;
   }
-  if (!isRelay(checks, senderKey)) return checks.refuseRelay?.(senderKey) ?? refusesRelays;
+  const { refuseRelay } = checks;
+  const isInvitedRelay = isInvited && refuseRelay !== undefined;
+  if (!isInvitedRelay && !isRelay(checks, key)) return refuseRelay?.(key) ?? refusesRelays;
   if (deletion !== 'none') return 'deletes nothing that comes through a relay';
-  return checks.refuseSender(relayed.originKey);
+  return isInvitedRelay ? undefined : checks.refuseSender(relayed.originKey);
 }
 
 function isRelay({ refuseRelay }: OfferChecks, key: Uint8Array): boolean {

@@ -95,3 +95,25 @@ t.test('an invitation trusts the key that it names, and no other new key', async
   );
   t.same(asked, []);
 });
+
+t.test('an invited relay answers for the receivers behind it', async (t) => {
+  const known = await KnownReceivers.load(join(t.testdir(), 'known'));
+  await known.add(`${nameOf(1)}/${nameOf(4)}`, keyOf(9));
+  const invitations = [{ inviterKey: keyOf(1), secret: new Uint8Array(16) }];
+  const trust = trustKnownReceivers(known, undefined, { invitations });
+  t.match(
+    String(await trust(`${nameOf(1)}/${nameOf(2)}`, keyOf(2))),
+    /is not the key/,
+    'before it is known',
+  );
+  t.equal(await trust(nameOf(1), keyOf(1)), true);
+  t.equal(await trust(`${nameOf(1)}/${nameOf(2)}`, keyOf(2)), true);
+  t.equal(await trust(`${nameOf(1)}/${nameOf(2)}/${nameOf(3)}`, keyOf(3)), true);
+  t.match(String(await trust(`${nameOf(1)}/${nameOf(4)}`, keyOf(4))), /its key has changed/);
+  t.match(String(await trust(nameOf(1), keyOf(4))), /its key has changed/, 'another host there');
+  t.match(
+    String(await trust(`${nameOf(2)}/${nameOf(5)}`, keyOf(5))),
+    /is not the key/,
+    'another relay',
+  );
+});

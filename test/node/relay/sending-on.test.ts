@@ -130,3 +130,42 @@ t.test('a relay without the right, and a sender without it, bring nothing', asyn
     await receiving.close('done');
   }
 });
+
+t.test('an invited relay, and the sender of the first object that it brings', async (t) => {
+  const folder = t.testdir({ file: 'content' });
+  const relayPair = await generateKeyPair();
+  const [first, second] = [await generateKeyPair(), await generateKeyPair()];
+  for (const takesRelays of [true, false]) {
+    const trusted: { send: Uint8Array[]; relay: Uint8Array[] } = { send: [], relay: [] };
+    const isIn = (list: Uint8Array[], key: Uint8Array) =>
+      list.some((one) => isEqualBytes(one, key));
+    const receiving = await receive({
+      ...{ ...local, dir: join(folder, `in ${takesRelays}`), keyPair: await generateKeyPair() },
+      trustSender: (key) => isIn(trusted.send, key),
+      ...(takesRelays && { trustRelay: (key: Uint8Array) => isIn(trusted.relay, key) }),
+      onEvent: (event) => {
+        if (event.type === 'invited') trusted.send.push(event.senderKey);
+        if (event.type !== 'invited-relay') return;
+        trusted.relay.push(event.relayKey);
+        trusted.send.push(event.originKey);
+      },
+    });
+    const relaying = await relay({
+      ...{ ...trusting, dir: join(folder, 'passing'), keyPair: relayPair },
+      ...{ to: receiving.addresses, trustReceiver: () => true },
+      invitations: [receiving.invite({ uses: 1, lifetimeMs: 60_000 })],
+    });
+    const statuses: unknown[] = [];
+    for (const keyPair of [first, second, first]) {
+      const { receivers } = await send({
+        ...{ paths: [join(folder, 'file')], receivers: relaying.addresses, keyPair },
+        trustReceiver: () => true,
+      });
+      statuses.push(receivers.find(({ via }) => via !== undefined)?.status);
+    }
+    const expected = takesRelays ? ['complete', 'refused', 'complete'] : Array(3).fill('refused');
+    t.strictSame(statuses, expected, `takes relays: ${takesRelays}`);
+    await relaying.close('done');
+    await receiving.close('done');
+  }
+});

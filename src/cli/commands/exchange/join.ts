@@ -84,7 +84,7 @@ async function trustOf(
   pause: (isPaused: boolean) => void,
 ) {
   const invite = argv.invite === undefined ? undefined : [single('invite', argv.invite)];
-  const invitations = await parseInvitations({ ...argv, invite });
+  const invitations = await parseInvitations(invite, argv);
   const chosen = { specs: [coordinator], fingerprints: new Map<string, string>() };
   const loadKnown = knownReceiversLoader(argv);
   return {

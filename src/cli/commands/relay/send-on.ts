@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { P2mpError } from '../../../base/errors.js';
 import { withoutUndefined } from '../../../base/without-undefined.js';
 import { formatAddresses } from '../../../node/file-receiver.js';
+import type { AuthorizedKeys } from '../../../node/keys/authorized-keys.js';
+import { parseInvitation } from '../../../node/keys/invitation-code.js';
 import { defaultKeyFolder } from '../../../node/keys/key-files.js';
 import {
   trustAuthorizedRelays,
@@ -12,11 +14,13 @@ import {
 import { relay as startRelay } from '../../../node/relay/relay.js';
 import type { SendOnOptions } from '../../../node/relay/send-on-options.js';
 import { receiverStatus } from '../../../node/service/health.js';
+import type { InvitationTerms } from '../../../security/invitations.js';
 import { parseCount, parsePort, parseSeconds, parseSize } from '../../arguments.js';
 import { authorizedPathOf, loadAuthorizedKeys } from '../../authorized-keys-option.js';
 import { single } from '../../command.js';
 import type { ExitCode } from '../../exit-code.js';
 import { createFirstUsePrompt } from '../../first-use-prompt.js';
+import { parseInvitations } from '../../invitation-list.js';
 import type { Output } from '../../output/output.js';
 import { progressIntervalMsOf } from '../../output/receive-output.js';
 import { SendOnOutput } from '../../output/relay/send-on-output.js';
@@ -25,11 +29,12 @@ import { knownReceiversLoader } from '../../receivers/known-receivers-option.js'
 import { parseReceivers } from '../../receivers/receiver-list.js';
 import { reportListening, ServiceStop } from '../../service/running-service.js';
 import { chooseLevel, createOutput, drainTimeoutMsOf } from '../../service/service-arguments.js';
+import { invite, parseInvitationTerms, recordInvited } from '../invitation.js';
 import type { RelayArguments } from '../relay-arguments.js';
 
 /** @param to values of `--to` */
 export async function sendOn(argv: RelayArguments, to: readonly string[]): Promise<ExitCode> {
-  for (const option of ['upstream', 'cache', 'cache-size', 'invite'] as const) {
+  for (const option of ['upstream', 'cache', 'cache-size'] as const) {
     if (argv[option] !== undefined)
       throw refuse(`--to and --${option}: give only one of them; run two relays on two ports`);
   }
@@ -39,7 +44,10 @@ export async function sendOn(argv: RelayArguments, to: readonly string[]): Promi
 }
 
 /** The options that say who is trusted. */
-type TrustOptions = Pick<SendOnOptions, 'trustSender' | 'trustRelay' | 'trustReceiver'>;
+type TrustOptions = Pick<
+  SendOnOptions,
+  'trustSender' | 'trustRelay' | 'trustReceiver' | 'invitations'
+>;
 
 /** One run of the command, until it is stopped. */
 class SendOnCommand {
@@ -47,6 +55,8 @@ class SendOnCommand {
   private readonly report: SendOnOutput;
   private readonly interruption = new AbortController();
   private readonly drainTimeoutMs: number;
+  private readonly invitation: InvitationTerms | undefined;
+  private authorized: AuthorizedKeys | undefined;
 
   constructor(
     private readonly argv: RelayArguments,
@@ -56,6 +66,7 @@ class SendOnCommand {
     const level = chooseLevel(argv);
     this.output = createOutput(argv, level);
     this.drainTimeoutMs = drainTimeoutMsOf(argv);
+    this.invitation = parseInvitationTerms(argv, level, 'sender');
     this.report = new SendOnOutput(this.output, {
       ...{ isVerbose: level === 'debug', dir },
       ...(argv.open ? {} : { authorizedPath: authorizedPathOf(argv) }),
@@ -79,6 +90,8 @@ class SendOnCommand {
     output.line(
       `Listening on ${formatAddresses(relaying.addresses)}, sending on to ${receivers}, by ${dir}`,
     );
+    if (this.invitation !== undefined)
+      await invite(relaying, this.invitation, 'sender', 'PATH', output);
     const exit = await stop.ended();
     await report.end();
     await server?.close();
@@ -114,12 +127,18 @@ class SendOnCommand {
       ...withoutUndefined({ progressIntervalMs: progressIntervalMsOf(output) }),
       keyPair: await loadOrCreateKey(keyPath, 'receiver', output),
       ...(await this.createTrust(to.length)),
-      onEvent: (event) => report.handleEvent(event),
+      onEvent: (event) => {
+        report.handleEvent(event);
+        if (event.type !== 'receiver' && event.type !== 'resize')
+          recordInvited(this.authorized, event, output);
+      },
     };
   }
 
   private async createTrust(receiverCount: number): Promise<TrustOptions> {
     const { argv, output, interruption } = this;
+    const option = 'receiver-invite';
+    const invitations = await parseInvitations(argv[option], argv, option);
     if (argv.open) {
       output.warn(
         '--open: neither senders nor receivers are authenticated; any host that reaches this port can send',
@@ -127,7 +146,9 @@ class SendOnCommand {
       const trust = () => true;
       return { trustSender: trust, trustRelay: trust, trustReceiver: trust };
     }
-    const authorized = await loadAuthorizedKeys(argv, output, 'p2mp relay');
+    const mayBeMissing = this.invitation !== undefined;
+    const authorized = await loadAuthorizedKeys(argv, output, 'p2mp relay', mayBeMissing);
+    this.authorized = authorized;
     const known = await knownReceiversLoader(argv)();
     const { signal } = interruption;
     const ask = createFirstUsePrompt({
@@ -136,7 +157,10 @@ class SendOnCommand {
     return {
       trustSender: trustAuthorizedSenders(authorized),
       trustRelay: trustAuthorizedRelays(authorized),
-      trustReceiver: trustKnownReceivers(known, ask, { receiverCount }),
+      invitations,
+      trustReceiver: trustKnownReceivers(known, ask, {
+        ...{ invitations: invitations.map(parseInvitation), receiverCount },
+      }),
     };
   }
 }

@@ -224,6 +224,14 @@ const receiveEvents = [
   event('internal-error', { label: text.optional(), stack: text }),
   invitationEvent,
   event('invited', { sender: text, ...invitedFields }),
+  event('invited-relay', {
+    sender: text.describe('IP and port of the relay.'),
+    fingerprint: text.describe('Of the key of the relay.'),
+    origin: text.describe('The fingerprint of the key of the sender whose object it brings.'),
+    listFile: text.describe('The file of authorized keys, which has both keys now.'),
+    reason: text.optional().describe('Why they could not be saved.'),
+    lines: texts.optional().describe('The lines to add to the list then.'),
+  }),
   event('turned-away', {
     sender: text,
     cause: text,
