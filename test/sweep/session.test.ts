@@ -23,7 +23,7 @@ import { complaintsAboutSession } from '../support/session-scenario-check.js';
 import { runSessionScenario } from '../support/session-scenario-run.js';
 
 /** `npm run test:sweeps` runs those from here to 1,200. */
-const scenarioCount = 300;
+const scenarioCount = 150;
 /** One in this many is also run with joined datagrams. */
 const joinedEach = 2;
 /** Additional scenarios that failed once. */

@@ -53,7 +53,7 @@ testRandomSweep({
   name: 'sources',
   claim: 'every fetch gets every byte, or fails for a good reason',
   // `npm run test:sweeps` runs those from here to 1,000.
-  scenarioCount: 150,
+  scenarioCount: 100,
   conditions,
   draw: drawSourcesScenario,
   run: runSources,
