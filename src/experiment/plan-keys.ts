@@ -21,14 +21,24 @@ function listPaths(node: SchemaNode, root: SchemaNode, outer = ''): string[] {
   return [...paths, ...alternatives.flatMap((inner) => listPaths(inner, root, outer))];
 }
 
+let keyPaths: readonly string[] | undefined;
+
+/** Listed when the first plan needs them: that takes longer than checking a plan. */
+function listKeyPaths(): readonly string[] {
+  if (keyPaths === undefined) {
+    const schema = planJsonSchema() as SchemaNode;
+    keyPaths = listPaths(schema, schema);
+  }
+  return keyPaths;
+}
+
 /**
  * @param path of the unknown key
  * @returns `; did you mean X?`, or nothing if no key is similar. If the suggested key belongs to another
  *   object, the suggestion is its full path: `link.rttMs`.
  */
 export function suggestPlanKey(path: readonly (string | number)[]): string {
-  const schema = planJsonSchema() as SchemaNode;
-  const all = listPaths(schema, schema);
+  const all = listKeyPaths();
   const key = String(path.at(-1));
   const outer = path
     .slice(0, -1)
