@@ -175,6 +175,10 @@ export class Joining {
         return this.catalogue;
       },
     );
+    socketHost.runner?.watchPorts(
+      () => machine.awaited(),
+      (...refusal) => machine.handleRefusal(this.nowMs, ...refusal),
+    );
     options.signal?.addEventListener('abort', this.stop, { once: true });
     socketHost.drain();
     if (options.signal?.aborted) this.stop();

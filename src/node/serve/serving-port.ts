@@ -30,7 +30,7 @@ export interface ServingPort {
 
 /** The sockets that run a machine, which are opened after the machine is made. */
 export class LateHost implements DriverHost {
-  runner: Pick<SocketRunner<never>, 'nowMs' | 'drain' | 'sockets'> | undefined;
+  runner: Pick<SocketRunner<never>, 'nowMs' | 'drain' | 'sockets' | 'watchPorts'> | undefined;
 
   get nowMs(): number {
     return this.runner?.nowMs ?? 0;

@@ -43,6 +43,11 @@ export class CoordinatorLink {
     return this.current;
   }
 
+  /** Undefined while the coordinator is not asked. */
+  get currentAsk(): number | undefined {
+    return this.ask;
+  }
+
   /** The coordinator's clock, as the last conversation showed it. */
   get clock(): ClockEstimate {
     return this.latestClock;

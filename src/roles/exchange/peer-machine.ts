@@ -2,9 +2,11 @@
 import type { Address } from '../../base/address.js';
 import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
+import type { Refusal } from '../../base/refusal.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { Endpoint, type EndpointEvent } from '../../endpoint/endpoint.js';
 import { AskListener } from '../../session/asks/ask-listener.js';
+import type { AwaitedAnswer } from '../../session/asks/asker-options.js';
 import type { DriverHost } from '../../session/drivers/driver-host.js';
 import type { FetchPortOptions } from '../fetch/fetch-port.js';
 import { FetchPort } from '../fetch/fetch-port.js';
@@ -59,6 +61,17 @@ export class PeerMachine implements Machine<PeerMachineEvent> {
   /** Whether the exchange is over for this host, and nobody waits for it. */
   get isIdle(): boolean {
     return this.peer.isOver && this.port.isIdle;
+  }
+
+  /** The coordinator, while its answer is awaited, and the addresses from which it can come. */
+  awaited(): Iterable<AwaitedAnswer> {
+    return [...this.port.asker.awaited()].filter(({ index }) => index === this.peer.coordinatorAsk);
+  }
+
+  /** Handles an ICMP error: datagrams to the coordinator go no further. It is asked again. */
+  handleRefusal(nowMs: TimeMs, ask: number, at: Address, refusal: Refusal): void {
+    this.port.asker.handleRefusal(ask, at, refusal);
+    this.pump(nowMs);
   }
 
   /** Answers an `identify` event: trusts the coordinator, or does not take part for this reason. */

@@ -75,6 +75,11 @@ export class Peer {
     return this.known;
   }
 
+  /** The number of the ask by which the coordinator is asked; undefined while it is not. */
+  get coordinatorAsk(): number | undefined {
+    return this.link.currentAsk;
+  }
+
   get objects(): Iterable<RemoteObject> {
     return this.remotes.values();
   }
@@ -124,6 +129,11 @@ export class Peer {
     if (event.role === 'asker' && this.link.takeEvent(nowMs, event.event)) return;
     for (const remote of this.remotes.values())
       for (const fetch of remote.fetches()) if (fetch.takeEvent(nowMs, event)) return;
+    if (event.role === 'asker') {
+      const refused = event.event;
+      if (refused.type === 'port-refused' || refused.type === 'unreachable')
+        this.events.push(refused);
+    }
     this.options.port.discard(nowMs, event);
   }
 

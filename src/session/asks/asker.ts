@@ -20,7 +20,7 @@ import { askerNumber, decodeSession, describeSession } from '../../wire/header.j
 import type { Message } from '../../wire/messages.js';
 import { decodeMessage } from '../../wire/messages.js';
 import type { Offer } from '../../wire/offer.js';
-import { narrowPathReason, noAnswerReason, serverProgram } from './ask-failures.js';
+import { askedProgram, narrowPathReason, noAnswerReason } from './ask-failures.js';
 import { AskRequests } from './ask-requests.js';
 import type { AskerEvent, UnnamedAskerEvent } from './asker-events.js';
 import type { AskerOptions, AwaitedAnswer } from './asker-options.js';
@@ -137,8 +137,9 @@ export class Asker implements Machine<AskerEvent> {
   /** Handles an ICMP error: datagrams to an address of an asked host go no further. The asker keeps trying. */
   handleRefusal(id: number, at: Address, refusal: Refusal): void {
     const ask = this.asks.get(id);
-    const refused = ask?.path.addresses.noteRefusal(at, refusal, serverProgram);
-    if (ask === undefined || refused === undefined || ask.deferredAtMs !== undefined) return;
+    if (ask === undefined) return;
+    const refused = ask.path.addresses.noteRefusal(at, refusal, askedProgram(ask));
+    if (refused === undefined || ask.deferredAtMs !== undefined) return;
     const { livenessTimeoutMs } = this;
     this.events.push({ ...refused, receiver: ask.name, livenessTimeoutMs });
   }
@@ -146,9 +147,8 @@ export class Asker implements Machine<AskerEvent> {
   /** Why no address of an asked host takes datagrams; undefined if one may, or if the host has asked to wait. */
   refusalOf(id: number): string | undefined {
     const ask = this.asks.get(id);
-    return ask?.deferredAtMs === undefined
-      ? ask?.path.addresses.describeRefusal(serverProgram)
-      : undefined;
+    if (ask === undefined || ask.deferredAtMs !== undefined) return undefined;
+    return ask.path.addresses.describeRefusal(askedProgram(ask));
   }
 
   /** Whether this is the number of a channel that this asker began. */

@@ -3,7 +3,12 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { isSameContent, writeRandomFile } from '../../support/loopback.js';
+import {
+  findClosedPort,
+  isSameContent,
+  noOffload,
+  writeRandomFile,
+} from '../../support/loopback.js';
 import { type Exit, type Program, parseEvents } from '../../support/processes.js';
 import { SessionPlace } from '../../support/session-commands.js';
 
@@ -12,7 +17,7 @@ const buffered = true;
 /** The processes of one exchange, each peer with a folder of its own. */
 class Exchange {
   readonly place: SessionPlace;
-  private address = '';
+  address = '';
 
   constructor(t: Test) {
     this.place = new SessionPlace(t);
@@ -171,6 +176,24 @@ t.test('peers with an invitation take part, and others do not', { buffered }, as
   }
   t.ok(exchange.has('anna', 'bert', 'data'));
 });
+
+t.test(
+  'a coordinator that does not run is named at once, and asked again',
+  { skip: noOffload, buffered },
+  async (t) => {
+    const exchange = new Exchange(t);
+    exchange.address = `127.0.0.1:${await findClosedPort()}`;
+    const peer = exchange.join('anna', [], '--open');
+    await peer.waitFor(
+      /refused: no p2mp exchange coordinate runs there; it is asked again/,
+      'stderr',
+    );
+    peer.kill('SIGINT');
+    const { code, stdout } = await peer.exited;
+    t.equal(code, 130);
+    t.equal(stdout, '');
+  },
+);
 
 t.test('wrong command lines', { buffered }, async (t) => {
   const place = new SessionPlace(t);

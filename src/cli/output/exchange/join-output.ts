@@ -15,7 +15,7 @@ import type {
   JoinExchangeResult,
 } from '../../../node/exchange/join-options.js';
 import type { Output } from '../output.js';
-import { printNoGroup, printOddity, printRefused } from '../print-event.js';
+import { printNoGroup, printOddity } from '../print-event.js';
 import type { ViewArea } from '../progress/live-view.js';
 import { progressTable } from '../progress/progress-table.js';
 import { joinFitting } from '../table.js';
@@ -84,7 +84,8 @@ export class JoinOutput {
         break;
       case 'port-refused':
       case 'unreachable':
-        printRefused(output, event);
+        output.json({ event: event.type, receiver: event.receiver, reason: event.reason });
+        this.warn(`${event.receiver}: ${event.reason}; it is asked again`, event.receiver);
         break;
       case 'fault':
       case 'send-error':
@@ -242,7 +243,12 @@ export function joinResultJson(result: JoinExchangeResult) {
   };
 }
 
-export function printJoinSummary(output: Output, { objects, elapsedMs }: JoinExchangeResult): void {
+export function printJoinSummary(output: Output, result: JoinExchangeResult): void {
+  const { status, objects, elapsedMs } = result;
+  if (objects.length === 0) {
+    if (status === 'complete') output.line('The other peers brought nothing');
+    return;
+  }
   const stored = objects.filter(({ state }) => state === 'stored');
   const bytes = objects.reduce((sum, { heldBytes }) => sum + heldBytes, 0);
   const goodput = bytesPerSec(bytes, elapsedMs);
