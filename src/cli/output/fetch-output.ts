@@ -9,6 +9,7 @@ import {
   formatRate,
   formatSeconds,
 } from '../../base/format.js';
+import { secondsFor } from '../../base/recent-rate.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { FetchEvent } from '../../node/fetch/fetch-options.js';
 import type { ServerSpec } from '../../node/net/resolve-receivers.js';
@@ -19,7 +20,7 @@ import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { Output } from './output.js';
 import { printNoGroup, printOddity, printRefused } from './print-event.js';
 import type { ViewArea } from './progress/live-view.js';
-import { percent, rateOrDash } from './progress/progress-parts.js';
+import { etaPart, formatLoss, percent, rateOrDash } from './progress/progress-parts.js';
 import { progressTable } from './progress/progress-table.js';
 import { joinFitting } from './table.js';
 import { join, statusTone, type Text, toned } from './text.js';
@@ -174,9 +175,12 @@ function fetchTable(
     heldBytes: source.deliveredBytes,
     sizeBytes: contentSizeBytes,
     rate: source.rateBytesPerSec,
-    average: bytesPerSec(source.deliveredBytes, elapsedMs),
+    average: undefined,
     more: {
+      received: formatBytes(source.deliveredBytes),
+      share: `${Math.round(100 * source.share)}%`,
       rtt: `${source.rttMs.toFixed(1)} ms`,
+      loss: lossOrDash(source.lossRatio),
       'in flight': String(source.blocksInFlight),
       replaced: source.replaced ?? '',
     },
@@ -187,10 +191,18 @@ function fetchTable(
     `${percent(contentSizeBytes - missing, contentSizeBytes)}% of ${formatBytes(contentSizeBytes)}`,
     `${formatRate(report.rateBytesPerSec)} of ${formatRate(report.possibleBytesPerSec)} possible`,
     seconds,
+    etaPart(secondsFor(missing, report.rateBytesPerSec)),
   ];
-  const total = joinFitting(parts, '  ', area.columns, [2, 0]);
-  const extras = ['replaced', 'in flight', 'rtt', 'ETA', 'average'];
-  return progressTable({ head: 'source', rows, extras, total }, area);
+  const total = joinFitting(parts, '  ', area.columns, [2, 0, 3]);
+  const extras = ['in flight', 'loss', 'rtt', 'replaced', 'received', 'share'];
+  return progressTable({ head: 'source', rows, extras, omitted, total }, area);
+}
+
+/** A source delivers a part of the content, and nobody knows beforehand which. */
+const omitted = ['bar', 'here', 'average', 'ETA'];
+
+function lossOrDash(lossRatio: number | undefined): string {
+  return lossRatio === undefined ? '-' : formatLoss(lossRatio);
 }
 
 function standingOf({ state }: SourceReport) {
@@ -213,6 +225,7 @@ function reportJson(report: FetchReport) {
       share: source.share,
       ...withoutUndefined({ rate: source.rateBytesPerSec }),
       rttMs: source.rttMs,
+      ...withoutUndefined({ loss: source.lossRatio }),
       inFlight: source.blocksInFlight,
       replacedBlocks: source.blocksReplaced,
     })),
@@ -268,14 +281,15 @@ export function printFetchSummary(output: Output, result: FetchResult): void {
   output.line(`  content root ${object.contentRoot}`);
   if (note !== '') output.line(`  ${note}`);
   if (sources.length === 0) return;
-  const head = ['source', 'received', 'share', 'rate', 'rtt', 'why replaced'];
+  const head = ['source', 'received', 'share', 'rate', 'rtt', 'loss', 'why replaced'];
   const rows = sources.map((source) => [
     source.name,
     formatBytes(source.deliveredBytes),
     `${Math.round(100 * source.share)}%`,
     rateOrDash(source.rateBytesPerSec),
     `${source.rttMs.toFixed(1)} ms`,
+    lossOrDash(source.lossRatio),
     source.reason ?? source.replaced ?? '',
   ]);
-  output.table([head, ...rows], ['rtt', 'rate'], []);
+  output.table([head, ...rows], ['loss', 'rtt', 'rate'], []);
 }

@@ -75,6 +75,7 @@ export interface FetchFilesOptions {
 
 /** What `fetch` reports while it runs. */
 export type FetchEvent =
+  /** The times of a `segment` count from the start of the fetch. */
   | Exclude<FetchRoleEvent, { type: 'identify' | 'join' | 'leave' | 'ready' }>
   | {
       readonly type: 'progress';

@@ -55,6 +55,7 @@ export class Fetching {
   private machine: FetchMachine | undefined;
   private runner: SocketRunner<FetchRoleEvent> | undefined;
   private sources: readonly FoundReceiver[] = [];
+  private startedAtMs = 0;
   /** Each source as `host:port`, by its name. */
   private readonly givenAs = new Map<string, string>();
   private readonly sendErrors = new SendErrorLog((message) =>
@@ -171,7 +172,8 @@ export class Fetching {
     this.machine = machine;
     this.runner = runner;
     this.sources = sources;
-    machine.start(runner.nowMs);
+    this.startedAtMs = runner.nowMs;
+    machine.start(this.startedAtMs);
     for (const each of sources) this.leaveUnrouted(machine, each);
     runner.watchPorts(
       () => machine.awaited(),
@@ -239,8 +241,17 @@ export class Fetching {
       return;
     }
     if (event.type === 'ready') return;
-    this.options.onEvent?.(event);
+    this.options.onEvent?.(event.type === 'segment' ? this.sinceStart(event) : event);
     if (event.type === 'end') this.handleEnd(event.result);
+  }
+
+  private sinceStart(segment: Extract<FetchRoleEvent, { type: 'segment' }>) {
+    const { startMs, endMs } = segment;
+    return {
+      ...segment,
+      startMs: startMs - this.startedAtMs,
+      endMs: endMs - this.startedAtMs,
+    };
   }
 
   private async decide(

@@ -54,6 +54,8 @@ export interface SourceReport {
   /** Missing until it is measured. */
   readonly rateBytesPerSec?: number;
   readonly rttMs: number;
+  /** The share of its datagrams that were lost, 0 to 1. Missing until any was sent. */
+  readonly lossRatio?: number;
   readonly blocksInFlight: number;
   /** Blocks that were asked of this source and then of others instead. */
   readonly blocksReplaced: number;

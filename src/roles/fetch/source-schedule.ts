@@ -3,6 +3,8 @@ import { at } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
 import type { ReadonlyRangeSet } from '../../base/range-set.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
+import { lossRatioOf } from '../../session/figures.js';
+import type { DatagramFigures } from '../../session/incoming/incoming-status.js';
 import type { FetchReport, FetchSegment, SourceReport } from './fetch-events.js';
 import type { FetchedObject } from './fetched-object.js';
 import type { FetchSchedulerOptions } from './scheduler.js';
@@ -21,6 +23,8 @@ export class SourceSchedule {
   /** The sources by their numbers in the schedule. */
   private readonly scheduled: Source[] = [];
   private duplicateBytes = 0;
+  /** What has arrived of each source, by its number in the schedule. */
+  private readonly datagrams: DatagramFigures[] = [];
 
   constructor(
     private readonly sources: Sources,
@@ -39,7 +43,22 @@ export class SourceSchedule {
   report(nowMs: TimeMs): FetchReport {
     const report = this.scheduler.report(nowMs);
     const duplicateBytes = report.duplicateBytes + this.duplicateBytes;
-    return { ...report, duplicateBytes, sources: joinByName(report.sources) };
+    const sources = joinByName(report.sources).map((source) => ({
+      ...source,
+      ...withoutUndefined({ lossRatio: this.lossOf(source.name) }),
+    }));
+    return { ...report, duplicateBytes, sources };
+  }
+
+  /** @returns the loss on the way from a source, in all of its sessions; undefined before anything was sent */
+  private lossOf(name: string): number | undefined {
+    let [received, lost] = [0, 0];
+    for (const [index, figures] of this.datagrams.entries()) {
+      if (this.scheduled[index]?.name !== name) continue;
+      received += figures.datagramsReceived;
+      lost += figures.datagramsLost;
+    }
+    return received + lost === 0 ? undefined : lossRatioOf(lost, received);
   }
 
   // --- Sources
@@ -102,6 +121,7 @@ export class SourceSchedule {
     const { index } = source;
     const supplier = this.sources.supplierOf(source);
     if (index === undefined || supplier === undefined) return;
+    this.datagrams[index] = supplier.datagramFigures;
     this.scheduler.update(nowMs, index, supplier.arrivedBytes);
     this.scheduler.setPace(index, supplier.usesGroup);
   }

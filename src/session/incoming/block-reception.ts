@@ -14,7 +14,7 @@ import { Reassembler } from '../../transfer/reassembler.js';
 import { SegmentBatch } from '../../transfer/segment-batch.js';
 import type { Offer } from '../../wire/offer.js';
 import type { ReceiverState, Report } from '../../wire/report.js';
-import type { ReceptionFigures } from './incoming-status.js';
+import type { DatagramFigures, ReceptionFigures } from './incoming-status.js';
 
 export interface BlockReceptionOptions {
   readonly crypto: SessionCrypto;
@@ -234,14 +234,17 @@ export class BlockReception {
     };
   }
 
+  /** The part of the figures that takes no time. */
+  get datagramFigures(): DatagramFigures {
+    const { datagramsReceived, duplicates, segmentsLost: datagramsLost } = this.reassembler;
+    return { datagramsReceived, duplicates, datagramsLost };
+  }
+
   get figures(): ReceptionFigures {
-    const { datagramsReceived, duplicates, segmentsLost, receivedBytes } = this.reassembler;
     return {
+      ...this.datagramFigures,
       missingBytes: this.missingBytes,
-      receivedBytes,
-      datagramsReceived,
-      duplicates,
-      datagramsLost: segmentsLost,
+      receivedBytes: this.reassembler.receivedBytes,
       usesGroup: this.isMulticastReachable,
       badBlocks: this.badBlocks,
       updatedBlocks: this.updatedBlocks,

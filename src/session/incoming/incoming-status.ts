@@ -5,17 +5,20 @@ import type { Message } from '../../wire/messages.js';
 import { heldBefore, lossRatioOf } from '../figures.js';
 import type { IncomingInfo, IncomingResult, IncomingStatus } from '../receiver-events.js';
 
+export interface DatagramFigures {
+  readonly datagramsReceived: number;
+  readonly duplicates: number;
+  readonly datagramsLost: number;
+}
+
 /** What a session has received so far. */
-export interface ReceptionFigures {
+export interface ReceptionFigures extends DatagramFigures {
   /**
    * Missing bytes of manifest and content. All content counts as missing until the blocks on disk are known.
    */
   readonly missingBytes: number;
   /** Content bytes of completed blocks. */
   readonly receivedBytes: number;
-  readonly datagramsReceived: number;
-  readonly duplicates: number;
-  readonly datagramsLost: number;
   readonly usesGroup: boolean;
   /** Blocks that were damaged on the way or on disk. */
   readonly badBlocks: number;

@@ -39,6 +39,9 @@ t.test('a file comes from several servers at once', { buffered }, async (t) => {
   const rows = readFileSync(log, 'utf8').trim().split('\n').slice(1);
   const sum = rows.reduce((bytes, row) => bytes + Number(row.split(',')[2]), 0);
   t.equal(sum, 5_000_000, 'the log covers each byte once');
+  const seconds = Number(/^ {2}(\d\S*) s,/m.exec(fetched.stdout)?.[1]);
+  const latest = Math.max(...rows.map((row) => Number(row.split(',')[4])));
+  t.ok(latest <= seconds, `its times count from the start of the fetch: ${latest} of ${seconds} s`);
 });
 
 t.test('a second fetch finds everything there', { buffered }, async (t) => {

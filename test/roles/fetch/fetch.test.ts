@@ -102,6 +102,13 @@ for (const lossProbability of [0, 0.05]) {
       const { report } = run.role.results[0] ?? {};
       t.equal(report?.deliveredBytes, object.content.length);
       t.equal(report?.sources.length, count);
+      const losses = report?.sources.map(({ lossRatio = -1 }) => lossRatio) ?? [];
+      const most = lossProbability === 0 ? 0 : 0.25;
+      t.ok(
+        losses.every((loss) => loss >= 0 && loss <= most),
+        `${losses}`,
+      );
+      if (lossProbability > 0) t.ok(Math.max(...losses) > 0, `${losses}`);
     });
   }
 }

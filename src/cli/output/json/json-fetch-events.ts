@@ -27,6 +27,7 @@ const reportFields = {
         share: z.number().describe('Its part of what was delivered, 0 to 1.'),
         rate: rate.optional(),
         rttMs: z.number(),
+        loss: z.number().optional().describe('The share of its datagrams that were lost, 0 to 1.'),
         inFlight: count.describe('Blocks that were asked of it and are not here.'),
         replacedBlocks: count,
       }),

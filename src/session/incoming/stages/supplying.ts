@@ -9,6 +9,7 @@ import { isManifestBlock, offsetOfBlock } from '../../../object/geometry.js';
 import type { ReceiverState } from '../../../wire/report.js';
 import type { Nodes, NodesRequest } from '../../../wire/tree-nodes.js';
 import type { IncomingObject } from '../incoming-object.js';
+import type { DatagramFigures } from '../incoming-status.js';
 import { ObjectStage } from './object-stage.js';
 import type { Next } from './stage.js';
 
@@ -55,8 +56,12 @@ export class Supplying extends ObjectStage {
 
   /** Payload that has arrived, also of incomplete blocks. */
   get arrivedBytes(): number {
-    const { figures, geometry } = this.object.blocks;
-    return (figures.datagramsReceived - figures.duplicates) * geometry.mssBytes;
+    const { datagramFigures, geometry } = this.object.blocks;
+    return (datagramFigures.datagramsReceived - datagramFigures.duplicates) * geometry.mssBytes;
+  }
+
+  get datagramFigures(): DatagramFigures {
+    return this.object.blocks.datagramFigures;
   }
 
   /** Asks for digests. A `nodes` event brings the answer, unless request or answer is lost. */
