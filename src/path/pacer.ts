@@ -23,7 +23,21 @@ interface Spacing {
 export class RateLimit {
   private readonly spacing: Spacing = { untilMs: -Infinity };
 
-  constructor(readonly bytesPerSec: number) {}
+  private nowBytesPerSec: number;
+
+  /** @param maxBytesPerSec Infinity for no limit */
+  constructor(private readonly maxBytesPerSec: number) {
+    this.nowBytesPerSec = maxBytesPerSec;
+  }
+
+  get bytesPerSec(): number {
+    return this.nowBytesPerSec;
+  }
+
+  /** Lowers the limit below what it was made with, until the next call. */
+  lowerTo(bytesPerSec: number): void {
+    this.nowBytesPerSec = Math.min(bytesPerSec, this.maxBytesPerSec);
+  }
 
   /** @returns a pacer that counts what others send under this limit */
   createPacer(): Pacer {

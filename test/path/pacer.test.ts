@@ -114,3 +114,11 @@ t.test('sessions that share a limit keep to it together, and each wakes up for i
   t.equal(one.nextSendAtMs, 15);
   t.end();
 });
+
+t.test('a limit can be lowered, but not raised above what it was made with', async (t) => {
+  const limit = new RateLimit(1_000_000);
+  limit.lowerTo(250_000);
+  t.equal(limit.timeMsOf(1000), 4);
+  limit.lowerTo(Infinity);
+  t.equal(limit.bytesPerSec, 1_000_000);
+});

@@ -141,7 +141,7 @@ export class Joining {
   private async begin(coordinator: FoundReceiver): Promise<void> {
     const { options, socketHost, own: objects, folders } = this;
     assert(folders !== undefined, 'the folders are open');
-    const { dir, name = hostname(), mssBytes, port = 0 } = options;
+    const { dir, name = hostname(), mssBytes, rateBytesPerSec, port = 0 } = options;
     const keyPair = options.keyPair ?? (await generateKeyPair());
     const crypto = await createWarmCrypto(keyPair);
     const invitations = options.invitations?.map(parseInvitation);
@@ -154,7 +154,7 @@ export class Joining {
         allocationBytes: await allocationBytesAt(dir),
       },
       handleBlock: (...arrival) => this.noteBlock(arrival),
-      ...withoutUndefined({ mssBytes, invitations }),
+      ...withoutUndefined({ mssBytes, invitations, rateBytesPerSec }),
     });
     this.machine = machine;
     const { listener, endpoint, host } = machine;
@@ -163,6 +163,7 @@ export class Joining {
       { ...options, port, keyPair, onEvent: (event) => this.handleServeEvent(event) },
       {
         ...{ crypto, machine, listener, endpoint, host, socketHost },
+        rateLimit: machine.peer.rateLimit,
         handleOther: (event) => {
           if (event.role === 'peer') this.handlePeerEvent(event.event);
         },

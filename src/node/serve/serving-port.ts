@@ -1,6 +1,7 @@
 /** The port of a server, whether it serves its own paths, relays, or takes part in an exchange. */
 import type { Machine } from '../../base/machine.js';
 import type { Endpoint, EndpointEvent } from '../../endpoint/endpoint.js';
+import type { RateLimit } from '../../path/pacer.js';
 import type { PeerMachineEvent } from '../../roles/exchange/peer-machine.js';
 import type { RelayMachineEvent } from '../../roles/relay/relay-machine.js';
 import type { SessionCrypto } from '../../security/crypto.js';
@@ -24,6 +25,8 @@ export interface ServingPort {
   readonly host: DriverHost;
   /** Gets the sockets. */
   readonly socketHost: LateHost;
+  /** A limit for all sessions together, in place of `rateBytesPerSec`. */
+  readonly rateLimit?: RateLimit;
   /** Handles what is neither of the listener nor of a session. Without it, the port only serves. */
   readonly handleOther?: (event: PortEvent) => void;
 }

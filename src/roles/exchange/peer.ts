@@ -6,6 +6,7 @@ import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import type { EndpointEvent } from '../../endpoint/endpoint.js';
 import type { ContentSource } from '../../object/content-source.js';
+import type { RateLimit } from '../../path/pacer.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { AskedObject } from '../../wire/asks.js';
 import { isEqualBytes, toHex } from '../../wire/byte-codec.js';
@@ -16,6 +17,7 @@ import type { ObjectHead } from '../relay/object-cache.js';
 import type { ClockEstimate } from './clock-estimate.js';
 import type { LinkEvent } from './coordinator-link.js';
 import { CoordinatorLink } from './coordinator-link.js';
+import { EvenPace } from './even-pace.js';
 import { isFolderName } from './folder-name.js';
 import { HeldDeltas } from './held-deltas.js';
 import { heldIntervalMs } from './member.js';
@@ -38,6 +40,8 @@ export interface PeerOptions extends Omit<RemoteObjectOptions, 'handleHeld' | 'b
   readonly name: string;
   readonly coordinator: ReceiverSpec;
   readonly objects: readonly OwnObject[];
+  /** Maximum rate at which this host sends content; none by default. */
+  readonly rateBytesPerSec?: number;
 }
 
 /** How often to look for further sources. */
@@ -50,6 +54,7 @@ export class Peer {
   private readonly remotes = new Map<string, RemoteObject>();
   private readonly specs = new Map<string, ReceiverSpec>();
   private readonly deltas = new HeldDeltas();
+  private readonly pace: EvenPace;
   private known: Roster;
   private number: number | undefined;
   private expectedPeers = 0;
@@ -61,6 +66,7 @@ export class Peer {
 
   constructor(private readonly options: PeerOptions) {
     const { port, coordinator, blockSizeBytes, objects } = options;
+    this.pace = new EvenPace(blockSizeBytes, options.rateBytesPerSec);
     this.link = new CoordinatorLink(port.asker, coordinator);
     this.known = new Roster(blockSizeBytes);
     this.own = objects.map(({ head, source }) => {
@@ -338,6 +344,13 @@ export class Peer {
       specOf: (peer: RosterPeer) => this.specOf(peer),
     };
     for (const remote of this.remotes.values()) remote.chooseSources(nowMs, candidates);
+    const heldCount = ({ id }: ExchangedContent) => this.remotes.get(id)?.shared.held.count ?? 0;
+    this.pace.update(nowMs, this.number, this.known, heldCount);
+  }
+
+  /** For the sessions in which this host sends: leaves room for owners that are behind. */
+  get rateLimit(): RateLimit {
+    return this.pace.rateLimit;
   }
 
   /** The others, from the next number on, so that not all peers ask the same ones. */

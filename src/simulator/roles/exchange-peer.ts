@@ -156,13 +156,14 @@ export class ExchangePeerRole implements Role<PeerMachineEvent> {
   private senderOf(object: SharedObject, head: ObjectHead): SessionSender {
     for (const [sender, session] of this.sessions)
       if (session.object === object && !sender.isDone) return sender;
-    const { endpoint, host } = this.machine as PeerMachine;
+    const { endpoint, host, peer } = this.machine as PeerMachine;
     const { name, mssBytes, hasGroup = false, corrupt } = this.options;
     const { blockSizeBytes } = this;
     const group = Simulation.address(`group of ${name} ${this.groupCount++}`);
     const sender = new SessionSender({
       ...head,
       ...{ blockSizeBytes, crypto: this.cryptoFor(`session ${this.groupCount}`) },
+      rateLimit: peer.rateLimit,
       ...withoutUndefined({ mssBytes }),
       ...(hasGroup && { group }),
     });
