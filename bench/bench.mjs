@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { contenders } from './contenders.mjs';
 import { benchCrowd } from './crowd.mjs';
+import { benchExchange } from './exchange.mjs';
 import { benchPeers, WrongArguments } from './peers.mjs';
 import { benchRelay } from './relay.mjs';
 import { benchRelayLoss } from './relay-loss.mjs';
@@ -9,12 +10,14 @@ import { render } from './render.mjs';
 import { benchSources } from './sources.mjs';
 import { benchStopAndWait } from './stop-and-wait.mjs';
 
-const help = `npm run bench -- [peers | sources | crowd | relay | relay-loss | stop-and-wait | render] [options]
+const help = `npm run bench -- [peers | sources | crowd | exchange | relay | relay-loss | stop-and-wait | render] [options]
 
   peers           sessions against UFTP, udpcast, TCP and bare GSO, in network namespaces
   sources         p2mp fetch against aria2c, from three servers at 100, 60 and 40 Mbit/s: steady, with a server that
                   dies, slows down or lies, and with a client that is killed
   crowd           what 8 clients that fetch the same cost the link of one server, with and without multicast
+  exchange        p2mp exchange among four peers against BitTorrent (libtorrent), with links of equal and of different
+                  rates, and with a peer that dies
   relay           p2mp fetch through relays against the same without them, and nginx as a caching proxy beside it
   relay-loss      p2mp send through a relay to 8 receivers that lose 5 %, and UFTP with its proxies: what the origin sends
   stop-and-wait   P2MP-FTP over loopback against bare dgram
@@ -27,6 +30,7 @@ const help = `npm run bench -- [peers | sources | crowd | relay | relay-loss | s
   --link 0            of the sender, in Mbit/s; 0: unlimited
   --wire ...          batches, datagrams; batches without loss, else datagrams
   --only p2mp,uftp    contenders: ${contenders.map(({ id }) => id).join(', ')}
+  --scene 1,2         of exchange
   --limit-s 180       after which a run is killed
   --skip-start        leaves out the time to the first data
   --resume            goes on with an interrupted run: scenes that are done stay as they are
@@ -44,6 +48,7 @@ const { values, positionals } = parseArgs({
     link: { type: 'string' },
     wire: { type: 'string' },
     only: { type: 'string' },
+    scene: { type: 'string' },
     'limit-s': { type: 'string' },
     'skip-start': { type: 'boolean' },
     resume: { type: 'boolean' },
@@ -84,6 +89,13 @@ const parts = {
       clientCounts: numbers(values.receivers),
       losses: numbers(values.loss),
     }),
+  exchange: () =>
+    benchExchange({
+      runs,
+      sizeMb: values['size-mb'] && Number(values['size-mb']),
+      only: values.only?.split(','),
+      scene: numbers(values.scene),
+    }),
   relay: () =>
     benchRelay({
       runs,
@@ -100,7 +112,7 @@ const parts = {
 };
 const named = positionals.length === 0 ? ['stop-and-wait', 'peers'] : positionals;
 const isKnown = (wanted) =>
-  contenders.some(({ id }) => id === wanted) || ['aria2c', 'nginx'].includes(wanted);
+  contenders.some(({ id }) => id === wanted) || ['aria2c', 'nginx', 'libtorrent'].includes(wanted);
 const unknown = values.only?.split(',').filter((id) => !isKnown(id)) ?? [];
 if (values.help || unknown.length > 0 || named.some((name) => !(name in parts))) {
   console.log(help);

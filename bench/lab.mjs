@@ -94,6 +94,21 @@ export class Lab {
     this.#shape('change', host, rateMbit);
   }
 
+  /** Limits the rate at which a host receives. */
+  limitDownRate(host, rateMbit) {
+    addShaping(['ip', 'netns', 'exec', this.#bridge], 'add', `p${host}`, rateMbit);
+  }
+
+  /** @returns the bytes of frames that a host with a limited rate has sent; each datagram of a batch counts as a frame */
+  countUp(host) {
+    return countShaped(this.on(host), 'eth0');
+  }
+
+  /** The same of what a host with a limited rate has received. */
+  countDown(host) {
+    return countShaped(['ip', 'netns', 'exec', this.#bridge], `p${host}`);
+  }
+
   close() {
     open.delete(this);
     for (let i = 0; i < this.hostCount; i++) removeNamespace(this.#host(i));
@@ -155,10 +170,20 @@ export class Lab {
   }
 
   #shape(verb, host, rateMbit) {
-    const limitBytes = queueFrames * frameBytes;
-    const shaping = ['rate', `${rateMbit}mbit`, 'burst', `${burstBytes}`, 'limit', `${limitBytes}`];
-    run(...this.on(host), 'tc', 'qdisc', verb, 'dev', 'eth0', 'root', 'tbf', ...shaping);
+    addShaping(this.on(host), verb, 'eth0', rateMbit);
   }
+}
+
+/** @param on the words before a command that run it where the device is */
+function addShaping(on, verb, device, rateMbit) {
+  const limitBytes = queueFrames * frameBytes;
+  const shaping = ['rate', `${rateMbit}mbit`, 'burst', `${burstBytes}`, 'limit', `${limitBytes}`];
+  run(...on, 'tc', 'qdisc', verb, 'dev', device, 'root', 'tbf', ...shaping);
+}
+
+function countShaped(on, device) {
+  const [{ bytes }] = JSON.parse(run(...on, 'tc', '-s', '-j', 'qdisc', 'show', 'dev', device));
+  return bytes;
 }
 
 /** To be called when the process ends, for whatever reason. */
