@@ -1,5 +1,6 @@
 /** Predicts results by the formulas of docs/THEORY.md, for the points that the formulas cover. */
 import { headerSizeBytes } from '../packet.js';
+import { exchangeMs, peerDeathsOf } from './exchange-model.js';
 import { fetchMs } from './fetch-model.js';
 import type { Point } from './parameters.js';
 import { isSession } from './parameters.js';
@@ -14,7 +15,7 @@ export interface Model {
   readonly meanDelayMs: number;
   /** Standard deviation of one run. */
   readonly deviationMs: number;
-  /** Total rounds, S * E[R]; undefined for uploads and fetches, which have no rounds. */
+  /** Total rounds, S * E[R]; undefined for uploads, fetches and exchanges, which have no rounds. */
   readonly rounds: number | undefined;
 }
 
@@ -55,6 +56,12 @@ export function createModel(point: Point, tripMs = roundTripMs(point)): Model | 
   if (point.sources !== undefined)
     return { meanDelayMs: fetchMs(point), deviationMs: 0, rounds: undefined };
   if (point.hops !== undefined) return createRelayModel(point);
+  if (point.peers !== undefined) {
+    const isSure = peerDeathsOf(point) === 0;
+    return isSure
+      ? { meanDelayMs: exchangeMs(point), deviationMs: 0, rounds: undefined }
+      : undefined;
+  }
   if (isSession(point)) return undefined;
   if (window !== 1 || timeoutMs === 'auto' || tripMs >= timeoutMs) return undefined;
   if (lossModel === 'gilbert-elliott' || (lossModel !== 'bernoulli' && loss > 0)) return undefined;

@@ -37,6 +37,13 @@ export type Passing = (typeof passings)[number];
 export const lossyLinks = ['none', 'first', 'last'] as const;
 /** Lossy link of a run. */
 export type LossyLink = (typeof lossyLinks)[number];
+/**
+ * What limits the peers of an exchange: up- and downlinks of one rate, uplinks of a tenth of it, or one medium that
+ * carries everything.
+ */
+export const shapes = ['symmetric', 'slow-uplinks', 'medium'] as const;
+/** Shape of the network of an exchange. */
+export type Shape = (typeof shapes)[number];
 
 /** One value for each parameter that can vary in a plan. The mode is not part of a point. */
 export interface Point {
@@ -90,6 +97,13 @@ export interface Point {
   readonly zipfExponent: number | undefined;
   /** Number of objects for which the cache has room. */
   readonly cachedObjects: number | undefined;
+  /** Number of peers that each bring a file to all others; undefined if the plan has no `exchanges`. */
+  readonly peers: number | undefined;
+  readonly shape: Shape | undefined;
+  /** Number of peers that die when 60 % of the content could have arrived. */
+  readonly peerDeaths: number | undefined;
+  /** Rate of a downlink, or of the medium. */
+  readonly peerRateBytesPerSec: number | undefined;
 }
 
 /** Name of a parameter in a plan. */
@@ -179,6 +193,18 @@ export const parameters: Readonly<Record<ParameterName, Parameter>> = {
     title: 'Size of the cache, objects',
     label: (value) => `cache of ${value} objects`,
   },
+  peerRateBytesPerSec: {
+    column: 'peer_rate_bytes_per_s',
+    title: 'Rate of a downlink or of the medium, bytes/s',
+    label: (value) => `${value} bytes/s`,
+  },
+  peerDeaths: {
+    column: 'peer_deaths',
+    title: 'Peers that die at 60 %',
+    label: (value) => (value === 0 ? 'no deaths' : `${value} die${value === 1 ? 's' : ''} at 60 %`),
+  },
+  shape: { column: 'shape', title: 'Network', label: (value) => `${value}`.replace('-', ' ') },
+  peers: { column: 'peers', title: 'Number of peers', label: (value) => `${value} peers` },
   senders: { column: 'senders', title: 'Number of senders', label: (value) => `${value} senders` },
   lossInBad: {
     column: 'loss_in_bad',
@@ -275,6 +301,10 @@ const extraNames: readonly ParameterName[] = [
   'requests',
   'zipfExponent',
   'cachedObjects',
+  'peerRateBytesPerSec',
+  'peerDeaths',
+  'shape',
+  'peers',
   'lossInBad',
   'lossInGood',
   'leaveBad',

@@ -35,6 +35,7 @@ export function checkSize({ link, mode, repetitions, ...file }: PlanFile): Probl
     ...Object.values(file.fetches ?? {}),
     ...Object.values(file.relays ?? {}),
     ...Object.values(file.caches ?? {}),
+    ...Object.values(file.exchanges ?? {}),
   ];
   const runs = lists.reduce((product, list) => product * list.length, repetitions);
   if (runs <= planLimits.runs) return [];
@@ -49,7 +50,8 @@ export function checkSize({ link, mode, repetitions, ...file }: PlanFile): Probl
 export function checkTogether(file: PlanFile, points: readonly Point[]): Problem[] {
   const problems: Problem[] = [];
   const { link, mode, network } = file;
-  if (link.queueBytes !== undefined && link.rateBytesPerSec === undefined) {
+  const hasRate = link.rateBytesPerSec !== undefined || file.exchanges !== undefined;
+  if (link.queueBytes !== undefined && !hasRate) {
     const message = 'needs a rateBytesPerSec: without a rate limit, no datagram waits';
     problems.push({ path: ['link', 'queueBytes'], message });
   }
@@ -71,6 +73,7 @@ export function checkTogether(file: PlanFile, points: readonly Point[]): Problem
     ...checkUploads(file),
     ...checkFetches(file),
     ...checkRelays(file),
+    ...checkExchanges(file),
   );
   if (mode.includes('real')) problems.push(...checkReal(file, network));
   if (problems.length > 0) return problems;
@@ -203,6 +206,34 @@ function checkRelays(file: PlanFile): Problem[] {
       'timeoutMs',
       file.timeoutMs.join() !== '100',
       `${name} are sessions, which choose it themselves; remove this key`,
+    ],
+  ];
+  return wrong
+    .filter(([, isWrong]) => isWrong)
+    .map(([key, , message]) => ({ path: [key], message }));
+}
+
+/** Finds settings that are not possible beside `exchanges`. */
+function checkExchanges(file: PlanFile): Problem[] {
+  const { exchanges, mode, receivers, protocol = [], link } = file;
+  if (exchanges === undefined) return [];
+  const wrong: readonly (readonly [string, boolean, string])[] = [
+    ['mode', mode.join() !== 'simulated', 'exchanges run only in simulated mode; remove "real"'],
+    ['receivers', receivers.join() !== '1', 'exchanges have peers instead; set "receivers": 1'],
+    [
+      'protocol',
+      protocol.includes('p2mp-ftp'),
+      'exchanges are sessions; give "unicast", "multicast" or both',
+    ],
+    [
+      'exchanges',
+      [file.uploads, file.fetches, file.relays, file.caches].some((other) => other !== undefined),
+      'uploads, fetches, relays, caches and exchanges are different plans; keep one',
+    ],
+    [
+      'link',
+      link.rateBytesPerSec !== undefined,
+      'the links of exchanges have the rates of the peers; remove rateBytesPerSec',
     ],
   ];
   return wrong

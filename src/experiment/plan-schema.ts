@@ -13,6 +13,7 @@ import {
   passings,
   protocols,
   rateKinds,
+  shapes,
   splits,
 } from './parameters.js';
 import { describeIssue } from './plan-problems.js';
@@ -28,6 +29,8 @@ export const planLimits = {
   /** Of one simulated cache. */
   objects: 100_000,
   requests: 1_000_000,
+  /** Of one exchange. */
+  peers: 64,
   repetitions: 10_000,
   /** Simulated files are held in memory. */
   fileSizeBytes: 1_000_000_000,
@@ -136,6 +139,7 @@ const rates = z.enum(rateKinds, { error: 'must be "equal" or "unequal"' });
 const passing = z.enum(passings, { error: 'must be "cut-through" or "store-and-forward"' });
 
 const lossyLink = z.enum(lossyLinks, { error: 'must be "none", "first" or "last"' });
+const shape = z.enum(shapes, { error: 'must be "symmetric", "slow-uplinks" or "medium"' });
 
 const mode = z.enum(modes, { error: 'must be "simulated" or "real"' });
 
@@ -254,6 +258,26 @@ export const planSchema = z
       .meta({
         description: 'The receivers ask a relay for one object after another, by a Zipf law',
       }),
+    exchanges: z
+      .strictObject({
+        peers: swept(wholeNumber(2, planLimits.peers), true).meta({
+          description: 'Number of peers; each brings a file of its own',
+        }),
+        shape: swept(shape, false)
+          .default([...shapes])
+          .meta({
+            description:
+              '"symmetric" (up- and downlinks of one rate), "slow-uplinks" (a tenth of it), "medium" (one for all), or several; all by default',
+          }),
+        deaths: swept(wholeNumber(0, planLimits.peers), true).default([0]).meta({
+          description: 'Number of peers that die when 60 % could have arrived; two stay',
+        }),
+        rateBytesPerSec: swept(z.number().min(1000), true).meta({
+          description: 'Rate of a downlink, or of the medium',
+        }),
+      })
+      .optional()
+      .meta({ description: 'Peers exchange files, in sessions by the protocols of the plan' }),
     mssBytes: swept(wholeNumber(1, maxMssBytes), true)
       .default([500])
       .meta({ description: 'Payload of a segment; 500 if left out' }),

@@ -105,6 +105,24 @@ const noFetches = {
   sourceRateBytesPerSec: [undefined],
 };
 
+const noExchanges = {
+  peers: [undefined],
+  shape: [undefined],
+  peerDeaths: [undefined],
+  peerRateBytesPerSec: [undefined],
+};
+
+/** Exchanges are sessions, by unicast unless the plan says otherwise. */
+function exchangeValues(
+  { peers, shape, deaths, rateBytesPerSec }: NonNullable<PlanFile['exchanges']>,
+  protocol: PlanFile['protocol'],
+) {
+  return {
+    ...{ peers, shape, peerDeaths: deaths, peerRateBytesPerSec: rateBytesPerSec },
+    protocol: protocol ?? ['unicast' as const],
+  };
+}
+
 /** Fetches are sessions, one for each source. */
 function fetchValues(fetches: NonNullable<PlanFile['fetches']>) {
   const { rateBytesPerSec: sourceRateBytesPerSec, ...values } = fetches;
@@ -145,6 +163,7 @@ function toPlan(file: PlanFile): Plan {
     fetches,
     relays,
     caches,
+    exchanges,
     ...rest
   } = file;
   const points = combine({
@@ -156,6 +175,7 @@ function toPlan(file: PlanFile): Plan {
     ...(caches === undefined ? noCaches : { ...caches, protocol: ['unicast' as const] }),
     ...(uploads === undefined ? noUploads : uploadValues(uploads)),
     ...(fetches === undefined ? noFetches : fetchValues(fetches)),
+    ...(exchanges === undefined ? noExchanges : exchangeValues(exchanges, protocol)),
     rttMs: link.rttMs,
     rateBytesPerSec: link.rateBytesPerSec ?? [undefined],
     queueBytes: link.queueBytes ?? [undefined],

@@ -25,6 +25,10 @@ function point(change: Partial<Point> = {}): Point {
     requests: undefined,
     zipfExponent: undefined,
     cachedObjects: undefined,
+    peers: undefined,
+    shape: undefined,
+    peerDeaths: undefined,
+    peerRateBytesPerSec: undefined,
     enterBad: undefined,
     leaveBad: undefined,
     lossInGood: undefined,
@@ -338,6 +342,41 @@ t.test('fetches from several sources take what their rates allow, or hardly more
     // What a dead source had sent still arrives.
     t.ok(delayMs > 0.97 * modelMs, `${delayMs} ms, the model says ${modelMs}`);
     t.ok(delayMs < 1.1 * modelMs + 500 + foundMs, `${delayMs} ms, the model says ${modelMs}`);
+  }
+  t.end();
+});
+
+t.test('the bounds of an exchange are those of the theory', (t) => {
+  // Without headers, which take 44 of each 1,444 bytes.
+  const share = 1400 / 1444;
+  const base = { peers: 4, peerDeaths: 0, mssBytes: 1400, fileSizeBytes: 100e6 } as const;
+  const seconds = (change: Partial<Point>) =>
+    Math.round(((createModel(point({ ...base, ...change }))?.meanDelayMs ?? 0) * share) / 10) / 100;
+  const both = { shape: 'symmetric', peerRateBytesPerSec: 25e6 } as const;
+  t.equal(seconds({ ...both, protocol: 'unicast' }), 12, '200 Mbit/s both ways');
+  t.equal(seconds({ ...both, protocol: 'multicast' }), 12);
+  const slow = { shape: 'slow-uplinks', peerRateBytesPerSec: 62.5e6 } as const;
+  t.equal(seconds({ ...slow, protocol: 'unicast' }), 48, '50 Mbit/s up, 500 down');
+  t.equal(seconds({ ...slow, protocol: 'multicast' }), 16);
+  const medium = { shape: 'medium', peerRateBytesPerSec: 100e6 } as const;
+  t.equal(seconds({ ...medium, protocol: 'unicast' }), 12, 'one medium');
+  t.equal(seconds({ ...medium, protocol: 'multicast' }), 4);
+  t.equal(createModel(point({ ...base, ...both, protocol: 'unicast', peerDeaths: 1 })), undefined);
+  t.end();
+});
+
+t.test('a simulated exchange takes what its links allow, and somewhat more', (t) => {
+  const base = {
+    ...({ loss: 0, mssBytes: 1400, fileSizeBytes: 1_000_000, queueBytes: 64_000 } as const),
+    ...({ peers: 3, peerDeaths: 0, peerRateBytesPerSec: 1_250_000 } as const),
+  };
+  for (const protocol of ['unicast', 'multicast'] as const) {
+    const setting = point({ ...base, protocol, shape: 'slow-uplinks' });
+    const modelMs = createModel(setting)?.meanDelayMs ?? 0;
+    const { delayMs, completeReceivers } = simulateRun(setting, 'seed');
+    t.equal(completeReceivers, 1);
+    t.ok(delayMs > 0.97 * modelMs, `${protocol}: ${delayMs} ms, the model says ${modelMs}`);
+    t.ok(delayMs < 1.5 * modelMs, `${protocol}: ${delayMs} ms, the model says ${modelMs}`);
   }
   t.end();
 });

@@ -201,6 +201,10 @@ t.test('omitted members have the documented defaults', (t) => {
       requests: undefined,
       zipfExponent: undefined,
       cachedObjects: undefined,
+      peers: undefined,
+      shape: undefined,
+      peerDeaths: undefined,
+      peerRateBytesPerSec: undefined,
       lossInBad: undefined,
       lossInGood: undefined,
       leaveBad: undefined,
@@ -263,6 +267,10 @@ t.test('values that a plan gives are in every point', (t) => {
       requests: undefined,
       zipfExponent: undefined,
       cachedObjects: undefined,
+      peers: undefined,
+      shape: undefined,
+      peerDeaths: undefined,
+      peerRateBytesPerSec: undefined,
       lossInBad: undefined,
       lossInGood: undefined,
       leaveBad: undefined,
@@ -488,6 +496,34 @@ t.test('relays and caches: chains and questions, only simulated', (t) => {
     t,
     '"relays": {"hops": 1, "lossyLink": ▲"both"}',
     'relays.lossyLink: must be "none", "first" or "last"',
+  );
+  t.end();
+});
+
+t.test('exchanges: peers in networks of several shapes, only simulated', (t) => {
+  const exchanges = { peers: { from: 2, to: 8, factor: 2 }, rateBytesPerSec: 1000 };
+  const { points } = parse({ exchanges, receivers: 1, loss: 0, link: { queueBytes: 64_000 } });
+  t.equal(points.length, 3 * 3);
+  const { peers, shape, peerDeaths, peerRateBytesPerSec, protocol } = points[0] ?? {};
+  t.same([peers, shape, peerDeaths, peerRateBytesPerSec], [2, 'symmetric', 0, 1000]);
+  t.equal(protocol, 'unicast');
+  const both = ['unicast', 'multicast'];
+  t.equal(parse({ exchanges, receivers: 1, loss: 0, protocol: both }).points.length, 2 * 3 * 3);
+  const some = '"loss": 0, "exchanges": {"peers": 2, "rateBytesPerSec": 1000}';
+  isRefused(
+    t,
+    `${some}, "receivers": ▲3`,
+    'receivers: exchanges have peers instead; set "receivers": 1',
+  );
+  isRefused(
+    t,
+    `"receivers": 1, ${some}, "mode": ▲"real"`,
+    'mode: exchanges run only in simulated mode; remove "real"',
+  );
+  isRefused(
+    t,
+    `"receivers": 1, ${some}, "protocol": ▲"p2mp-ftp"`,
+    'protocol: exchanges are sessions; give "unicast", "multicast" or both',
   );
   t.end();
 });

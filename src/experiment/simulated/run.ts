@@ -10,6 +10,7 @@ import type { Point } from '../parameters.js';
 import { createLossSpec, isSession } from '../parameters.js';
 import type { RunResult } from '../run-result.js';
 import { simulateCache } from './cache.js';
+import { simulateExchange } from './exchange.js';
 import { simulateFetch } from './fetch.js';
 import { simulateRelays } from './relays.js';
 
@@ -22,6 +23,7 @@ export function simulateRun(point: Point, seed: string, rttMs = point.rttMs): Ru
   if (point.sources !== undefined) return simulateFetch(point, seed, rttMs);
   if (point.hops !== undefined) return simulateRelays(point, seed, rttMs);
   if (point.objects !== undefined) return simulateCache(point, seed, rttMs);
+  if (point.peers !== undefined) return simulateExchange(point, seed, rttMs);
   return isSession(point) ? runSession(point, seed, rttMs) : runTransfer(point, seed, rttMs);
 }
 

@@ -68,6 +68,7 @@ function describeColumns({ points: [first] }: Plan): string {
   if (first?.sources !== undefined) return describeFetchColumns();
   if (first?.hops !== undefined) return describeRelayColumns();
   if (first?.objects !== undefined) return describeCacheColumns();
+  if (first?.peers !== undefined) return describeExchangeColumns();
   const delay =
     first?.senders === undefined
       ? `Delay: from the first datagram to the last acknowledgement of data. Model: stop-and-wait with a fixed timeout and
@@ -94,6 +95,12 @@ function describeCacheColumns(): string {
 Every copy is compared with the object. Model: Che's approximation for a cache that removes what was not used for the
 longest time (H. Che, Y. Tung, Z. Wang, IEEE JSAC 20(7), 2002); standard deviation of a run as if questions were
 independent. More columns are in summary.csv, each run is in runs.csv.`;
+}
+
+function describeExchangeColumns(): string {
+  return `Delay: from the start until nobody gets anything any more. Every copy is compared with the file. Model: the
+rates of the links alone; by multicast, each file once by its owner's uplink and all others by each downlink; by unicast,
+each file once for each other peer. More columns are in summary.csv, each run is in runs.csv.`;
 }
 
 function facts(
