@@ -9,7 +9,7 @@ import type { ContentSource } from '../../object/content-source.js';
 import type { RateLimit } from '../../path/pacer.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { AskedObject } from '../../wire/asks.js';
-import { isEqualBytes, toHex } from '../../wire/byte-codec.js';
+import { isEqualBytes } from '../../wire/byte-codec.js';
 import type { ExchangeRecord, FileDigests } from '../../wire/exchange-records.js';
 import { exchangeLimits } from '../../wire/exchange-records.js';
 import type { FetchRoleEvent } from '../fetch/fetch-result.js';
@@ -27,6 +27,7 @@ import { RemoteObject } from './remote-object.js';
 import type { ExchangedContent } from './roster.js';
 import { Roster, RosterPeer } from './roster.js';
 import { SharedObject } from './shared-object.js';
+import { SourceCandidates } from './source-candidates.js';
 
 /** An object that this host brings. */
 export interface OwnObject {
@@ -52,7 +53,7 @@ export class Peer {
   private readonly events = new Queue<PeerEvent>();
   private readonly own: readonly SharedObject[];
   private readonly remotes = new Map<string, RemoteObject>();
-  private readonly specs = new Map<string, ReceiverSpec>();
+  private readonly sources = new SourceCandidates();
   private readonly deltas = new HeldDeltas();
   private readonly pace: EvenPace;
   private known: Roster;
@@ -340,8 +341,8 @@ export class Peer {
     if (nowMs < this.beginsAtMs || this.hasEnded) return;
     this.lookAtMs = nowMs + lookMs;
     const candidates = {
-      peers: this.candidates(),
-      specOf: (peer: RosterPeer) => this.specOf(peer),
+      peers: this.sources.listAfter(this.number ?? 0, this.known),
+      specOf: (peer: RosterPeer) => this.sources.specOf(peer),
     };
     for (const remote of this.remotes.values()) remote.chooseSources(nowMs, candidates);
     const heldCount = ({ id }: ExchangedContent) => this.remotes.get(id)?.shared.held.count ?? 0;
@@ -351,27 +352,6 @@ export class Peer {
   /** For the sessions in which this host sends: leaves room for owners that are behind. */
   get rateLimit(): RateLimit {
     return this.pace.rateLimit;
-  }
-
-  /** The others, from the next number on, so that not all peers ask the same ones. */
-  private candidates(): RosterPeer[] {
-    const { number: own = 0 } = this;
-    const peers = [...this.known.peers.values()].filter(
-      ({ number, isListed }) => isListed && number !== own,
-    );
-    const place = peers.findIndex(({ number }) => number > own);
-    return place <= 0 ? peers : [...peers.slice(place), ...peers.slice(0, place)];
-  }
-
-  private specOf({ name, key, address }: RosterPeer): ReceiverSpec {
-    const id = `${toHex(key)} ${address.host} ${address.port}`;
-    let spec = this.specs.get(id);
-    if (spec === undefined) {
-      const isTaken = [...this.specs.values()].some((other) => other.name === name);
-      spec = { name: isTaken ? `${name} (${address.host}:${address.port})` : name, address };
-      this.specs.set(id, spec);
-    }
-    return spec;
   }
 
   private handleFetchEvent(nowMs: TimeMs, object: RemoteObject, event: FetchRoleEvent): void {

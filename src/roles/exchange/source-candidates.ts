@@ -1,0 +1,29 @@
+/** The other peers as sources of a fetch, each under a name of its own. */
+
+import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
+import { toHex } from '../../wire/byte-codec.js';
+import type { Roster, RosterPeer } from './roster.js';
+
+export class SourceCandidates {
+  private readonly specs = new Map<string, ReceiverSpec>();
+
+  /** The others, from the next number on, so that not all peers ask the same ones. */
+  listAfter(own: number, roster: Roster): RosterPeer[] {
+    const peers = [...roster.peers.values()].filter(
+      ({ number, isListed }) => isListed && number !== own,
+    );
+    const place = peers.findIndex(({ number }) => number > own);
+    return place <= 0 ? peers : [...peers.slice(place), ...peers.slice(0, place)];
+  }
+
+  specOf({ name, key, address }: RosterPeer): ReceiverSpec {
+    const id = `${toHex(key)} ${address.host} ${address.port}`;
+    let spec = this.specs.get(id);
+    if (spec === undefined) {
+      const isTaken = [...this.specs.values()].some((other) => other.name === name);
+      spec = { name: isTaken ? `${name} (${address.host}:${address.port})` : name, address };
+      this.specs.set(id, spec);
+    }
+    return spec;
+  }
+}
