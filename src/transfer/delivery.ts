@@ -15,7 +15,6 @@ import type { SessionGeometry } from '../object/geometry.js';
 import { isManifestBlock, offsetOfBlock, sizeOfBlock } from '../object/geometry.js';
 import { hashLeaf } from '../object/hash-tree.js';
 import type { CreateCongestionController } from '../path/congestion/congestion-control.js';
-import type { Pacer } from '../path/pacer.js';
 import { RateLimit } from '../path/pacer.js';
 import type { BlockSeal } from '../security/block-seal.js';
 import { isEqualBytes } from '../wire/byte-codec.js';
@@ -26,8 +25,9 @@ import { BatchEncoder } from './batch.js';
 import { BatchJoiner } from './batch-joiner.js';
 import { sessionDefaults } from './config.js';
 import type { Demand } from './demand.js';
-import type { RateGroup } from './rate-group.js';
-import { RateGroups } from './rate-groups.js';
+import type { RateGroup } from './groups/rate-group.js';
+import { RateGroups } from './groups/rate-groups.js';
+import { SharedLimit } from './groups/shared-limit.js';
 import { takeGaps } from './received-report.js';
 import type { ReportInterval } from './report-interval.js';
 import type { RoundPart } from './rounds.js';
@@ -73,9 +73,6 @@ export type DeliveryAction =
       readonly sentAtMs: TimeMs;
     };
 
-/** If a rate is configured, all catch-up groups together get at least this share of it. */
-const catchUpRateShare = 1 / 8;
-
 export class Delivery {
   readonly tree: DigestTree;
   /** For each receiver, the digests that it needs and their root. */
@@ -86,11 +83,8 @@ export class Delivery {
   private readonly joiner: BatchJoiner;
   private readonly rateGroups: RateGroups;
   private readonly digestPass = new DigestPass();
-  /** Enforces a configured rate. */
-  private readonly limit: RateLimit | undefined;
-  private readonly pacer: Pacer | undefined;
-  /** Bytes that catch-up groups may send ahead of the main group. */
-  private catchUpCredit = 0;
+  /** Undefined unless a rate is configured. */
+  private readonly limit: SharedLimit | undefined;
   /** Number of the last burst that was started; undefined before the first burst. */
   private lastBurst: number | undefined;
   private isContentOpen = false;
@@ -107,8 +101,8 @@ export class Delivery {
     const { geometry, hash, reportInterval, randomPhase, createController } = options;
     const { rateBytesPerSec, rateLimit } = options;
     const ownLimit = rateBytesPerSec === undefined ? undefined : new RateLimit(rateBytesPerSec);
-    this.limit = rateLimit ?? ownLimit;
-    this.pacer = this.limit?.createPacer();
+    const limit = rateLimit ?? ownLimit;
+    this.limit = limit && new SharedLimit(limit);
     const contentBlockCount = geometry.blockCount - geometry.manifestBlockCount;
     this.tree = options.digestTree ?? new DigestTree(hash, contentBlockCount);
     this.views = new DigestViews(hash, this.tree);
@@ -354,33 +348,23 @@ export class Delivery {
   }
 
   private pollBatch(nowMs: TimeMs): Transmit | undefined {
-    if (this.pacer?.maySend(nowMs) === false) return undefined;
+    const { limit } = this;
+    if (limit?.maySend(nowMs) === false) return undefined;
     // The main group normally sends first. If a rate is configured, catch-up groups with credit send first.
-    const isCatchUpFirst = this.catchUpCredit > 0;
+    const isCatchUpFirst = limit?.isCatchUpFirst === true;
     const last = this.rateGroups.count - 1;
-    for (let i = 0; i <= last; i++) {
-      const rateGroup = this.rateGroups.get(isCatchUpFirst ? last - i : i);
+    for (let turn = 0; turn <= last; turn++) {
+      const i = isCatchUpFirst ? last - turn : turn;
+      const rateGroup = this.rateGroups.get(i);
       const part = rateGroup.next(nowMs);
       if (part === undefined) continue;
       const transmit = this.transmit(nowMs, rateGroup, part);
       this.openBlocks(rateGroup);
-      if (this.limit !== undefined) this.chargeRate(nowMs, this.limit, rateGroup, transmit);
+      limit?.handleSent(nowMs, transmit.bytes.length, last === 0 ? undefined : i > 0);
       return transmit;
     }
-    this.catchUpCredit = 0;
+    limit?.handleNothing();
     return undefined;
-  }
-
-  private chargeRate(
-    nowMs: TimeMs,
-    limit: RateLimit,
-    rateGroup: RateGroup,
-    { bytes }: Transmit,
-  ): void {
-    this.pacer?.handleSent(nowMs, limit.timeMsOf(bytes.length));
-    if (this.rateGroups.count === 1) return;
-    const share = rateGroup === this.rateGroups.main ? catchUpRateShare : catchUpRateShare - 1;
-    this.catchUpCredit += share * bytes.length;
   }
 
   private transmit(nowMs: TimeMs, rateGroup: RateGroup, part: RoundPart<SessionBlock>): Transmit {
@@ -390,12 +374,13 @@ export class Delivery {
     this.lastBurst = burst;
     const count = segments.size;
     const isToGroup = receiver === toGroup;
-    const to = isToGroup ? this.options.group : at(demands, receiver).path.address;
+    const path = isToGroup ? undefined : rateGroup.pathTo(at(demands, receiver));
+    const to = path === undefined ? this.options.group : path.address;
     assert(to !== undefined, 'what goes to the group has a group to go to');
     const transmit = encoder.encode(to, block, segments, burst);
     rateGroup.handleSent(nowMs, part, burst);
-    if (isToGroup) counts.groupDatagramsSent += count;
-    else at(demands, receiver).path.handleSent(nowMs, burst, count);
+    if (path === undefined) counts.groupDatagramsSent += count;
+    else path.handleSent(nowMs, burst, count);
     let repairs = 0;
     for (const index of isToGroup ? rateGroup.groupMembers : [receiver]) {
       const ownRepairs = block.noteBurst(index, burst, segments);
@@ -405,13 +390,13 @@ export class Delivery {
     counts.datagramsSent += count;
     counts.repairs += repairs;
     counts.bytesSent += transmit.bytes.length - count * encoder.framingSizeBytes;
-    return isToGroup ? transmit : at(demands, receiver).path.carry(transmit);
+    return path === undefined ? transmit : path.carry(transmit);
   }
 
   // --- Time
 
   pollTimeout(): TimeMs | undefined {
-    const rateAllowsAtMs = this.pacer?.nextSendAtMs ?? Infinity;
+    const rateAllowsAtMs = this.limit?.nextSendAtMs ?? Infinity;
     let atMs = rateAllowsAtMs;
     for (const { rounds, nextSendAtMs } of this.rateGroups) {
       atMs = Math.min(atMs, rounds.earliestDeadlineMs ?? Infinity);
@@ -421,7 +406,7 @@ export class Delivery {
   }
 
   handleTimeout(nowMs: TimeMs): void {
-    this.pacer?.handleTimeout(nowMs);
+    this.limit?.handleTimeout(nowMs);
     for (const rateGroup of this.rateGroups) {
       rateGroup.handleTimeout(nowMs);
       this.handleDeadlines(nowMs, rateGroup);

@@ -23,8 +23,9 @@ export function takeGaps(
   demand.takeGaps(report);
   const missing = new Set<SessionBlock>();
   for (const block of window) {
-    // A block without datagrams in memory has not been read yet, or was read only for its digest.
-    if (!isDescribed(block) || block.wire === undefined || !demand.needs(block.index)) continue;
+    if (!isDescribed(block) || !demand.needs(block.index)) continue;
+    // The block was read only for its digest, or is being read and the receiver did not want it.
+    if (block.wire === undefined && !block.isPending(index)) continue;
     missing.add(block);
     demand.updateInFlight(block, covers(report, block, index, lastBurst));
   }

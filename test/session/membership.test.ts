@@ -9,8 +9,8 @@ import type {
   SimulatedSessionOptions,
   SimulatedSessionResult,
 } from '../../src/simulator/session-transfer-options.js';
-import type { RateGroup } from '../../src/transfer/rate-group.js';
-import { RateGroups } from '../../src/transfer/rate-groups.js';
+import type { RateGroup } from '../../src/transfer/groups/rate-group.js';
+import { RateGroups } from '../../src/transfer/groups/rate-groups.js';
 import { replace } from '../support/planted-fault.js';
 
 const slowLink = { delayMs: 2, rateBytesPerSec: 150_000, queueLimitBytes: 64_000 };

@@ -3,23 +3,24 @@
  * receivers start in the main group. A slow receiver moves to a catch-up group (SESSIONS 5.11,
  * docs/CONGESTION.md).
  */
-import { at } from '../base/assert.js';
-import type { TimeMs } from '../base/machine.js';
-import type { DigestViews } from '../object/digest-view.js';
-import type { SessionGeometry } from '../object/geometry.js';
-import { isManifestBlock, segmentCountOfBlock } from '../object/geometry.js';
-import type { CongestionController } from '../path/congestion/congestion-control.js';
-import type { Path } from '../path/path.js';
-import type { PathSample } from '../path/path-model.js';
-import { SentBursts } from '../path/sent-bursts.js';
-import { maxBatchSegments } from '../wire/segment-size.js';
-import type { BatchEncoder } from './batch.js';
-import type { Demand } from './demand.js';
-import { IndexedNumbers } from './indexed-numbers.js';
-import type { ReportInterval } from './report-interval.js';
-import type { RoundPart } from './rounds.js';
-import { Rounds, toGroup } from './rounds.js';
-import { SessionBlock } from './sealed-block.js';
+import { at } from '../../base/assert.js';
+import type { TimeMs } from '../../base/machine.js';
+import type { DigestViews } from '../../object/digest-view.js';
+import type { SessionGeometry } from '../../object/geometry.js';
+import { isManifestBlock, segmentCountOfBlock } from '../../object/geometry.js';
+import type { CongestionController } from '../../path/congestion/congestion-control.js';
+import type { Path } from '../../path/path.js';
+import type { PathSample } from '../../path/path-model.js';
+import { SentBursts } from '../../path/sent-bursts.js';
+import { maxBatchSegments } from '../../wire/segment-size.js';
+import type { BatchEncoder } from '../batch.js';
+import type { Demand } from '../demand.js';
+import { IndexedNumbers } from '../indexed-numbers.js';
+import type { ReportInterval } from '../report-interval.js';
+import type { RoundPart } from '../rounds.js';
+import { Rounds, toGroup } from '../rounds.js';
+import { SessionBlock } from '../sealed-block.js';
+import { BlockOrder } from './block-order.js';
 
 /**
  * Part of each block's nonce. Constants are safe: a block is not sent after its bytes have changed, so no
@@ -33,6 +34,8 @@ export interface RateGroupOptions {
   readonly geometry: SessionGeometry;
   /** All receivers of the session, a list that can grow. */
   readonly demands: readonly Demand[];
+  /** The path by which this rate group reaches a receiver. */
+  readonly pathTo: (demand: Demand) => Path;
   /** The digests of the blocks that have been read, and what receivers need of them. */
   readonly digests: DigestViews;
   /** Loads blocks into memory from which they are sent. */
@@ -67,10 +70,7 @@ export class RateGroup {
   private members: Demand[] = [];
   /** Members whose feedback currently determines the pace. */
   private readonly paced: Path[] = [];
-  /** The next content block to consider. */
-  private cursor: number;
-  private isFirstPass: boolean;
-  private isContentOpen = false;
+  private readonly order: BlockOrder;
   /** Number of blocks that may be opened now. */
   private blocksToOpen = 0;
   /** Whether no further block is to be opened until a report shows new gaps. */
@@ -90,8 +90,7 @@ export class RateGroup {
 
   constructor(private readonly options: RateGroupOptions) {
     const { geometry, demands, controller, isMain, maxBlocks } = options;
-    this.cursor = geometry.manifestBlockCount;
-    this.isFirstPass = isMain;
+    this.order = new BlockOrder(geometry, options.digests, isMain);
     this.maxBlocks = maxBlocks;
     this.controller = controller;
     const maxSegments = geometry.segmentsPerBlock;
@@ -101,7 +100,8 @@ export class RateGroup {
       receiverCount: () => demands.length,
       batchLimit: () => this.batchLimit,
       timeoutMs: (nowMs, block) => this.endRound(nowMs, block),
-      isMulticastReachable: (receiver) => at(demands, receiver).path.isMulticastReachable,
+      isMulticastReachable: (receiver) =>
+        options.pathTo(at(demands, receiver)).isMulticastReachable,
     });
   }
 
@@ -120,6 +120,11 @@ export class RateGroup {
     return this.lastBurstOfRound;
   }
 
+  /** The path by which this rate group reaches a receiver. */
+  pathTo(demand: Demand): Path {
+    return this.options.pathTo(demand);
+  }
+
   /** The receivers that this rate group serves. */
   get servedDemands(): readonly Demand[] {
     return this.members;
@@ -132,9 +137,9 @@ export class RateGroup {
   measure(members: Demand[]): void {
     this.members = members;
     this.multicastMembers = [];
-    this.controller.handleMembers(members.map(({ path }) => path));
-    for (const { index, path } of members) {
-      if (path.isMulticastReachable) this.multicastMembers.push(index);
+    this.controller.handleMembers(members.map((member) => this.pathTo(member)));
+    for (const member of members) {
+      if (this.pathTo(member).isMulticastReachable) this.multicastMembers.push(member.index);
     }
     this.receiverWindowBlocks = this.leastWindowBlocks();
     const places = this.members.length - Math.max(0, this.groupMembers.length - 1);
@@ -181,15 +186,16 @@ export class RateGroup {
     paced.length = 0;
     for (const member of this.members) {
       if (!this.isPacedBy(member) && member !== demand) continue;
-      member.path.measureInFlight(this.multicastBursts.total);
-      paced.push(member.path);
+      const path = this.pathTo(member);
+      path.measureInFlight(this.multicastBursts.total);
+      paced.push(path);
     }
-    this.controller.handleFeedback(demand.path, sample, paced);
+    this.controller.handleFeedback(this.pathTo(demand), sample, paced);
   }
 
   /** Starts to open blocks of the content, not only of the manifest. */
   openContent(): void {
-    this.isContentOpen = true;
+    this.order.openContent();
     this.isIdle = false;
   }
 
@@ -212,10 +218,15 @@ export class RateGroup {
   /** @returns false if no member needs the block, which was then read only for its digest */
   private handOver(block: SessionBlock): boolean {
     block.isRead = true;
-    for (const member of this.members) if (member.wants(block.index)) member.handOver(block);
+    this.handOverToMembers(block);
     // A block that is not sent does not count.
     if (block.pendingCount === 0) this.blocksToOpen++;
     return block.pendingCount > 0;
+  }
+
+  /** The block is in flight to the members that want it. */
+  private handOverToMembers(block: SessionBlock): void {
+    for (const member of this.members) if (member.wants(block.index)) member.handOver(block);
   }
 
   /** Drops blocks that every member has, and begins the rounds that are due. Call `openNext` next. */
@@ -249,7 +260,7 @@ export class RateGroup {
     const { geometry } = this.options;
     const limit = Math.min(this.maxBlocks, this.receiverWindowBlocks, this.burstLimit);
     if (this.blocksToOpen <= 0 || window.length >= limit || this.isIdle) return undefined;
-    const index = this.nextBlock();
+    const index = this.order.next(this.members, this.rounds.window);
     if (index === undefined) {
       this.isIdle = true;
       return undefined;
@@ -260,52 +271,9 @@ export class RateGroup {
     block.generation = isManifestBlock(geometry, index)
       ? generations.manifest
       : generations.content;
+    // While the block is read, no other rate group that serves a member opens it too.
+    this.handOverToMembers(block);
     return block;
-  }
-
-  /**
-   * The next block to open. The manifest comes first. The first pass covers all blocks that the digests need.
-   * Later passes cover the blocks that receivers still miss, because they joined late or a block was damaged.
-   */
-  private nextBlock(): number | undefined {
-    const { digests, geometry } = this.options;
-    const { manifestBlockCount, blockCount } = geometry;
-    const manifestBlock = this.nextNeeded(0);
-    if (manifestBlock !== undefined && manifestBlock < manifestBlockCount) return manifestBlock;
-    if (!this.isContentOpen) return undefined;
-    this.isFirstPass &&= !digests.tree.isComplete && this.cursor < blockCount;
-    while (this.isFirstPass && this.cursor < blockCount) {
-      const place = digests.nextWanted(this.cursor - manifestBlockCount);
-      const index = manifestBlockCount + (place ?? digests.tree.blockCount);
-      this.cursor = index + 1;
-      if (place !== undefined && (!digests.tree.has(place) || this.isNeeded(index))) return index;
-    }
-    this.isFirstPass = false;
-    for (;;) {
-      const next = this.nextNeeded(this.cursor);
-      if (next !== undefined) {
-        this.cursor = next + 1;
-        return next;
-      }
-      if (this.cursor === manifestBlockCount) return undefined;
-      this.cursor = manifestBlockCount;
-    }
-  }
-
-  private isNeeded(block: number): boolean {
-    return this.members.some((member) => member.wants(block));
-  }
-
-  private nextNeeded(from: number): number | undefined {
-    let first: number | undefined;
-    for (const member of this.members) {
-      let next = member.nextWanted(from);
-      while (next !== undefined && this.rounds.window.find(next) !== undefined) {
-        next = member.nextWanted(next + 1);
-      }
-      if (next !== undefined && (first === undefined || next < first)) first = next;
-    }
-    return first;
   }
 
   // --- Rounds
@@ -325,10 +293,11 @@ export class RateGroup {
     if (block.round === 1) this.blocksToOpen++;
     this.lastBurstOfRound = this.lastBurst;
     let longestMs = 0;
-    for (const { index, path } of this.members) {
-      if (!block.isPending(index)) continue;
-      block.expectFeedback(index);
-      longestMs = Math.max(longestMs, path.rtt.timeoutMs + path.returnPath.gapMs);
+    for (const member of this.members) {
+      if (!block.isPending(member.index)) continue;
+      block.expectFeedback(member.index);
+      const { rtt, returnPath } = this.pathTo(member);
+      longestMs = Math.max(longestMs, rtt.timeoutMs + returnPath.gapMs);
     }
     return this.options.reportInterval.ms + longestMs;
   }
@@ -373,10 +342,11 @@ export class RateGroup {
     const groupCount = block.countToSend(toGroup, false);
     let total = groupCount;
     let most = 0;
-    for (const { index, path } of this.members) {
-      const own = block.countToSend(index, path.isMulticastReachable);
+    for (const member of this.members) {
+      const { isMulticastReachable } = this.pathTo(member);
+      const own = block.countToSend(member.index, isMulticastReachable);
       total += own;
-      most = Math.max(most, path.isMulticastReachable ? own + groupCount : own);
+      most = Math.max(most, isMulticastReachable ? own + groupCount : own);
     }
     this.roundShare = total === 0 ? 1 : most / total;
     this.headroom = (this.headroom ?? 0) - most;
@@ -395,8 +365,9 @@ export class RateGroup {
     let least = Infinity;
     for (const member of this.members) {
       if (!this.isPacedBy(member)) continue;
-      member.path.measureInFlight(this.multicastBursts.total);
-      least = Math.min(least, this.controller.findRoom(nowMs, member.path));
+      const path = this.pathTo(member);
+      path.measureInFlight(this.multicastBursts.total);
+      least = Math.min(least, this.controller.findRoom(nowMs, path));
     }
     return least;
   }
@@ -426,7 +397,7 @@ export class RateGroup {
   end(): void {
     this.rounds.window.clear();
     this.awaitedBlocks.reset();
-    this.isContentOpen = false;
+    this.order.closeContent();
     this.isIdle = true;
   }
 }

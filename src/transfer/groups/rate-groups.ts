@@ -2,17 +2,18 @@
  * The rate groups of a session, and which of them serves each receiver. All receivers start in the main group. A slow
  * receiver moves to a catch-up group, so that the other receivers need not wait for it (SESSIONS 5.11).
  */
-import { assert, at } from '../base/assert.js';
-import type { TimeMs } from '../base/machine.js';
-import type { RangeSet } from '../base/range-set.js';
-import type { DigestViews } from '../object/digest-view.js';
+import { assert, at } from '../../base/assert.js';
+import type { TimeMs } from '../../base/machine.js';
+import type { RangeSet } from '../../base/range-set.js';
+import type { DigestViews } from '../../object/digest-view.js';
 import type {
   CongestionController,
   CreateCongestionController,
-} from '../path/congestion/congestion-control.js';
-import { createCongestionController } from '../path/congestion/create-controller.js';
-import { sessionHeaderSizeBytes } from '../wire/header.js';
-import type { Demand } from './demand.js';
+} from '../../path/congestion/congestion-control.js';
+import { createCongestionController } from '../../path/congestion/create-controller.js';
+import type { Path } from '../../path/path.js';
+import { sessionHeaderSizeBytes } from '../../wire/header.js';
+import type { Demand } from '../demand.js';
 import type { RateGroupOptions } from './rate-group.js';
 import { RateGroup } from './rate-group.js';
 import { SlowReceivers } from './slow-receivers.js';
@@ -26,7 +27,8 @@ const catchUpShare = 1 / 16;
 /** How often to look for slow receivers. */
 const slowReceiverCheckMs = 100;
 
-export interface RateGroupsOptions extends Omit<RateGroupOptions, 'isMain' | 'controller'> {
+export interface RateGroupsOptions
+  extends Omit<RateGroupOptions, 'isMain' | 'controller' | 'pathTo'> {
   /** 0..1, different for each session. */
   readonly randomPhase: number;
   /** The rate that the user configured. It holds for all rate groups together. */
@@ -46,7 +48,7 @@ export class RateGroups {
 
   constructor(private readonly options: RateGroupsOptions) {
     const controller = this.createController(options.rateBytesPerSec);
-    this.main = new RateGroup({ ...options, controller, isMain: true });
+    this.main = new RateGroup({ ...options, controller, isMain: true, pathTo: ownPath });
     this.groups.push(this.main);
   }
 
@@ -160,6 +162,7 @@ export class RateGroups {
     const rateGroup = new RateGroup({
       ...this.options,
       isMain: false,
+      pathTo: ownPath,
       maxBlocks: catchUpBlocks,
       controller: this.createController(undefined),
     });
@@ -182,4 +185,8 @@ export class RateGroups {
       rateBytesPerSec,
     });
   }
+}
+
+function ownPath({ path }: Demand): Path {
+  return path;
 }

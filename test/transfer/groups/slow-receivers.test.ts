@@ -1,8 +1,8 @@
 /** Which receivers count as slow, and which do not. */
 import * as fc from 'fast-check';
 import t from 'tap';
-import type { Demand } from '../../src/transfer/demand.js';
-import { SlowReceivers } from '../../src/transfer/slow-receivers.js';
+import type { Demand } from '../../../src/transfer/demand.js';
+import { SlowReceivers } from '../../../src/transfer/groups/slow-receivers.js';
 
 function demandsWith(rates: readonly number[], rounds = 10, rttMs = 40): Demand[] {
   return rates.map(

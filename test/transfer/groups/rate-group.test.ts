@@ -2,22 +2,22 @@
 
 import { createHash } from 'node:crypto';
 import t from 'tap';
-import { assert } from '../../src/base/assert.js';
-import { RangeSet } from '../../src/base/range-set.js';
-import { DigestTree } from '../../src/object/digest-tree.js';
-import { DigestViews } from '../../src/object/digest-view.js';
-import type { SessionGeometry } from '../../src/object/geometry.js';
-import { createSessionGeometry } from '../../src/object/geometry.js';
-import type { CongestionController } from '../../src/path/congestion/congestion-control.js';
-import { createCongestionController } from '../../src/path/congestion/create-controller.js';
-import { Path } from '../../src/path/path.js';
-import { SentBursts } from '../../src/path/sent-bursts.js';
-import type { BatchEncoder } from '../../src/transfer/batch.js';
-import { Demand } from '../../src/transfer/demand.js';
-import { RateGroup } from '../../src/transfer/rate-group.js';
-import { ReportInterval } from '../../src/transfer/report-interval.js';
-import type { SessionBlock } from '../../src/transfer/sealed-block.js';
-import type { Gap, Report } from '../../src/wire/report.js';
+import { assert } from '../../../src/base/assert.js';
+import { RangeSet } from '../../../src/base/range-set.js';
+import { DigestTree } from '../../../src/object/digest-tree.js';
+import { DigestViews } from '../../../src/object/digest-view.js';
+import type { SessionGeometry } from '../../../src/object/geometry.js';
+import { createSessionGeometry } from '../../../src/object/geometry.js';
+import type { CongestionController } from '../../../src/path/congestion/congestion-control.js';
+import { createCongestionController } from '../../../src/path/congestion/create-controller.js';
+import { Path } from '../../../src/path/path.js';
+import { SentBursts } from '../../../src/path/sent-bursts.js';
+import type { BatchEncoder } from '../../../src/transfer/batch.js';
+import { Demand } from '../../../src/transfer/demand.js';
+import { RateGroup } from '../../../src/transfer/groups/rate-group.js';
+import { ReportInterval } from '../../../src/transfer/report-interval.js';
+import type { SessionBlock } from '../../../src/transfer/sealed-block.js';
+import type { Gap, Report } from '../../../src/wire/report.js';
 
 const mssBytes = 1400;
 const segmentsPerBlock = 45;
@@ -69,6 +69,7 @@ class DrivenRateGroup {
       digests,
       encoder: this.encoder as unknown as BatchEncoder,
       reportInterval,
+      pathTo: ({ path }) => path,
       maxBlocks: 100,
       controller:
         options.controller ??

@@ -1,6 +1,6 @@
 /** Finds slow receivers: those whose paths are much slower than the paths of the others (SESSIONS 5.11). */
-import type { TimeMs } from '../base/machine.js';
-import type { Demand } from './demand.js';
+import type { TimeMs } from '../../base/machine.js';
+import type { Demand } from '../demand.js';
 
 /** A receiver is slow if its rate is less than this fraction of the next faster receiver's rate. */
 const slowShare = 0.5;
