@@ -57,7 +57,7 @@ function withoutDir(words: readonly string[]): string[] {
 
 // --- systemd
 
-const services = ['receive', 'serve', 'relay'] as const;
+const services = ['receive', 'serve', 'relay', 'relay-to'] as const;
 
 const unitOf = (service: string) => join(deploy, `systemd/p2mp-${service}.service`);
 
@@ -85,7 +85,7 @@ function analyze(t: Test, ...args: string[]): string | undefined {
 function commandOf(t: Test, service: string): string[] {
   const [execStart = ''] = settings(service, 'ExecStart');
   const [program, name, verb, ...words] = execStart.split(' ');
-  t.same([program, name, verb], ['/usr/bin/env', 'p2mp', service]);
+  t.same([program, name, verb], ['/usr/bin/env', 'p2mp', service.split('-')[0]]);
   const variables = new Map(
     settings(service, 'Environment').map((line) => line.split('=') as [string, string]),
   );
@@ -168,6 +168,28 @@ t.test('the unit runs a valid p2mp relay', { buffered, skip: noSignals }, async 
   };
   const words = commandOf(t, 'relay').map((word) => own[word] ?? word);
   const { program } = await place.relay(words);
+  program.kill('SIGTERM');
+  const { code, stderr } = await program.exited;
+  t.equal(code, 0, stderr);
+});
+
+t.test('the unit runs a valid p2mp relay --to', { buffered, skip: noSignals }, async (t) => {
+  t.same(settings('relay-to', 'ExecReload'), ['/bin/kill -HUP $MAINPID']);
+  const place = new SessionPlace(t);
+  const [list, hosts] = [join(place.folder, 'authorized'), join(place.folder, 'hosts')];
+  writeFileSync(list, `send ${await place.keygen(place.senderHome)}`);
+  writeFileSync(hosts, '127.0.0.1:7777\n');
+  const own: Record<string, string> = {
+    '/etc/p2mp/authorized_keys': list,
+    '/etc/p2mp/known_receivers': join(place.folder, 'known'),
+    '@/etc/p2mp/hosts.txt': `@${hosts}`,
+    '127.0.0.1:9738': '127.0.0.1:0',
+    '%S/p2mp-relay-to/passing': join(place.folder, 'passing'),
+  };
+  const words = commandOf(t, 'relay-to').map((word) => own[word] ?? word);
+  const { program } = await place.relay(words);
+  program.kill('SIGHUP');
+  await program.waitFor(/1 receiver after SIGHUP/);
   program.kill('SIGTERM');
   const { code, stderr } = await program.exited;
   t.equal(code, 0, stderr);

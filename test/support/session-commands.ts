@@ -73,7 +73,10 @@ export class SessionPlace {
   /** Starts `p2mp relay`, on any free port unless the options name one. */
   async relay(args: readonly string[]): Promise<ServerProgram> {
     const port = args.includes('--port') ? [] : ['--port', '0'];
-    const cache = args.includes('--cache') ? [] : ['--cache', join(this.folder, 'cache')];
+    const cache =
+      args.includes('--cache') || args.includes('--to')
+        ? []
+        : ['--cache', join(this.folder, 'cache')];
     const all = ['relay', ...args, '--bind', '127.0.0.1', ...port, ...cache];
     const program = this.start(this.receiverHome, all);
     const [, bound] = await program.waitFor(/listening.*?127\.0\.0\.1:(\d+)/i);

@@ -1,7 +1,6 @@
 /** Output of `p2mp fetch`: the live table of sources, JSON events, the log of segments, and the summary. */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { escapeControls } from '../../base/control-characters.js';
-import { P2mpError } from '../../base/errors.js';
 import {
   bytesPerSec,
   formatBytes,
@@ -18,7 +17,7 @@ import type { FetchReport, SourceReport } from '../../roles/fetch/fetch-events.j
 import type { FetchResult } from '../../roles/fetch/fetch-result.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { Output } from './output.js';
-import { printNoGroup, printOddity, printRefused } from './print-event.js';
+import { printNoGroup, printOddity, printRefused, printReload } from './print-event.js';
 import type { ViewArea } from './progress/live-view.js';
 import { etaPart, formatLoss, percent, rateOrDash } from './progress/progress-parts.js';
 import { progressTable } from './progress/progress-table.js';
@@ -100,16 +99,8 @@ export class FetchOutput {
 
   /** The sources are read again after SIGHUP. */
   async handleReload(reloaded: Promise<readonly ServerSpec[]>): Promise<void> {
-    const { output } = this;
-    try {
-      const sources = (await reloaded).map(({ host, name = host }) => name);
-      output.json({ event: 'reloaded', sources });
-      output.line(`${formatPlural(sources.length, 'source')} after SIGHUP`);
-    } catch (error) {
-      if (!(error instanceof P2mpError)) throw error;
-      output.json({ event: 'reloaded', reason: error.message });
-      if (!output.isJson) output.warn(`the sources stay as they are: ${error.message}`);
-    }
+    const names = reloaded.then((sources) => sources.map(({ host, name = host }) => name));
+    await printReload(this.output, 'source', names);
   }
 
   private handleLeft({ source, reason, isRetried }: EventOf<'left'>): void {

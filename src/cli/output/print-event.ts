@@ -1,5 +1,7 @@
 /** Prints events that several commands have in common, such as send errors and refused ports. */
 
+import { P2mpError } from '../../base/errors.js';
+import { formatPlural } from '../../base/format.js';
 import type { RefusedEvent } from '../../base/refusal.js';
 import type { DiagnosisEvent } from '../../classic/diagnosis/packet-diagnosis.js';
 import type { OtherAddressEvent } from '../../path/candidate-addresses.js';
@@ -79,4 +81,22 @@ export function printInterrupted(output: Output, command: string, what = 'sent')
   output.error(`${command}: ${message}`);
   output.flush();
   return exitCode.interrupted;
+}
+
+/** Prints what SIGHUP has changed. @param noun what was read again */
+export async function printReload(
+  output: Output,
+  noun: 'source' | 'receiver',
+  reloaded: Promise<readonly string[]>,
+): Promise<void> {
+  try {
+    const names = await reloaded;
+    const named = noun === 'source' ? { sources: names } : { receivers: names };
+    output.json({ event: 'reloaded', ...named });
+    output.line(`${formatPlural(names.length, noun)} after SIGHUP`);
+  } catch (error) {
+    if (!(error instanceof P2mpError)) throw error;
+    output.json({ event: 'reloaded', reason: error.message });
+    if (!output.isJson) output.warn(`the ${noun}s stay as they are: ${error.message}`);
+  }
 }

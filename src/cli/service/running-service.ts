@@ -59,6 +59,8 @@ export interface ServiceStopOptions {
   readonly reason: string;
   /** Called at the signal, before anything else. */
   readonly handleSignal?: () => void;
+  /** Called at SIGHUP, unless it means that the terminal was closed. */
+  readonly reload?: () => void;
 }
 
 /** Ends a service at SIGINT, and at SIGTERM after what is active has finished. */
@@ -75,7 +77,7 @@ export class ServiceStop {
   /** From now on, signals end the service. */
   static begin(service: RunningService, options: ServiceStopOptions): ServiceStop {
     const stop = new ServiceStop(service, options);
-    onInterrupt((signal) => stop.handle(signal));
+    onInterrupt((signal) => stop.handle(signal), options.reload);
     return stop;
   }
 

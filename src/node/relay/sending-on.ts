@@ -1,9 +1,10 @@
 /** A relay that sends on what it receives, over real sockets. */
-import type { Address } from '../../base/address.js';
 import { formatAddress } from '../../base/address.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { ForwardMachine } from '../../roles/forward/forward-machine.js';
 import type { ForwardEvent } from '../../roles/forward/forwarder.js';
+import type { ForwardRoute } from '../../roles/forward/forwarding.js';
+import type { SessionCrypto } from '../../security/crypto.js';
 import { SessionParts } from '../disk/parts/session-parts.js';
 import { PlacedIndex } from '../disk/store/placed-files.js';
 import { parseInvitation } from '../keys/invitation-code.js';
@@ -12,11 +13,45 @@ import { refusalOf } from '../keys/trust-answer.js';
 import { chooseGroup, groupSource } from '../net/groups/group-address.js';
 import { NarrowPaths } from '../net/narrow-paths.js';
 import { PathFit } from '../net/path-fit.js';
+import type { ServerSpec } from '../net/resolve-receivers.js';
 import { resolveReceivers } from '../net/resolve-receivers.js';
 import { findUnreachable } from '../net/routes.js';
 import { machineOptionsOf, prepareFolder, ReceivingHost } from '../receive/receiving-host.js';
 import { LateHost } from '../serve/serving-port.js';
 import type { SendOnOptions } from './send-on-options.js';
+
+/** Where a relay sends objects on. */
+interface Route extends ForwardRoute {
+  readonly fit: PathFit;
+  /** The source address of group datagrams. */
+  readonly groupFrom: string | undefined;
+}
+
+/** @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST */
+async function findRoute(
+  options: SendOnOptions,
+  crypto: SessionCrypto,
+  to: readonly ServerSpec[],
+): Promise<Route> {
+  const { multicast = 'auto', livenessTimeoutMs, rateBytesPerSec } = options;
+  const invitations = options.invitations?.map(parseInvitation);
+  // Hosts behind one address differ in the port.
+  const named = to.map((spec) => ({ ...spec, name: formatAddress(spec) }));
+  const receivers = await resolveReceivers(named);
+  const addresses = receivers.map(({ address }) => address);
+  const createGroup = () => chooseGroup(multicast, addresses);
+  const group = createGroup();
+  const groupFrom = group === undefined ? undefined : await groupSource(group, addresses);
+  const fit = new PathFit({ receivers: addresses, group, groupFrom });
+  return {
+    ...{ receivers, fit, groupFrom },
+    createTerms: (mssBytes = fit.mssBytes()) => ({
+      ...{ crypto, mssBytes },
+      ...withoutUndefined({ group: createGroup(), invitations }),
+      ...withoutUndefined({ livenessTimeoutMs, rateBytesPerSec }),
+    }),
+  };
+}
 
 type EventOf<Type extends ForwardEvent['type']> = Extract<ForwardEvent, { type: Type }>;
 
@@ -41,27 +76,22 @@ type EventOf<Type extends ForwardEvent['type']> = Extract<ForwardEvent, { type: 
  */
 export class SendingOn extends ReceivingHost<ForwardEvent> {
   private readonly narrowPaths = new Map<number, NarrowPaths>();
+  private fit: PathFit | undefined;
 
   private constructor(
     private readonly options: SendOnOptions,
     private readonly machine: ForwardMachine,
     private readonly parts: SessionParts,
-    private readonly fit: PathFit,
+    private readonly crypto: SessionCrypto,
   ) {
     super(options, machine.receiver, 'relay');
   }
 
   /** @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: SendOnOptions): Promise<SendingOn> {
-    const { dir, keyPair, multicast = 'auto', livenessTimeoutMs, rateBytesPerSec } = options;
-    const invitations = options.invitations?.map(parseInvitation);
-    // Hosts behind one address differ in the port.
-    const named = options.to.map((spec) => ({ ...spec, name: formatAddress(spec) }));
-    const receivers = await resolveReceivers(named);
-    const addresses = receivers.map(({ address }) => address);
-    const createGroup = () => chooseGroup(multicast, addresses);
-    const anyGroup = createGroup();
-    const groupFrom = anyGroup === undefined ? undefined : await groupSource(anyGroup, addresses);
+    const { dir, keyPair } = options;
+    const crypto = await createWarmCrypto(keyPair);
+    const route = await findRoute(options, crypto, options.to);
     const folder = await prepareFolder(options);
     const parts = new SessionParts({
       ...{ dir, verifiesDisk: false, sharesParts: false, comparesAll: false, updatesModes: false },
@@ -70,19 +100,12 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
       protectedPaths: [],
       handleBadBlock: () => undefined,
     });
-    const crypto = await createWarmCrypto(keyPair);
     const host = new LateHost();
-    const fit = new PathFit({ receivers: addresses, group: anyGroup, groupFrom });
     const machine = new ForwardMachine({
       ...machineOptionsOf(options, folder),
-      ...{ crypto, host, receivers, stores: parts },
-      createTerms: (mssBytes = fit.mssBytes()) => ({
-        ...{ crypto, mssBytes },
-        ...withoutUndefined({ group: createGroup(), invitations }),
-        ...withoutUndefined({ livenessTimeoutMs, rateBytesPerSec }),
-      }),
+      ...{ crypto, host, stores: parts, ...route },
     });
-    const sendingOn = new SendingOn(options, machine, parts, fit);
+    const sendingOn = new SendingOn(options, machine, parts, crypto);
     const runner = await sendingOn.listen({
       machine,
       receivesBatches: true,
@@ -90,8 +113,24 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
       handleSendError: (error) => sendingOn.handleSendError(error),
     });
     host.runner = runner;
-    if (groupFrom !== undefined) runner.sockets?.sendGroupsBy(groupFrom, options.multicastTtl ?? 1);
+    sendingOn.setRoute(route);
     return sendingOn;
+  }
+
+  /**
+   * Sends the objects that come from now on to these receivers. Those that are passing go where they went before.
+   * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST; then all stay as they are
+   */
+  async setReceivers(to: readonly ServerSpec[]): Promise<void> {
+    this.setRoute(await findRoute(this.options, this.crypto, to));
+  }
+
+  private setRoute(route: Route): void {
+    const { runner, options, machine } = this;
+    this.fit = route.fit;
+    machine.forwarder.setRoute(route);
+    if (route.groupFrom !== undefined)
+      runner?.sockets?.sendGroupsBy(route.groupFrom, options.multicastTtl ?? 1);
   }
 
   protected async release(): Promise<void> {
@@ -118,10 +157,9 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
       this.narrowPathsOf(info.session)?.handleSuspicion(event.index);
   }
 
-  private async decide({ sender, index, receiverKey }: EventOf<'identify'>): Promise<void> {
-    const { host, port } = this.options.to[index] as Address;
-    const name = formatAddress({ host, port });
-    const refusal = await this.refusalOf(name, receiverKey);
+  private async decide(event: EventOf<'identify'>): Promise<void> {
+    const { sender, index, receiver, receiverKey } = event;
+    const refusal = await this.refusalOf(receiver, receiverKey);
     const { runner, machine } = this;
     if (runner === undefined || sender.isDone) return;
     machine.trust(runner.nowMs, sender, index, receiverKey, refusal);
@@ -142,8 +180,8 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
   private narrowPathsOf(session: number): NarrowPaths | undefined {
     const known = this.narrowPaths.get(session);
     const forwarding = this.machine.forwarder.find(session);
-    if (known !== undefined || forwarding === undefined) return known;
     const { fit, runner, options } = this;
+    if (known !== undefined || forwarding === undefined || fit === undefined) return known;
     const paths = new NarrowPaths({
       ...{ sender: () => forwarding.sender, fit, isAuto: true },
       restart: (mssBytes) => forwarding.restart(mssBytes),

@@ -10,13 +10,12 @@ import { StoreDriver } from '../../session/drivers/store-driver.js';
 import type { IncomingInfo, SessionReceiverEvent } from '../../session/receiver-events.js';
 import type { SessionSender } from '../../session/sender.js';
 import type { SessionSenderEvent } from '../../session/sender-events.js';
-import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
-import type { ForwardingOptions, Prepare } from './forwarding.js';
+import type { ForwardingOptions, ForwardRoute, Prepare } from './forwarding.js';
 import { Forwarding } from './forwarding.js';
 
 export interface ForwarderOptions
-  extends Pick<ForwardingOptions, 'createTerms' | 'ownHop' | 'receiver' | 'host'> {
-  readonly receivers: readonly ReceiverSpec[];
+  extends ForwardRoute,
+    Pick<ForwardingOptions, 'ownHop' | 'receiver' | 'host'> {
   /** Where content is while it passes. It is never complete there. */
   readonly stores: ContentStores;
   readonly endpoint: Pick<Endpoint, 'addSender' | 'removeSender' | 'replaceSender'>;
@@ -58,9 +57,11 @@ export class Forwarder implements ContentStores {
   private readonly events = new Queue<ForwardEvent>();
   private readonly storeDriver: StoreDriver;
   private preparing: Prepare | undefined;
+  private route: ForwardRoute;
 
   constructor(private readonly options: ForwarderOptions) {
-    const { receiver, host } = options;
+    const { receiver, host, receivers, createTerms } = options;
+    this.route = { receivers, createTerms };
     this.storeDriver = new StoreDriver(receiver, this, host);
   }
 
@@ -80,6 +81,11 @@ export class Forwarder implements ContentStores {
   /** The object that came in this session; undefined once that has ended. */
   find(session: number): Forwarding | undefined {
     return this.bySession.get(session);
+  }
+
+  /** Sends the objects that come from now on to these receivers. The others go where they went before. */
+  setRoute(route: ForwardRoute): void {
+    this.route = route;
   }
 
   /** Answers an `identify` event: the relay trusts the receiver, or does without it for this reason. */
@@ -152,7 +158,7 @@ export class Forwarder implements ContentStores {
     // No file here counts as received already: the relay sends on only what arrives.
     const store = stores.create({ ...request, existing: 'overwrite' }, handleFailure);
     const forwarding: Forwarding = new Forwarding({
-      ...this.options,
+      ...{ ...this.options, ...this.route },
       ...{ prepare: this.preparing as Prepare, store },
       replace: (sender, next) => {
         this.bySender.delete(sender);

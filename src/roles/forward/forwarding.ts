@@ -43,6 +43,9 @@ export interface ForwardingOptions {
   readonly replace: (sender: SessionSender, next: SessionSender) => void;
 }
 
+/** Where a relay sends objects on, and how. */
+export type ForwardRoute = Pick<ForwardingOptions, 'receivers' | 'createTerms'>;
+
 export class Forwarding {
   readonly content: PassingContent;
   readonly receivers: readonly ForwardedReceiver[];

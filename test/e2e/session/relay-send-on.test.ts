@@ -1,5 +1,5 @@
 /** `p2mp relay --to` as a process: rows, keys and rights, metrics, and kill -9. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { isSameContent, writeRandomFile } from '../../support/loopback.js';
@@ -9,6 +9,7 @@ import { eventsOf, SessionPlace } from '../../support/session-commands.js';
 t.jobs = 2;
 
 const buffered = true;
+const skip = process.platform === 'win32' && 'Windows has no such signals';
 
 interface SendingOnProgram {
   readonly program: Program;
@@ -116,6 +117,43 @@ t.test('after kill -9, the relay continues with what it had', { buffered }, asyn
   t.match(eventsOf({ stdout }, 'result'), [{ receivers: { length: 3 } }]);
   second.program.kill('SIGTERM');
   t.equal((await second.program.exited).code, 0);
+});
+
+t.test('SIGHUP reads the receivers again, for the next object', { buffered, skip }, async (t) => {
+  const place = new SessionPlace(t);
+  const path = writeRandomFile(place.sent, 100_000);
+  const [a, b] = [await place.receive(['--open'], 'a'), await place.receive(['--open'], 'b')];
+  const hosts = join(place.folder, 'hosts');
+  writeFileSync(hosts, a.name);
+  const { program, name } = await startRelay(place, [`@${hosts}`]);
+  const send = async () => {
+    const exit = await place.send([path, '--to', name, '--open', '--json']).exited;
+    return eventsOf(exit, 'receiver-result').map(({ receiver }) => receiver);
+  };
+  t.same(await send(), [name, a.name]);
+  for (const [text, field] of [
+    ['no host: at all', '"reason":".*hosts'],
+    [`${b.name}\n`, '"receivers":'],
+  ] as const) {
+    writeFileSync(hosts, text);
+    program.kill('SIGHUP');
+    await program.waitFor(new RegExp(`"event":"reloaded",${field}`));
+  }
+  t.same(await send(), [name, b.name]);
+  program.kill('SIGTERM');
+  t.equal((await program.exited).code, 0);
+});
+
+t.test('health, and a folder that is gone', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const { program } = await startRelay(place, ['127.0.0.1:1'], ['--open', '--metrics', '0']);
+  const { address } = await program.waitForEvent('metrics');
+  const statusOf = async (path: string) => (await fetch(`http://${address}${path}`)).status;
+  t.same([await statusOf('/healthz'), await statusOf('/readyz')], [200, 200]);
+  rmSync(join(place.folder, 'passing'), { recursive: true });
+  t.same([await statusOf('/healthz'), await statusOf('/readyz')], [503, 503]);
+  program.kill('SIGTERM');
+  t.equal((await program.exited).code, 0);
 });
 
 t.test('options that do not fit together', { buffered }, async (t) => {

@@ -11,8 +11,10 @@ import {
   trustAuthorizedSenders,
   trustKnownReceivers,
 } from '../../../node/keys/trust.js';
+import type { ServerSpec } from '../../../node/net/resolve-receivers.js';
 import { relay as startRelay } from '../../../node/relay/relay.js';
 import type { SendOnOptions } from '../../../node/relay/send-on-options.js';
+import type { SendingOn } from '../../../node/relay/sending-on.js';
 import { receiverStatus } from '../../../node/service/health.js';
 import type { InvitationTerms } from '../../../security/invitations.js';
 import { parseCount, parsePort, parseSeconds, parseSize } from '../../arguments.js';
@@ -57,6 +59,7 @@ class SendOnCommand {
   private readonly drainTimeoutMs: number;
   private readonly invitation: InvitationTerms | undefined;
   private authorized: AuthorizedKeys | undefined;
+  private reloaded: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly argv: RelayArguments,
@@ -84,6 +87,7 @@ class SendOnCommand {
       countJson: (sessions) => ({ sessions }),
       reason: 'the relay was stopped; send again once it is back',
       handleSignal: () => this.interruption.abort(),
+      reload: () => this.reload(relaying),
     });
     const count = options.to.length;
     const receivers = count === 1 ? 'one receiver' : `${count} receivers`;
@@ -99,6 +103,24 @@ class SendOnCommand {
     return exit;
   }
 
+  /** Reads the files of `--to` again, and looks the names up again; one signal after another. */
+  private reload(relaying: SendingOn): void {
+    this.reloaded = this.reloaded.then(async () => {
+      const reloaded = this.readReceivers();
+      await this.report.handleReload(
+        reloaded.then(async (to) => {
+          await relaying.setReceivers(to);
+          return to;
+        }),
+      );
+    });
+  }
+
+  private readReceivers(): Promise<ServerSpec[]> {
+    const { argv, to } = this;
+    return parseReceivers(to, parsePort(single('port', argv.port), 0), '--to');
+  }
+
   private async createOptions(): Promise<SendOnOptions> {
     const { argv, output, report, dir } = this;
     const { bind, rate } = argv;
@@ -106,7 +128,7 @@ class SendOnCommand {
     const maxBytes = argv['max-bytes'];
     const keyPath =
       argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
-    const to = await parseReceivers(this.to, port, '--to');
+    const to = await this.readReceivers();
     const multicastTtl = parseCount(
       'multicast-ttl',
       single('multicast-ttl', argv['multicast-ttl']),

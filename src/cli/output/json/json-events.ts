@@ -279,6 +279,10 @@ const sendOnEvents = [
   event('progress', sessionFields),
   event('resize', { mssBytes: count, reason: text }),
   event('receiver-result', { label: text, ...receiverFields }),
+  event('reloaded', {
+    receivers: texts.optional().describe('All receivers, as their files name them now.'),
+    reason: text.optional().describe('Why they stay as they are.'),
+  }),
   event('session-result', {
     ...sessionFields,
     status: z.enum(['complete', 'failed', 'refused']),

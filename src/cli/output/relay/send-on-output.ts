@@ -1,7 +1,10 @@
 /** Output of `p2mp relay --to`: what `p2mp receive` prints of its senders, and the outcome of each receiver. */
+import { formatAddress } from '../../../base/address.js';
 import { escapeControls } from '../../../base/control-characters.js';
+import type { ServerSpec } from '../../../node/net/resolve-receivers.js';
 import type { SendOnEvent } from '../../../node/relay/send-on-options.js';
 import type { Output } from '../output.js';
+import { printReload } from '../print-event.js';
 import { receiverName } from '../progress/receiver-name.js';
 import { ReceiveOutput, type ReceiveOutputOptions } from '../receive-output.js';
 import { receiverJson } from '../send-output.js';
@@ -33,6 +36,12 @@ export class SendOnOutput {
     } else {
       this.received.handleEvent(event);
     }
+  }
+
+  /** The receivers are read again after SIGHUP. */
+  async handleReload(reloaded: Promise<readonly ServerSpec[]>): Promise<void> {
+    const names = reloaded.then((receivers) => receivers.map(formatAddress));
+    await printReload(this.output, 'receiver', names);
   }
 
   end(): Promise<void> {
