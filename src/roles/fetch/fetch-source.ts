@@ -2,7 +2,7 @@
 
 import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
-import { RangeSet, type ReadonlyRangeSet } from '../../base/range-set.js';
+import { type Range, RangeSet, type ReadonlyRangeSet } from '../../base/range-set.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { ReplacedReason, SourceIndex, SourceReport, SourceState } from './fetch-events.js';
 import { OpenSegments } from './open-segments.js';
@@ -31,6 +31,8 @@ export interface FetchSourceOptions {
   readonly rttMs?: number;
   /** The blocks that the source holds, which can become more; all if it is undefined. */
   readonly holds?: ReadonlyRangeSet;
+  /** The number of its session, the same for all clients of a crowd. */
+  readonly session?: number;
 }
 
 interface Ask {
@@ -47,6 +49,9 @@ export class FetchSource {
    * all that it misses, they want the same blocks at the same time.
    */
   setsPace = false;
+  /** The blocks that may be asked of the source. */
+  part: Range = { start: 0, end: Infinity };
+  readonly session: number;
   /** Blocks that are asked of the source now. */
   private readonly askedBlocks = new RangeSet();
   /** The blocks that it holds; undefined if it holds all. */
@@ -65,13 +70,14 @@ export class FetchSource {
   /** @param pool the blocks that may be asked of the source */
   constructor(
     readonly index: SourceIndex,
-    { name, rttMs = firstRttMs, holds }: FetchSourceOptions,
+    { name, rttMs = firstRttMs, holds, session = 0 }: FetchSourceOptions,
     readonly pool: RangeSet,
     private readonly blockSizeBytes: number,
   ) {
     this.name = name;
     this.rtt = rttMs;
     this.held = holds;
+    this.session = session;
     const guess = (1000 * firstWindowBlocks * blockSizeBytes) / (this.rtt + reserveMs);
     this.rate = new SourceRate(guess);
   }
@@ -174,26 +180,30 @@ export class FetchSource {
     return this.held === undefined || this.held.has(block);
   }
 
-  /** The first block of the pool, from this one on, that the source holds. */
+  /** The first block of the pool, from this one on, that may be asked of the source. */
   nextInPool(fromBlock: number): number | undefined {
-    let block = this.pool.nextFrom(fromBlock);
+    let block = this.pool.nextFrom(Math.max(fromBlock, this.part.start));
     while (block !== undefined && !this.holds(block)) {
       const next = this.held?.nextFrom(block);
       block = next === undefined ? undefined : this.pool.nextFrom(next);
     }
-    return block;
+    return block === undefined || block < this.part.end ? block : undefined;
   }
 
   /** The beginning of the first of these runs of blocks that may be asked of the source. */
   firstOf(blocks: ReadonlyRangeSet): number | undefined {
-    for (const { start } of blocks.ranges())
-      if (this.pool.has(start) && this.holds(start)) return start;
+    const { part } = this;
+    for (const { start } of blocks.ranges()) {
+      const isInPart = start >= part.start && start < part.end;
+      if (isInPart && this.pool.has(start) && this.holds(start)) return start;
+    }
     return undefined;
   }
 
-  /** The end (exclusive) of the run of blocks that begins at this one, in the pool and at the source. */
+  /** The end (exclusive) of the run of blocks that begins at this one and may be asked of the source. */
   runEnd(block: number): number {
-    return Math.min(this.pool.nextOutside(block), this.held?.nextOutside(block) ?? Infinity);
+    const heldEnd = this.held?.nextOutside(block) ?? Infinity;
+    return Math.min(this.pool.nextOutside(block), heldEnd, this.part.end);
   }
 
   // --- Asked blocks

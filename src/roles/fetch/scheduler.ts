@@ -16,6 +16,7 @@ import type { FetchEvent, FetchReport, ReplacedReason, SourceIndex } from './fet
 import { FetchSource, type FetchSourceOptions } from './fetch-source.js';
 import { lateSegment, type OpenSegment, toFetchSegment } from './open-segments.js';
 import { Retries } from './retries.js';
+import { crowdPart } from './sharing/crowd-parts.js';
 import { cutEqually, takeOver } from './sharing/equal-parts.js';
 import { greatest } from './sharing/greatest.js';
 import { latestFor } from './sharing/last-window.js';
@@ -298,6 +299,7 @@ export class FetchScheduler {
     const mostBlocks = Math.min(windowCount * source.mostBlocks, this.fairCount(source));
     let room = mostBlocks - source.asked.count;
     if (room < Math.min(Math.ceil(mostBlocks / runsPerWindow), pool.count)) return;
+    source.part = crowdPart(source, this.live, Math.ceil(contentSizeBytes / blockSizeBytes));
     while (room > 0) {
       const run = nextRun(source, this.live, this.urgent, firstBlock);
       if (run === undefined) return;

@@ -66,8 +66,9 @@ export class SourceSchedule {
   /** A source can be asked for blocks from now on. */
   add(nowMs: TimeMs, source: Source): void {
     const rttMs = this.sources.rttMsOf(nowMs, source);
-    const { name, holds } = source;
-    const index = this.scheduler.join(nowMs, { name, ...withoutUndefined({ rttMs, holds }) });
+    const { name, holds, session } = source;
+    const known = withoutUndefined({ rttMs, holds, session });
+    const index = this.scheduler.join(nowMs, { name, ...known });
     source.index = index;
     this.scheduled[index] = source;
     const supplier = this.sources.supplierOf(source);
