@@ -20,6 +20,7 @@ const remedies: Readonly<Record<string, string>> = {
   EMFILE: 'too many open files; raise the limit (ulimit -n)',
   ENFILE: 'too many open files on this host; close some',
   EIO: 'disk I/O error; check the disk',
+  ESTALE: 'was removed or replaced at the file server; check the name',
   ENAMETOOLONG: 'the name is too long; choose a shorter one',
   ELOOP: 'the symbolic links form a loop; check the path',
 };

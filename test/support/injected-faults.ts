@@ -22,14 +22,17 @@ export class InjectedFault {
   /**
    * @param calls of the system, separated by commas
    * @param fault as strace's inject takes it: `error=EIO`, `error=ENOBUFS:when=10+10`, `delay_enter=20000`
+   * @param path the file whose calls fail; by default, all calls fail
    */
   static async begin(
     t: Cleaner,
     pid: number,
     calls: string,
     fault: string,
+    path?: string,
   ): Promise<InjectedFault> {
     const what = ['-e', `trace=${calls}`, '-e', `inject=${calls}:${fault}`];
+    if (path !== undefined) what.push('-P', path);
     const program = new Program(t, 'strace', ['-f', '-p', `${pid}`, '-o', '/dev/null', ...what]);
     await program.waitFor(/attached/, 'stderr');
     return new InjectedFault(program);

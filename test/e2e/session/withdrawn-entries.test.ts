@@ -1,9 +1,10 @@
 /** Files that disappear while they are sent are skipped and reported, and everything else arrives. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
+import { InjectedFault, noInjection } from '../../support/injected-faults.js';
 import { isSameContent, noOffload, writeRandomFile } from '../../support/loopback.js';
-import { parseResult } from '../../support/processes.js';
+import { type Program, parseResult } from '../../support/processes.js';
 import { eventsOf, SessionPlace, stopMidway } from '../../support/session-commands.js';
 
 const skip = noOffload;
@@ -58,6 +59,55 @@ t.test('files and a folder that disappear midway', { skip }, async (t) => {
   t.equal(repeated.code, 0, repeated.stderr);
   t.match(parseResult(repeated), { entries: 4, receivers: [{ status: 'complete' }] });
 });
+
+const denied = 'permission denied while it was being sent';
+const failing = 'disk I/O error while it was being sent';
+
+/** @param spoil makes the file unreadable while the sender is stopped */
+async function checkUnreadable(
+  t: Test,
+  reason: string,
+  spoil: (file: string, sender: Program) => unknown,
+): Promise<void> {
+  const place = new SessionPlace(t);
+  const { sent } = place;
+  writeRandomFile(sent, bigBytes, 'a big');
+  for (const name of ['b broken', 'c stays']) writeRandomFile(sent, 100_000, name);
+  const receiver = await place.receive(['--open', '--once', '--json']);
+  const args = ['--to', receiver.name, '--open', '--json', '--rate', '4M'];
+  const sender = place.send([sent, ...args]);
+  await stopMidway(sender, receiver);
+  await spoil(join(sent, 'b broken'), sender);
+  sender.kill('SIGCONT');
+  const exit = await sender.exited;
+  t.equal(exit.code, 5, exit.stderr);
+  const skipped = [{ name: 'sent/b broken', reason }];
+  t.match(parseResult(exit), { skipped, receivers: [{ status: 'complete' }] });
+  const own = await receiver.program.exited;
+  t.equal(own.code, 5, own.stderr);
+  t.match(eventsOf(own, 'session-result'), [{ status: 'complete', skipped }]);
+  for (const name of ['a big', 'c stays'])
+    t.ok(isSameContent(join(sent, name), join(receiver.dir, 'sent', name)), name);
+  t.notOk(existsSync(join(receiver.dir, 'sent', 'b broken')));
+}
+
+const isRoot = process.getuid?.() === 0 && 'root may read everything';
+
+t.test('a file loses its permissions midway', { skip: skip || isRoot }, (t) =>
+  checkUnreadable(t, denied, (file) => chmodSync(file, 0)),
+);
+
+for (const [what, calls, code, reason] of [
+  ['a file can no longer be opened, midway', 'openat', 'EACCES', denied],
+  ['a file is on a disk that fails, midway', 'pread64,preadv,read', 'EIO', failing],
+  ['a file has gone from its file server, midway', 'openat', 'ESTALE', failing],
+] as const) {
+  t.test(what, { skip: skip || noInjection }, (t) =>
+    checkUnreadable(t, reason, (file, sender) =>
+      InjectedFault.begin(t, sender.pid, calls, `error=${code}`, file),
+    ),
+  );
+}
 
 t.test('the only file disappears midway', { skip }, async (t) => {
   const place = new SessionPlace(t);

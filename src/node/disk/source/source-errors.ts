@@ -1,7 +1,7 @@
 /** Errors for a file that changed after it was opened and before its last byte was read. */
 import { P2mpError } from '../../../base/errors.js';
 import type { WithdrawalReason } from '../../../wire/withdrawn.js';
-import { fileError } from '../../system-error.js';
+import { fileError, systemCode } from '../../system-error.js';
 
 /** Error codes that mean that a link, folder, pipe or socket has replaced the file. */
 const otherKindCodes = new Set(['ELOOP', 'EISDIR', 'ESPIPE', 'ENXIO']);
@@ -24,7 +24,7 @@ export function readError(path: string, error: unknown): P2mpError {
 export function withdrawalReasonOf(error: unknown): WithdrawalReason | undefined {
   if (error instanceof P2mpError)
     return error.code === 'SOURCE_CHANGED' ? 'shortened' : 'unreadable';
-  const { code = '' } = error as NodeJS.ErrnoException;
+  const code = systemCode(error);
   if (code === 'ENOENT' || code === 'ENOTDIR') return 'removed';
   if (otherKindCodes.has(code)) return 'replaced';
   if (code === 'EACCES' || code === 'EPERM') return 'permission-denied';
