@@ -24,6 +24,8 @@ import type {
 import type { SessionSenderOptions } from '../session/sender-options.js';
 import type { Extra } from '../wire/lists.js';
 import { deletions } from '../wire/offer.js';
+import type { WithdrawalReason } from '../wire/withdrawn.js';
+import { withdrawalReasons } from '../wire/withdrawn.js';
 import type { HostFault } from './host.js';
 import type { LinkCounts, LinkOptions } from './link.js';
 import { linkChecks } from './link.js';
@@ -43,6 +45,8 @@ export interface LostFile {
   readonly atMs: TimeMs;
   /** Its number in the manifest. */
   readonly file: number;
+  /** `removed` by default. */
+  readonly reason?: WithdrawalReason;
 }
 
 /** Options that can differ between receivers. */
@@ -170,7 +174,13 @@ export const sessionChecks: Checks<SimulatedSessionOptions> = {
       fault: required(oneOf('kill', 'start', 'disconnect', 'reconnect')),
     }),
   ),
-  lostFiles: listOf(objectOf<LostFile>({ atMs: required(number), file: required(number) })),
+  lostFiles: listOf(
+    objectOf<LostFile>({
+      atMs: required(number),
+      file: required(number),
+      reason: oneOf(...withdrawalReasons),
+    }),
+  ),
   sendTimeMs: number,
   sourceTimeMs: number,
   deadlineMs: number,

@@ -5,6 +5,7 @@ import type {
   SimulatedSessionOptions,
   SimulatedSessionResult,
 } from '../../src/simulator/session-transfer-options.js';
+import { withdrawalReasons } from '../../src/wire/withdrawn.js';
 
 const blockSizeBytes = 4000;
 
@@ -66,6 +67,27 @@ for (const hasGroup of [false, true]) {
     });
   }
 }
+
+t.test('receivers learn why each entry is withdrawn', async (t) => {
+  for (const hasGroup of [false, true]) {
+    const lostFiles = withdrawalReasons.map((reason, i) => ({
+      atMs: 200 + 60 * i,
+      file: 9 - i,
+      reason,
+    }));
+    const result = run({ lostFiles, hasGroup });
+    const files = lostFiles.map(({ file }) => file);
+    checkAgreement(
+      t,
+      result,
+      files.toSorted((a, b) => a - b),
+    );
+    for (const { results } of result.receivers) {
+      const reasons = results.at(-1)?.withdrawn?.map(({ reason }) => reason);
+      t.same(reasons, withdrawalReasons.toReversed());
+    }
+  }
+});
 
 t.test('a receiver that is killed and restarted gets the same', async (t) => {
   const incidents = [

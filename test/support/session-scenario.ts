@@ -6,7 +6,8 @@ import type { Range } from '../../src/base/range-set.js';
 import type { LossSpec } from '../../src/loss.js';
 import { burstLoss } from '../../src/loss.js';
 import type { LinkOptions } from '../../src/simulator/link.js';
-import type { SessionIncident } from '../../src/simulator/session-transfer-options.js';
+import type { LostFile, SessionIncident } from '../../src/simulator/session-transfer-options.js';
+import { withdrawalReasons } from '../../src/wire/withdrawn.js';
 import { Draw } from './scenario.js';
 
 export interface SessionScenario {
@@ -24,6 +25,8 @@ export interface SessionScenario {
   readonly receivers: readonly SessionReceiverScenario[];
   /** Incidents of the sender; those of receivers are in `receivers`. */
   readonly senderIncidents: readonly SessionIncident[];
+  /** Files that the sender can no longer read from some time on. */
+  readonly lostFiles: readonly LostFile[];
   /** The time of the last incident. */
   readonly lastIncidentMs: TimeMs;
 }
@@ -81,10 +84,14 @@ export function drawSessionScenario(number: number): SessionScenario {
   const senderIncidents = isCalm || draw.chance(0.9) ? [] : drawAbsence(draw, 'sender', spanMs);
   const all = [...senderIncidents, ...receivers.flatMap(({ incidents }) => incidents)];
   const mostSegments = receiverCount === 30 ? 150 : draw.pick([100, 400, 400, 1500]);
+  const contentSizeBytes = drawSize(draw, mssBytes, blockSizeBytes, mostSegments);
+  const fileCount = draw.pick([1, 1, 3, 50, 200]);
+  // A sender that starts again does not offer what it has lost, which is another object.
+  const lostFiles = senderIncidents.length > 0 ? [] : drawLostFiles(number, fileCount, spanMs);
   return {
     seed: `session scenario ${number}`,
-    contentSizeBytes: drawSize(draw, mssBytes, blockSizeBytes, mostSegments),
-    fileCount: draw.pick([1, 1, 3, 50, 200]),
+    contentSizeBytes,
+    fileCount,
     mssBytes,
     blockSizeBytes,
     hasGroup,
@@ -95,8 +102,23 @@ export function drawSessionScenario(number: number): SessionScenario {
     sourceTimeMs: draw.pick([0, 0, draw.integer(1, 30)]),
     receivers,
     senderIncidents,
-    lastIncidentMs: Math.max(0, ...all.map(({ atMs }) => atMs)),
+    lostFiles,
+    lastIncidentMs: Math.max(0, ...[...all, ...lostFiles].map(({ atMs }) => atMs)),
   };
+}
+
+/** Not all files, without which the session fails. The random numbers are its own, as for kept blocks. */
+function drawLostFiles(number: number, fileCount: number, spanMs: number): readonly LostFile[] {
+  const draw = new Draw(createRandom('lost files', number));
+  if (fileCount === 1 || draw.chance(0.5)) return [];
+  const first = draw.integer(0, fileCount - 1);
+  const count = draw.pick([1, 1, draw.integer(1, fileCount - 1)]);
+  const atMs = draw.integer(1, spanMs);
+  return Array.from({ length: count }, (_, i) => ({
+    atMs: draw.pick([atMs, atMs, draw.integer(1, spanMs)]),
+    file: (first + i) % fileCount,
+    reason: draw.pick(withdrawalReasons),
+  }));
 }
 
 /**

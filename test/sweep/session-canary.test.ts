@@ -6,12 +6,14 @@ import { GroupReach } from '../../src/path/group-reach.js';
 import { BlockSeal } from '../../src/security/block-seal.js';
 import { BlockReception } from '../../src/session/incoming/block-reception.js';
 import { IncomingSession } from '../../src/session/incoming/incoming-session.js';
+import { IncomingWithdrawal } from '../../src/session/incoming/incoming-withdrawal.js';
 import { Receiving } from '../../src/session/incoming/stages/receiving.js';
 import { Outcome } from '../../src/session/incoming/stages/stage.js';
 import { Connections } from '../../src/session/outgoing/connections.js';
 import type { SessionMember } from '../../src/session/outgoing/member.js';
 import { ReceiverMessages } from '../../src/session/outgoing/receiver-messages.js';
 import { ReceiverOutcomes } from '../../src/session/outgoing/receiver-outcomes.js';
+import { Withdrawals } from '../../src/session/outgoing/withdrawals.js';
 import { Simulation } from '../../src/simulator/simulation.js';
 import { Delivery } from '../../src/transfer/delivery.js';
 import type { Demand } from '../../src/transfer/demand.js';
@@ -19,6 +21,7 @@ import { FeedbackScheduler } from '../../src/transfer/feedback-scheduler.js';
 import type { GapList } from '../../src/transfer/gap-list.js';
 import { MemoryBudget } from '../../src/transfer/partial-block.js';
 import { Reassembler } from '../../src/transfer/reassembler.js';
+import type { Withdrawn } from '../../src/wire/withdrawn.js';
 import { replace } from '../support/planted-fault.js';
 import { delegate } from '../support/scenario-run.js';
 import { drawSessionScenario } from '../support/session-scenario.js';
@@ -271,6 +274,21 @@ notices('a sender that fails a receiver too late', {
     Object.assign(sender['connections']['options'], { livenessTimeoutMs: 60_000 });
     return sender;
   },
+});
+
+notices('a receiver that ignores what is withdrawn', {
+  expected: /alive, reported as failed/,
+  plant: () => replace(IncomingWithdrawal.prototype, 'take', () => false),
+});
+
+notices('a sender that says only once what it has withdrawn', {
+  expected: /alive, reported as failed/,
+  plant: () =>
+    replace(Withdrawals.prototype, 'messages', function (this: Withdrawals) {
+      const { list } = this as unknown as { list: readonly Withdrawn[] };
+      Object.assign(this, { list: [] });
+      return list;
+    }),
 });
 
 notices('a seal with one nonce for all blocks', {

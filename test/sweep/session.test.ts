@@ -138,6 +138,8 @@ class Seen {
     'receiver resumed': 0,
     'bad block repaired': 0,
     'sender restarted': 0,
+    'entry withdrawn': 0,
+    'entry lost too late': 0,
     'multicast only': 0,
     'multicast and unicast': 0,
     'without a group': 0,
@@ -153,6 +155,7 @@ class Seen {
   add(run: SimulatedSessionResult): void {
     for (const { outcome } of run.settled) {
       if (outcome.status === 'failed') this.count('receiver failed');
+      if (outcome.status === 'aborted') this.count('entry lost too late');
     }
     for (const { results } of run.receivers) {
       for (const {
@@ -162,10 +165,12 @@ class Seen {
         updatedBlocks,
         receivedBytes,
         contentSizeBytes,
+        withdrawn = [],
       } of results) {
         if (reason === 'replaced by a new session of the same sender')
           this.count('sender restarted');
         if (status !== 'complete') continue;
+        if (withdrawn.length > 0) this.count('entry withdrawn');
         if (badBlocks + updatedBlocks > 0) this.count('bad block repaired');
         if (receivedBytes > 0 && receivedBytes < contentSizeBytes) this.count('receiver resumed');
       }

@@ -16,6 +16,9 @@ import { createSimulatedCrypto } from '../session-crypto.js';
 import type { SettledReceiver, SimulatedSessionOptions } from '../session-transfer-options.js';
 import { Simulation } from '../simulation.js';
 
+/** Why a sender stops if its source can no longer provide the object. */
+export const sourceHasChanged = 'the source has changed';
+
 /** Multicast address used by sessions with a group. */
 export const simulatedGroup = '239.77.35.1';
 
@@ -143,15 +146,15 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
   private scheduleLosses(machine: SessionSender, readable: Uint8Array): void {
     const { host, simulation, options } = this;
     const places = placesOfFiles(readable.length, options.fileCount ?? 1);
-    for (const { atMs, file } of options.lostFiles ?? []) {
+    for (const { atMs, file, reason = 'removed' } of options.lostFiles ?? []) {
       host?.at(Math.max(atMs, simulation.nowMs), () => {
         const { start, end } = at(places, file);
-        const entry = { index: file, reason: 'removed' as const };
+        const entry = { index: file, reason };
         const entries = [{ ...entry, offsetBytes: start, sizeBytes: end - start }];
         if (machine.isDone) return;
         readable.fill(0, start, end);
         if (!machine.withdraw(simulation.nowMs, entries))
-          machine.abort(simulation.nowMs, 'the source has changed', true);
+          machine.abort(simulation.nowMs, sourceHasChanged, true);
         host?.drain();
       });
     }
@@ -164,6 +167,9 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
     switch (event.type) {
       case 'receiver':
         this.settled.push({ atMs: simulation.nowMs, outcome: event.outcome });
+        break;
+      case 'source-changed':
+        machine.abort(simulation.nowMs, sourceHasChanged, true);
         break;
       case 'identify':
         machine.trust(simulation.nowMs, event.index);
