@@ -82,6 +82,7 @@ const expected: Readonly<Record<string, readonly string[]>> = {
     'no-session',
   ],
   asker: ['answered', 'ended', 'refused', 'failed', 'page', 'deferred', 'silent', 'bad-message'],
+  envelope: ['answer', 'envelope', 'refused'],
   'classic-receiver': ['complete', 'failed', 'aborted', 'busy', 'storage-busy', 'bad-checksum'],
   'classic-sender': ['complete', 'failed', 'stale-ack', 'next-number-ack', 'other-address'],
 };

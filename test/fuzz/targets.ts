@@ -13,6 +13,7 @@ import {
   fuzzSessionPacket,
 } from './fuzz-decoders.js';
 import { fuzzDiscovery } from './fuzz-discovery.js';
+import { fuzzEnvelope } from './fuzz-envelopes.js';
 import { fuzzExchange } from './fuzz-exchange.js';
 import {
   fuzzAuthorizedKeys,
@@ -49,6 +50,7 @@ export const targets: readonly Target[] = [
   { name: 'segment-batch', run: fuzzSegmentBatch, share: 0.03 },
   { name: 'message', run: fuzzMessage, share: 0.04 },
   { name: 'exchange', run: fuzzExchange, share: 0.02 },
+  { name: 'envelope', run: fuzzEnvelope, share: 0.01 },
   { name: 'manifest', run: fuzzManifest, share: 0.01 },
   { name: 'entry-name', run: fuzzEntryName, share: 0.01 },
   { name: 'discovery', run: fuzzDiscovery, share: 0.01 },

@@ -43,7 +43,7 @@ export type ForwardEvent =
       readonly type: 'received';
       readonly event: Exclude<
         SessionReceiverEvent,
-        { type: 'prepare' | 'write' | 'forget' | 'finish' | 'drop' | 'behind-noted' }
+        { type: 'prepare' | 'write' | 'forget' | 'withdrawn' | 'finish' | 'drop' | 'behind-noted' }
       >;
     };
 
@@ -123,6 +123,7 @@ export class Forwarder implements ContentStores {
         return;
       case 'write':
       case 'forget':
+      case 'withdrawn':
       case 'finish':
       case 'drop':
         this.storeDriver.handleEvent(event);

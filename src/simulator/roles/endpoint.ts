@@ -11,6 +11,7 @@ import { Endpoint } from '../../endpoint/endpoint.js';
 import { encodeManifest } from '../../object/manifest.js';
 import { MemorySource } from '../../object/memory-source.js';
 import type { MemoryStores } from '../../object/memory-store.js';
+import type { WithdrawnEntry } from '../../object/withdrawn-content.js';
 import { sealOriginAnswer } from '../../security/envelope.js';
 import { AskListener } from '../../session/asks/ask-listener.js';
 import { Asker } from '../../session/asks/asker.js';
@@ -38,6 +39,8 @@ export interface SimulatedObject {
   readonly content: Uint8Array;
   /** Addresses of the receivers. */
   readonly to: readonly string[];
+  /** Number of files of equal size; 1 by default. */
+  readonly fileCount?: number;
 }
 
 /** An object that a host asks another host for. */
@@ -128,6 +131,14 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
     for (const { session } of this.receiver?.statuses(this.simulation.nowMs) ?? [])
       this.receiver?.find(session)?.tell(behind);
     this.host?.drain();
+  }
+
+  /** Withdraws entries of the objects that this host sends. @returns whether every session could */
+  withdraw(entries: readonly WithdrawnEntry[]): boolean {
+    const senders = [...this.sendings.keys()];
+    const isDone = senders.every((each) => each.withdraw(this.simulation.nowMs, entries));
+    this.host?.drain();
+    return isDone;
   }
 
   boot(host: SimulatedHost): Machine<EndpointEvent<ReceiverEvent>> {
@@ -275,9 +286,9 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
   }
 
   private createSender(
-    { label, content, to }: Omit<SimulatedObject, 'to'> & Partial<SimulatedObject>,
+    { label, content, to, fileCount }: Omit<SimulatedObject, 'to'> & Partial<SimulatedObject>,
     hasGroup = false,
-    { manifest = manifestOf(content), ...digests }: Partial<ServedObject> = {},
+    { manifest = manifestOf(content, fileCount), ...digests }: Partial<ServedObject> = {},
   ): SessionSender {
     const { mssBytes, blockSizeBytes } = this.options;
     this.senderCount++;
@@ -302,6 +313,6 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
   }
 }
 
-function manifestOf(content: Uint8Array): Uint8Array {
-  return encodeManifest(createManifestOfFiles(content.length, 1));
+function manifestOf(content: Uint8Array, fileCount = 1): Uint8Array {
+  return encodeManifest(createManifestOfFiles(content.length, fileCount));
 }

@@ -271,3 +271,26 @@ t.test('an envelope is of no use in another session', (t) => {
   t.strictSame(rowsOf(origin), ['relay failed', 'relay/a failed']);
   t.end();
 });
+
+t.test('a sender that withdraws a file before the relay has spoken for a receiver', (t) => {
+  let withdrawnCount = 0;
+  for (let atMs = 5; atMs < 120; atMs += 5) {
+    const net = new RelayNet('1');
+    const final = net.peer('a');
+    net.forwarder('relay', ['a']);
+    const objects = [{ label: 'object', content, to: ['relay'], fileCount: 4 }];
+    const origin = net.peer('origin', { objects });
+    const sizeBytes = content.length / 4;
+    const entry = { index: 3, reason: 'removed', offsetBytes: 3 * sizeBytes, sizeBytes } as const;
+    net.simulation.at(atMs, () => {
+      if (origin.role.withdraw([entry])) withdrawnCount++;
+    });
+    net.simulation.run({ untilMs: 60_000 });
+    const isWithdrawn = !rowsOf(origin).includes('relay/a complete');
+    // What the relay sends on, it sends whole or not at all.
+    t.equal(hasReceived(final, content), !isWithdrawn, `at ${atMs} ms`);
+    if (isWithdrawn) t.match(reasonsOf(origin)[0], /the sender withdrew a part/);
+  }
+  t.ok(withdrawnCount > 3, `${withdrawnCount} withdrawals in time`);
+  t.end();
+});
