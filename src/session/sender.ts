@@ -257,7 +257,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   /** Whether the sender has begun to send content. From then on, the segment size is fixed. */
   get hasOpenedContent(): boolean {
-    return this.startBarrier.isOpen;
+    return this.startBarrier.hasBegun;
   }
 
   /** Fails this receiver; the session continues with the others. */
@@ -405,10 +405,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
 
   private tryOpenContent(nowMs: TimeMs): void {
     const againAtMs = this.startBarrier.tryOpen(nowMs, this.probe?.answersUntilMs ?? -Infinity);
-    if (this.startBarrier.isOpen) {
-      this.delivery.openContent();
-      this.actions.execute(nowMs);
-    }
+    this.delivery.setContentOpen(this.startBarrier.isServing);
+    this.actions.execute(nowMs);
     if (againAtMs !== undefined) this.connections.lookBy(againAtMs);
   }
 

@@ -155,11 +155,11 @@ export class Delivery {
     return this.actions.shift();
   }
 
-  /** Starts to read and send the content. */
-  openContent(): void {
-    if (this.isContentOpen) return;
-    this.isContentOpen = true;
-    this.rateGroups.openContent();
+  /** Starts to read and send the content, or opens no further blocks of it. */
+  setContentOpen(isOpen: boolean): void {
+    if (this.isContentOpen === isOpen) return;
+    this.isContentOpen = isOpen;
+    this.rateGroups.setContentOpen(isOpen);
     this.advance();
   }
 
@@ -204,7 +204,8 @@ export class Delivery {
       report.cumulativeBurst !== undefined &&
       (this.lastBurst === undefined || burstsAhead(report.cumulativeBurst, this.lastBurst) > 0);
     this.encoder.usesTags ||= report.wantsTags || isMadeUp;
-    takeGaps(rateGroup.rounds.window, demand, report, this.lastBurst);
+    const openBlocks = this.isContentOpen ? blockCount : manifestBlockCount;
+    takeGaps(rateGroup.rounds.window, demand, report, this.lastBurst, openBlocks);
     // What does not arrive is not worth its share of the rate. Reports bring the next probe.
     if (demand.isProbed) rateGroup.release(demand);
     else if (wasProbed) path.restartModel();

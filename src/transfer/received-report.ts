@@ -9,12 +9,14 @@ import type { SessionBlock } from './sealed-block.js';
  * Updates which segments the receiver misses.
  * @param window the blocks in flight of the rate group that serves the receiver
  * @param lastBurst the last burst that was started; undefined before the first burst
+ * @param openBlocks a block from this one on is sent to no receiver that it has not been sent to already
  */
 export function takeGaps(
   window: BlockWindow<SessionBlock>,
   demand: Demand,
   report: Report,
   lastBurst: number | undefined,
+  openBlocks = Infinity,
 ): void {
   const { index } = demand;
   const { firstBlock, describedBlocks } = report;
@@ -25,7 +27,8 @@ export function takeGaps(
   for (const block of window) {
     if (!isDescribed(block) || !demand.needs(block.index)) continue;
     // The block was read only for its digest, or is being read and the receiver did not want it.
-    if (block.wire === undefined && !block.isPending(index)) continue;
+    if ((block.wire === undefined || block.index >= openBlocks) && !block.isPending(index))
+      continue;
     missing.add(block);
     demand.updateInFlight(block, covers(report, block, index, lastBurst));
   }

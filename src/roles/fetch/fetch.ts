@@ -286,6 +286,7 @@ export class Fetch {
     this.chosen = undefined;
     this.opening = undefined;
     this.schedule = undefined;
+    this.sources.setPrepared(nowMs, false);
     this.activityNow = 'asking';
     this.choose(nowMs);
   }
@@ -316,6 +317,7 @@ export class Fetch {
     else if (action.type === 'known') this.takeKnown(nowMs, object, action.blocks);
     else {
       if (this.schedule === undefined) this.beginFetching(nowMs, object);
+      this.sources.setPrepared(nowMs, true);
       this.events.push({ type: 'ready' });
     }
     return true;
@@ -344,8 +346,7 @@ export class Fetch {
 
   /** Asks for blocks whose digests are known. Equal parts can be cut only once it is known what is missing. */
   private takeKnown(nowMs: TimeMs, object: FetchedObject, blocks: ReadonlyRangeSet): void {
-    const { sources, isOnDemand, options } = this;
-    const waits = isOnDemand || options.split === 'equal' || sources.servesCrowd;
+    const waits = this.isOnDemand || this.options.split === 'equal';
     if (this.schedule === undefined && !waits) this.beginFetching(nowMs, object, object.missing);
     this.schedule?.release(nowMs, blocks, object.missing);
   }

@@ -197,7 +197,7 @@ export class ObjectOpening {
     const { leaves } = this.object;
     if (leaves.isComplete) return;
     // While the host handles digests, its store does not get on. The first digests suffice to begin with.
-    const isSparing = this.activityNow === 'preparing' && !this.sources.servesCrowd;
+    const isSparing = this.activityNow === 'preparing';
     source.leaves = new LeafRequests(leaves, isSparing);
     this.sources.requestLeaves(nowMs, source);
   }

@@ -43,6 +43,7 @@ export class Sources {
   private readonly unconfirmed: number[] = [];
   private hasStarted = false;
   private aloneSinceMs: TimeMs = Infinity;
+  private arePrepared = false;
   /**
    * The root of the content that is asked for; undefined until it is chosen. From then on, sources may hold other content
    * under the name.
@@ -112,16 +113,6 @@ export class Sources {
   /** What can be wanted of a source; undefined if there is no session with it. */
   supplierOf({ session }: Source): Supplying | undefined {
     return session === undefined ? undefined : this.receiver.find(session)?.source;
-  }
-
-  /**
-   * Whether a source serves this host and others by multicast, or will do so if others ask it soon. Hosts that are served
-   * together had better begin together.
-   */
-  get servesCrowd(): boolean {
-    const { usable } = this;
-    const isAlone = usable.length === 1 && usable[0]?.offer?.group !== undefined;
-    return isAlone || this.isAnyPaced;
   }
 
   rttMsOf(nowMs: TimeMs, { session }: Source): number | undefined {
@@ -235,7 +226,16 @@ export class Sources {
   wantOnly(nowMs: TimeMs, source: Source, wanted: ReadonlyRangeSet): void {
     if (!wanted.isEmpty) source.noteAsk(nowMs);
     else if (source.leaves?.isAwaiting !== true) source.owesSinceMs = undefined;
-    this.supplierOf(source)?.wantOnly(nowMs, wanted);
+    const supplier = this.supplierOf(source);
+    supplier?.wantOnly(nowMs, wanted);
+    if (this.arePrepared) supplier?.notePrepared(nowMs);
+  }
+
+  /** From now on, it is known of all blocks whether they are wanted; or, if the content is chosen again, it is not. */
+  setPrepared(nowMs: TimeMs, arePrepared: boolean): void {
+    this.arePrepared = arePrepared;
+    if (!arePrepared) return;
+    for (const source of this.all) this.supplierOf(source)?.notePrepared(nowMs);
   }
 
   /** Sends the requests for leaf digests that are due. */

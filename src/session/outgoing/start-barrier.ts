@@ -9,6 +9,8 @@ import type { SessionMember } from './member.js';
 
 export class StartBarrier {
   private opened = false;
+  private servesOne = false;
+  private hasServed = false;
   /** Time at which the first receiver became ready for content. */
   private readyAtMs: TimeMs | undefined;
 
@@ -21,6 +23,16 @@ export class StartBarrier {
     return this.opened;
   }
 
+  /** Whether content is sent: the barrier is open, or there is only one receiver, which has nobody to wait for. */
+  get isServing(): boolean {
+    return this.opened || this.servesOne;
+  }
+
+  /** Whether content has ever been sent. */
+  get hasBegun(): boolean {
+    return this.hasServed;
+  }
+
   /**
    * Opens the barrier if possible. Receivers that start together can be sent the same data at the same time.
    * @param groupAnswersUntilMs the time until which receivers might still report that multicast reaches them
@@ -31,14 +43,19 @@ export class StartBarrier {
     let isAnyReady = false;
     let isAnyAwaited = false;
     let isAnyNarrow = false;
+    let [memberCount, wantingCount] = [0, 0];
     for (const { isSettled, deferral, handshake, demand, path } of this.members) {
       // A receiver that is about to restart will not be ready in time.
       if (isSettled || deferral !== undefined) continue;
-      const { isReady } = demand;
+      const isReady = demand.isReady && demand.state !== 'preparing';
+      memberCount++;
+      if (demand.isReady) wantingCount++;
       if (isReady) isAnyReady = true;
       if (!isReady || !(path.isMulticastReachable || isGroupSettled)) isAnyAwaited = true;
       if (handshake?.isBeingProbed) isAnyNarrow = true;
     }
+    this.servesOne = memberCount === 1 && wantingCount === 1;
+    this.hasServed ||= this.servesOne;
     if (!isAnyReady) return undefined;
     this.readyAtMs ??= nowMs;
     const narrowMs = isAnyNarrow ? retryTiming.narrowGraceMs : 0;
@@ -46,6 +63,7 @@ export class StartBarrier {
       retryTiming.graceMs + narrowMs + retryTiming.graceReports * this.reportInterval.ms;
     const graceEndsAtMs = this.readyAtMs + graceMs;
     this.opened = !isAnyAwaited || nowMs >= graceEndsAtMs;
+    this.hasServed ||= this.opened;
     if (this.opened) return undefined;
     return Math.min(graceEndsAtMs, isGroupSettled ? Infinity : groupAnswersUntilMs);
   }

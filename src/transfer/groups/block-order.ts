@@ -22,13 +22,9 @@ export class BlockOrder {
     this.cursor = geometry.manifestBlockCount;
   }
 
-  /** From now on, blocks of the content follow, not only those of the manifest. */
-  openContent(): void {
-    this.isContentOpen = true;
-  }
-
-  closeContent(): void {
-    this.isContentOpen = false;
+  /** Whether blocks of the content follow, not only those of the manifest. */
+  setContentOpen(isOpen: boolean): void {
+    this.isContentOpen = isOpen;
   }
 
   /**

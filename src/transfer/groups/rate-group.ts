@@ -193,9 +193,9 @@ export class RateGroup {
     this.controller.handleFeedback(this.pathTo(demand), sample, paced);
   }
 
-  /** Starts to open blocks of the content, not only of the manifest. */
-  openContent(): void {
-    this.order.openContent();
+  /** Whether to open blocks of the content, not only of the manifest. */
+  setContentOpen(isOpen: boolean): void {
+    this.order.setContentOpen(isOpen);
     this.isIdle = false;
   }
 
@@ -397,7 +397,7 @@ export class RateGroup {
   end(): void {
     this.rounds.window.clear();
     this.awaitedBlocks.reset();
-    this.order.closeContent();
+    this.order.setContentOpen(false);
     this.isIdle = true;
   }
 }

@@ -81,10 +81,10 @@ export class RateGroups {
     return this.of(demand) !== this.main;
   }
 
-  /** Starts to send blocks of the content, not only of the manifest. */
-  openContent(): void {
-    this.isContentOpen = true;
-    for (const rateGroup of this.groups) rateGroup.openContent();
+  /** Whether to send blocks of the content, not only of the manifest. */
+  setContentOpen(isOpen: boolean): void {
+    this.isContentOpen = isOpen;
+    for (const rateGroup of this.groups) rateGroup.setContentOpen(isOpen);
   }
 
   /** Whether any block in flight is pending at the receiver. */
@@ -166,7 +166,7 @@ export class RateGroups {
       maxBlocks: catchUpBlocks,
       controller: this.createController(undefined),
     });
-    if (this.isContentOpen) rateGroup.openContent();
+    rateGroup.setContentOpen(this.isContentOpen);
     this.main.giveUpBlocks(catchUpBlocks);
     this.groups.push(rateGroup);
     return rateGroup;

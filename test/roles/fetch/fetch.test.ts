@@ -133,12 +133,8 @@ t.test('the first blocks come before all digests are there', async (t) => {
     blockSizeBytes,
   );
   const plain = { serves: [large] };
-  for (const [servers, isEarly] of [
-    [{ s1: plain }, true],
-    [{ s1: plain, s2: plain }, true],
-    // Other hosts may ask it at about the same time, and are then served together with this one.
-    [{ s1: { ...plain, hasGroup: true } }, false],
-  ] as const) {
+  const crowdServer = { ...plain, hasGroup: true };
+  for (const servers of [{ s1: plain }, { s1: plain, s2: plain }, { s1: crowdServer }]) {
     let firstAtMs = Infinity;
     let readyAtMs = Infinity;
     const run = runFetch({
@@ -155,7 +151,7 @@ t.test('the first blocks come before all digests are there', async (t) => {
       },
     });
     t.ok(isFetched(run, large));
-    t.equal(firstAtMs < readyAtMs, isEarly, `${firstAtMs}, ${readyAtMs} ms`);
+    t.ok(firstAtMs < readyAtMs, `${firstAtMs}, ${readyAtMs} ms`);
   }
 });
 

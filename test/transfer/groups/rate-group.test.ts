@@ -86,7 +86,7 @@ class DrivenRateGroup {
       demand.takeGaps(reportMissing([{ kind: 'whole', firstBlock: 0, blockCount: blocks }]));
     }
     this.measure();
-    this.rateGroup.openContent();
+    this.rateGroup.setContentOpen(true);
   }
 
   measure(): void {

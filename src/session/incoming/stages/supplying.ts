@@ -15,6 +15,8 @@ import type { Next } from './stage.js';
 
 export class Supplying extends ObjectStage {
   override readonly activity = 'supplying';
+  private isPrepared = false;
+
   constructor(object: IncomingObject) {
     super(object);
     const { output, info, offer } = object;
@@ -22,11 +24,11 @@ export class Supplying extends ObjectStage {
   }
 
   /**
-   * `preparing` until it is known what is wanted, so that the sender can wait and serve several receivers at once.
+   * `preparing` until all that is wanted is known, so that the sender can wait and serve several receivers at once.
    * Never `whole`: the sender is not to send its root digest, and more may be wanted at any time.
    */
   protected override get reportedState(): ReceiverState {
-    return this.object.blocks.isContentKnown ? 'receiving' : 'preparing';
+    return this.isPrepared ? 'receiving' : 'preparing';
   }
 
   /** Wants the manifest, if the offer does not contain it. */
@@ -42,6 +44,13 @@ export class Supplying extends ObjectStage {
     const isFirst = !blocks.isContentKnown;
     blocks.isContentKnown = true;
     if (blocks.wantOnly(wanted) || isFirst) blocks.feedback.want(nowMs);
+  }
+
+  /** From now on, it is known of all blocks whether they are wanted of some source. */
+  notePrepared(nowMs: TimeMs): void {
+    if (this.isPrepared) return;
+    this.isPrepared = true;
+    this.object.blocks.feedback.want(nowMs);
   }
 
   /** Whether the sender can serve this receiver and others by multicast. */
