@@ -24,6 +24,8 @@ import { progressTable } from './progress/progress-table.js';
 import { joinFitting } from './table.js';
 import { join, statusTone, type Text, toned } from './text.js';
 
+const isAskedAgain = 'it is asked again';
+
 type EventOf<Type extends FetchEvent['type']> = Extract<FetchEvent, { type: Type }>;
 
 export class FetchOutput {
@@ -83,7 +85,7 @@ export class FetchOutput {
         break;
       case 'port-refused':
       case 'unreachable':
-        printRefused(output, event);
+        printRefused(output, event, isAskedAgain);
         break;
       case 'no-group':
         printNoGroup(output, event);
@@ -110,7 +112,7 @@ export class FetchOutput {
     if (!isNew && isRetried) return;
     if (this.output.isJson) return;
     const line = escapeControls(`${source}: ${reason}`);
-    if (isRetried) this.output.warn(`${line}; it is asked again`);
+    if (isRetried) this.output.warn(`${line}; ${isAskedAgain}`);
     else this.waitingLine = `${line}; it is not used any more`;
   }
 

@@ -51,12 +51,18 @@ export function printOtherAddress(output: Output, event: OtherAddressEvent): voi
   if (!output.isJson) output.warn(`${receiver}: answers at ${address}, not at ${insteadOf}`);
 }
 
-/** Reports that datagrams do not reach a receiver's port. The sender keeps trying until the liveness timeout. */
-export function printRefused(output: Output, event: RefusedEvent): void {
-  const { type, receiver, reason, livenessTimeoutMs } = event;
+/**
+ * Reports that datagrams do not reach a port.
+ * @param whatNext by default, what a sender does: it keeps trying until the liveness timeout
+ */
+export function printRefused(
+  output: Output,
+  event: RefusedEvent,
+  whatNext = `still trying for ${event.livenessTimeoutMs / 1000} s`,
+): void {
+  const { type, receiver, reason } = event;
   output.json({ event: type, receiver, reason });
-  if (!output.isJson)
-    output.warn(`${receiver}: ${reason}; still trying for ${livenessTimeoutMs / 1000} s`);
+  if (!output.isJson) output.warn(`${receiver}: ${reason}; ${whatNext}`);
 }
 
 /** Explains why another implementation's packets are rejected, to help its developer. */
