@@ -106,13 +106,14 @@ function describeExactPoints(mode: string, summaries: readonly PointSummary[]): 
       : [modelMean === 0 ? Math.abs(mean) : Math.abs(mean / modelMean - 1)],
   );
   if (shares.length === 0) return '';
-  const points = formatPlural(shares.length, `${mode} point`);
+  const isOne = shares.length === 1;
+  const points = `${formatPlural(shares.length, `${mode} point`)} ${isOne ? 'loses' : 'lose'} nothing`;
   const largest = Math.max(...shares);
   const fit =
     largest < exactShare
-      ? `${shares.length === 1 ? 'has' : 'have'} exactly its delay`
-      : `${shares.length === 1 ? 'differs' : 'differ'} from it by at most ${formatSignificant(100 * largest, 2)} %`;
-  return `The model has no standard error without losses; ${points} without losses ${fit}.`;
+      ? `${isOne ? 'it takes' : 'they take'} exactly as long as the model says`
+      : `${isOne ? 'it differs' : 'they differ'} from the model by at most ${formatSignificant(100 * largest, 2)} %`;
+  return `${points}, so the model has no standard error there: ${fit}.`;
 }
 
 /** Compares real runs with simulations of the same runs. */

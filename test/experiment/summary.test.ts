@@ -429,10 +429,13 @@ t.test('errors of rounding are said in words, not printed', (t) => {
   t.same(same, [
     'As the number of receivers goes from 1 to 5, the mean delay does not change by more than its uncertainty: ' +
       '1 s (the same in all runs) and 1 s (the same in all runs), 1 times (1 by the model).',
-    'The model has no standard error without losses; 2 simulated points without losses have exactly its delay.',
+    '2 simulated points lose nothing, so the model has no standard error there: they take exactly as long as the model says.',
   ]);
   const slower = sentences(plan, () => ({ delayS: 1.25 }));
-  t.match(slower.at(-1), /2 simulated points without losses differ from it by at most 25 %\.$/);
+  t.match(
+    slower.at(-1),
+    /2 simulated points lose nothing, .*: they differ from the model by at most 25 %\.$/,
+  );
   const short = parse({ receivers: [1, 5], loss: 0.5, repetitions: 3 });
   const tiny = sentences(short, (run) => ({
     delayS: 1e-6 * (run.point.receivers * 3 + run.repetition),
@@ -518,7 +521,7 @@ t.test('caches are measured by their hit ratio, and by what the origin sends', (
     'As the size of the cache goes from 1 to 2, the mean hit ratio does not change by more than its uncertainty: ' +
       '0.45 ± 0.64 and 1 (the same in all runs), 2.22 times (2 by the model).',
     'The only simulated point that the model covers lies within 1.00 standard errors of it.',
-    'The model has no standard error without losses; 1 simulated point without losses has exactly its delay.',
+    '1 simulated point loses nothing, so the model has no standard error there: it takes exactly as long as the model says.',
     'For each byte that a receiver gets, the origin sends 0.000 to 0.550 bytes, with headers.',
   ]);
   const [header = '', line = ''] = formatSummaries(summaries).split('\r\n');
