@@ -217,7 +217,9 @@ export class Simulation {
     const byFirst = new Map<Link | undefined, string[]>();
     for (const member of members) {
       const first = ways?.get(member)?.[0];
-      byFirst.set(first, [...(byFirst.get(first) ?? []), member]);
+      const some = byFirst.get(first);
+      if (some === undefined) byFirst.set(first, [member]);
+      else some.push(member);
     }
     for (const [first, some] of byFirst) {
       if (first === undefined || some.length === 1) {

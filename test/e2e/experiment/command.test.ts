@@ -27,12 +27,12 @@ const plan = {
 const longPlan = {
   title: 'Long',
   seed: 'long',
-  repetitions: 12,
+  repetitions: 6,
   fileSizeBytes: 100_000,
   receivers: [1, 30, 60],
   loss: 0.05,
 };
-const longRuns = 36;
+const longRuns = 18;
 
 const leftFiles = ['plan.json', 'plot.png', 'plot.svg', 'report.html', 'runs.csv', 'summary.csv'];
 
