@@ -12,6 +12,7 @@ import {
   wholeNumber,
 } from '../../base/options/check-options.js';
 import type { RefusedEvent } from '../../base/refusal.js';
+import { isFolderName } from '../../roles/exchange/folder-name.js';
 import type { FaultEvent } from '../../wire/faults.js';
 import type { KeyPair } from '../keys/key-files.js';
 import type { TrustAnswer } from '../keys/trust-answer.js';
@@ -27,7 +28,7 @@ export interface JoinExchangeOptions {
   readonly paths: readonly string[];
   /** Gets a folder for each other peer, called like it; created if missing. */
   readonly dir: string;
-  /** The name of this peer, which no other peer has; the name of the host by default. */
+  /** The name of this peer, which no other peer has and a folder can have on any system; the name of the host by default. */
   readonly name?: string;
   /** Identifies this host; by default, a new key pair for this exchange only. */
   readonly keyPair?: KeyPair;
@@ -195,7 +196,10 @@ export const joinChecks: Checks<JoinExchangeOptions> = {
   ),
   paths: required(listOf(text)),
   dir: required(text),
-  name: text,
+  name: check(
+    'a name that a folder can have on any system',
+    (value) => typeof value === 'string' && isFolderName(value),
+  ),
   keyPair,
   trustCoordinator: required(callback),
   invitations: listOf(text),

@@ -202,6 +202,7 @@ t.test('wrong command lines', { buffered }, async (t) => {
     [['join', 'localhost', '--dir', 'x', '--peers', '3'], /--peers: is for p2mp exchange coord/],
     [['coordinate', '--peers', '2', '--dir', 'x'], /--dir: is for p2mp exchange join/],
     [['join', 'localhost'], /no folder/],
+    [['join', 'localhost', '--dir', 'x', '--name', 'a/b'], /--name a.b: must be a name/],
     [['joim'], /did you mean join/],
     [[], /no role/],
   ] as const) {

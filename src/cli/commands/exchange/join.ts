@@ -7,6 +7,7 @@ import type { JoinExchangeResult } from '../../../node/exchange/join-options.js'
 import { defaultKeyFolder, loadKeyPair } from '../../../node/keys/key-files.js';
 import type { ServerSpec } from '../../../node/net/resolve-receivers.js';
 import { nameOfferedPaths } from '../../../node/serve/offered-names.js';
+import { isFolderName } from '../../../roles/exchange/folder-name.js';
 import { parseCount, parsePort, parseServer, parseSize } from '../../arguments.js';
 import { onInterrupt, single } from '../../command.js';
 import type { ExitCode } from '../../exit-code.js';
@@ -66,7 +67,7 @@ export async function join(
 function limitsOf(argv: ExchangeArguments) {
   const { name, rate, index, logs } = argv;
   return {
-    ...(name === undefined ? {} : { name: single('name', name) }),
+    ...(name === undefined ? {} : { name: peerName(single('name', name)) }),
     ...(rate === undefined ? {} : { rateBytesPerSec: parseSize('rate', single('rate', rate)) }),
     ...(logs === undefined ? {} : { logFolder: single('logs', logs) }),
     indexFolder: index === undefined ? defaultIndexFolder() : single('index', index),
@@ -74,6 +75,13 @@ function limitsOf(argv: ExchangeArguments) {
     multicastTtl: parseCount('multicast-ttl', single('multicast-ttl', argv['multicast-ttl']), 255),
     maxOpenFiles: parseCount('max-open-files', single('max-open-files', argv['max-open-files'])),
   };
+}
+
+/** @throws P2mpError INVALID_ARGUMENT */
+function peerName(name: string): string {
+  if (isFolderName(name)) return name;
+  const rule = 'must be a name that a folder can have on any system';
+  throw new P2mpError('INVALID_ARGUMENT', `--name ${name}: ${rule}`);
 }
 
 async function trustOf(
