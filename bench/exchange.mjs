@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { killCommands, machineCpuS } from './commands.mjs';
+import { killCommands } from './commands.mjs';
 import { programs } from './exchange-programs.mjs';
 import { closeLabs, Lab } from './lab.mjs';
 import { describeMaking } from './made.mjs';
@@ -55,13 +55,13 @@ function describe(results, boundS) {
   const of = (field) => results.map((each) => each[field]);
   const list = (values) => values.map((value) => value.toFixed(2)).join(' ');
   const elapsedS = median(of('elapsedS'));
-  const left = [...new Set(of('left'))].filter(Boolean).join('; ');
+  const incomplete = of('status').filter((status) => status !== 'complete').length;
   return [
     `${elapsedS.toFixed(2)} s (${list(of('elapsedS'))}), ${(elapsedS / boundS).toFixed(3)} of the bound`,
     `${(elapsedS / boundS / wireShare).toFixed(3)} with the wire of p2mp`,
     `bytes on the wire from the peer that sends most: ${median(of('mostSent')).toFixed(3)} of its file (${list(of('mostSent'))})`,
-    `CPU of the machine ${median(of('cpuS')).toFixed(1)} s`,
-    ...(left === '' ? [] : [left]),
+    `CPU of all peers ${median(of('cpuS')).toFixed(1)} s`,
+    ...(incomplete === 0 ? [] : [`${incomplete} of ${results.length} runs incomplete`]),
   ].join('; ');
 }
 
@@ -84,7 +84,6 @@ async function exchangeOnce(program, { sizeMb, upMbit, downMbit, killedAtShare }
       writeFileSync(file, randomBytes(sizeMb * 1e6));
       return file;
     });
-    const beforeCpuS = machineCpuS();
     const running = await program.start(lab, { work, files, limitMs, stalledS });
     const receivedBytes = () => hosts.reduce((sum, host) => sum + lab.countDown(host), 0);
     let staying = hosts;
@@ -96,12 +95,13 @@ async function exchangeOnce(program, { sizeMb, upMbit, downMbit, killedAtShare }
     }
     const of = staying.map((host) => running.peers[host - 1]);
     const { elapsedS, status } = await running.ended({ staying: of, receivedBytes });
-    const cpuS = machineCpuS() - beforeCpuS;
+    const cpuS = of.reduce((sum, peer) => sum + peer.cpuS(), 0);
     const mostSent = Math.max(...staying.map((host) => lab.countUp(host))) / (sizeMb * 1e6);
-    for (const peer of staying)
+    const isComplete = status === 'complete' || killedAtShare !== undefined;
+    for (const peer of isComplete ? staying : [])
       for (const owner of staying)
         if (peer !== owner) execFileSync('cmp', [files[owner - 1], running.copyOf(peer, owner)]);
-    return { elapsedS, cpuS, mostSent, left: killedAtShare === undefined ? '' : status };
+    return { elapsedS, cpuS, mostSent, status };
   } finally {
     stop();
     process.off('exit', stop);
