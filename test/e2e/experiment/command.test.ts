@@ -142,6 +142,7 @@ t.test('both CSV files have the documented columns', async (t) => {
     ...['sources', 'split', 'rates', 'deaths', 'source_rate_bytes_per_s'],
     ...['hops', 'passing', 'lossy_link'],
     ...['objects', 'requests', 'zipf_exponent', 'cached_objects'],
+    ...['peers', 'shape', 'peer_deaths', 'peer_rate_bytes_per_s'],
     ...['origin_bytes', 'hit_ratio'],
   ];
   const named = namesAfter('a row for each run:');
@@ -538,7 +539,7 @@ t.test('p2mp help', { buffered }, async (t) => {
 });
 
 const commandList =
-  'the commands are send, receive, serve, fetch, relay, list, peers, digest, keygen, experiment, completion';
+  'the commands are send, receive, serve, fetch, relay, exchange, list, peers, digest, keygen, experiment, completion';
 
 for (const [verb, remedy] of [
   ['experimant', 'did you mean experiment?'],
