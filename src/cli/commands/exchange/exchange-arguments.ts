@@ -125,7 +125,8 @@ const commonOptions = {
   key: {
     ...textOption,
     value: 'FILE',
-    describe: "File with this host's private key; created if missing",
+    describe:
+      "File with this host's private key. A coordinator creates it if it is missing",
     defaultDescription: join(defaultKeyFolder(), 'key'),
   },
 } as const;
