@@ -125,8 +125,7 @@ const commonOptions = {
   key: {
     ...textOption,
     value: 'FILE',
-    describe:
-      "File with this host's private key. A coordinator creates it if it is missing",
+    describe: "File with this host's private key. A coordinator creates it if it is missing",
     defaultDescription: join(defaultKeyFolder(), 'key'),
   },
 } as const;
