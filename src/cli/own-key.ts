@@ -5,12 +5,12 @@ import { fingerprint, generateKeyPair, loadKeyPair, saveKeyPair } from '../node/
 import type { Output } from './output/output.js';
 
 /**
- * @param owner for the message and for the comment in the public file: `receiver`, `sender`, `server`, `client`, `coordinator` or `peer`
+ * @param owner for the message and for the comment in the public file: `receiver`, `sender`, `server`, `client`, `relay`, `coordinator` or `peer`
  * @throws P2mpError KEY_UNREADABLE, KEY_EXISTS, TARGET_UNWRITABLE
  */
 export async function loadOrCreateKey(
   path: string,
-  owner: 'receiver' | 'sender' | 'server' | 'client' | 'coordinator' | 'peer',
+  owner: 'receiver' | 'sender' | 'server' | 'client' | 'relay' | 'coordinator' | 'peer',
   output: Output,
 ): Promise<KeyPair> {
   try {
@@ -25,6 +25,7 @@ export async function loadOrCreateKey(
     sender: 'p2mp send',
     server: 'p2mp serve',
     client: 'p2mp fetch',
+    relay: 'p2mp relay',
     coordinator: 'p2mp exchange coordinate',
     peer: 'p2mp exchange join',
   }[owner];

@@ -39,11 +39,16 @@ export async function relay(args: readonly string[]): Promise<ExitCode> {
   tuneEngine();
   const argv = await parseRelayArguments(args);
   if (typeof argv === 'number') return argv;
+  const [word] = argv._;
+  if (word !== undefined)
+    throw refuse(`${word}: unexpected argument; separate hosts by commas, without blanks`);
   if (argv.to !== undefined) return sendOn(argv, argv.to);
   for (const option of ['dir', 'receiver-invite', 'max-bytes'] as const) {
     if (argv[option] === undefined) continue;
     throw refuse(`--${option} is for --to, which names the receivers behind this relay; give both`);
   }
+  if (argv.cache === undefined && argv.upstream === undefined)
+    throw refuse('nothing to relay: give --upstream and --cache, or --to and --dir');
   if (argv.cache === undefined) throw refuse('no cache: name its folder with --cache');
   const path = single('cache', argv.cache);
   if (argv['cache-list'] && argv['cache-clear'])
@@ -120,7 +125,7 @@ class RelayCommand {
       cacheLimitBytes: parseSize('cache-size', single('cache-size', argv['cache-size'])),
       ...clientLimitsOf(argv),
       ...withoutUndefined({ progressIntervalMs: progressIntervalMsOf(output) }),
-      keyPair: await loadOrCreateKey(keyPath, 'server', output),
+      keyPair: await loadOrCreateKey(keyPath, 'relay', output),
       trustClient: await this.createTrust(),
       trustUpstream: await createServerTrust(argv, chosen, loadKnown, this.interruption.signal, []),
       onEvent: (event) => {

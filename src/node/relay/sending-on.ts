@@ -1,5 +1,6 @@
 /** A relay that sends on what it receives, over real sockets. */
 import { formatAddress } from '../../base/address.js';
+import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { ForwardMachine } from '../../roles/forward/forward-machine.js';
 import type { ForwardEvent } from '../../roles/forward/forwarder.js';
@@ -12,6 +13,7 @@ import { createWarmCrypto } from '../keys/node-crypto.js';
 import { refusalOf } from '../keys/trust-answer.js';
 import { chooseGroup, groupSource } from '../net/groups/group-address.js';
 import { NarrowPaths } from '../net/narrow-paths.js';
+import { createOwnAddressCheck } from '../net/own-address.js';
 import { PathFit } from '../net/path-fit.js';
 import type { ServerSpec } from '../net/resolve-receivers.js';
 import { resolveReceivers } from '../net/resolve-receivers.js';
@@ -113,7 +115,12 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
       handleSendError: (error) => sendingOn.handleSendError(error),
     });
     host.runner = runner;
-    sendingOn.setRoute(route);
+    try {
+      sendingOn.setRoute(route);
+    } catch (error) {
+      await sendingOn.close('this relay failed to start');
+      throw error;
+    }
     return sendingOn;
   }
 
@@ -127,6 +134,12 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
 
   private setRoute(route: Route): void {
     const { runner, options, machine } = this;
+    const isOwn = createOwnAddressCheck(() => this.addresses);
+    const own = route.receivers.find(({ address }) => isOwn(address));
+    if (own !== undefined) {
+      const message = `${own.name} is this relay itself; name the receivers behind it`;
+      throw new P2mpError('INVALID_ARGUMENT', message);
+    }
     this.fit = route.fit;
     machine.forwarder.setRoute(route);
     if (route.groupFrom !== undefined)

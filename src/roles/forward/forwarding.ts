@@ -182,7 +182,7 @@ export class Forwarding {
   end(nowMs: TimeMs, isComplete: boolean, reason: string): void {
     this.isOver = true;
     if (!isComplete && !this.current.isDone)
-      this.current.abort(nowMs, `the relay has lost the sender behind it: ${reason}`);
+      this.current.abort(nowMs, `the relay has ended the session: ${reason}`);
   }
 
   /** The driver and the session with the receivers are of no use any more. */

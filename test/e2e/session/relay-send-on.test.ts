@@ -144,6 +144,18 @@ t.test('SIGHUP reads the receivers again, for the next object', { buffered, skip
   t.equal((await program.exited).code, 0);
 });
 
+t.test('a relay that is its own receiver is refused', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const receiver = await place.receive();
+  receiver.program.kill('SIGTERM');
+  await receiver.program.exited;
+  const address = ['--port', String(receiver.port), '--bind', '127.0.0.1', '--open'];
+  const args = ['relay', '--to', receiver.name, '--dir', join(place.folder, 'passing')];
+  const exit = await place.start(place.receiverHome, [...args, ...address]).exited;
+  t.equal(exit.code, 2);
+  t.match(exit.stderr, /127\.0\.0\.1:\d+ is this relay itself; name the receivers behind it/);
+});
+
 t.test('health, and a folder that is gone', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const { program } = await startRelay(place, ['127.0.0.1:1'], ['--open', '--metrics', '0']);
@@ -161,7 +173,11 @@ t.test('options that do not fit together', { buffered }, async (t) => {
   const to = ['--to', '127.0.0.1:1'];
   for (const [args, message] of [
     [to, /no folder/],
+    [[], /nothing to relay: give --upstream and --cache, or --to and --dir/],
     [['--dir', 'x'], /--dir is for --to/],
+    [[...to, '127.0.0.2', '--dir', 'x'], /127.0.0.2: unexpected argument; separate hosts by/],
+    [[...to, '--dir', 'x', '--cache-list'], /a relay with --to has no cache/],
+    [[...to, '--dir', 'x', '--open', '--multicast-ttl', '999'], /--multicast-ttl 999: must be/],
     [[...to, '--dir', 'x', '--upstream', 'y'], /--to and --upstream/],
     [[...to, '--dir', 'x', '--multicast', 'y', '--open'], /--multicast y/],
   ] as const) {

@@ -40,6 +40,9 @@ export async function sendOn(argv: RelayArguments, to: readonly string[]): Promi
     if (argv[option] !== undefined)
       throw refuse(`--to and --${option}: give only one of them; run two relays on two ports`);
   }
+  for (const option of ['cache-list', 'cache-clear'] as const) {
+    if (argv[option]) throw refuse(`--to and --${option}: a relay with --to has no cache`);
+  }
   if (argv.dir === undefined)
     throw refuse('no folder: say with --dir where content is while it passes');
   return new SendOnCommand(argv, to, single('dir', argv.dir)).run();
@@ -132,6 +135,7 @@ class SendOnCommand {
     const multicastTtl = parseCount(
       'multicast-ttl',
       single('multicast-ttl', argv['multicast-ttl']),
+      255,
     );
     return {
       ...{ port, to, dir, multicastTtl, ...withoutUndefined({ bind }) },
@@ -147,7 +151,7 @@ class SendOnCommand {
         ? {}
         : { maxObjectBytes: parseSize('max-bytes', single('max-bytes', maxBytes)) }),
       ...withoutUndefined({ progressIntervalMs: progressIntervalMsOf(output) }),
-      keyPair: await loadOrCreateKey(keyPath, 'receiver', output),
+      keyPair: await loadOrCreateKey(keyPath, 'relay', output),
       ...(await this.createTrust(to.length)),
       onEvent: (event) => {
         report.handleEvent(event);
