@@ -1,9 +1,10 @@
-// Runs what must hold before the tests: lint, types, API docs and the build, at the same time. Prints the output of
-// each when it ends, and fails if one of them fails.
+// Runs what must hold before the tests: tap put together, lint, types, API docs and the build, at the same time. Prints
+// the output of each when it ends, and fails if one of them fails.
 import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 
-const scripts = ['build', 'typecheck', 'api:check', 'lint'];
+// The types of the tests are those of tap as it is put together.
+const chains = [['build:tap', 'typecheck'], ['build', 'api:check'], ['lint']];
 
 function run(script) {
   const child = spawn('npm', ['run', '-s', script], { shell: process.platform === 'win32' });
@@ -24,8 +25,8 @@ function run(script) {
 }
 
 async function runRest() {
-  for (let script = scripts.shift(); script !== undefined; script = scripts.shift()) {
-    await run(script);
+  for (let chain = chains.shift(); chain !== undefined; chain = chains.shift()) {
+    for (const script of chain) await run(script);
   }
 }
 
