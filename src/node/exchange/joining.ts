@@ -78,6 +78,7 @@ export class Joining {
   private readonly own: IndexedOwn[] = [];
   private handleEnd: (end: EndEvent) => void = () => undefined;
   private crash: (error: unknown) => void = () => undefined;
+  private progress: NodeJS.Timeout | undefined;
 
   private constructor(
     private readonly options: JoinExchangeOptions,
@@ -180,15 +181,14 @@ export class Joining {
       () => machine.awaited(),
       (...refusal) => machine.handleRefusal(this.nowMs, ...refusal),
     );
+    const { onEvent, progressIntervalMs = 1000 } = options;
+    if (onEvent !== undefined) this.progress = setInterval(() => this.report(), progressIntervalMs);
     options.signal?.addEventListener('abort', this.stop, { once: true });
     socketHost.drain();
     if (options.signal?.aborted) this.stop();
   }
 
   private async run(ended: Promise<EndEvent>): Promise<JoinExchangeResult> {
-    const { progressIntervalMs = 1000, onEvent, signal } = this.options;
-    const progress =
-      onEvent === undefined ? undefined : setInterval(() => this.report(), progressIntervalMs);
     try {
       const end = await ended;
       const { reason, elapsedMs } = end;
@@ -198,8 +198,8 @@ export class Joining {
       await this.sayFarewell();
       return this.resultOf(end);
     } finally {
-      clearInterval(progress);
-      signal?.removeEventListener('abort', this.stop);
+      clearInterval(this.progress);
+      this.options.signal?.removeEventListener('abort', this.stop);
       await this.serving?.close('this peer has left');
       await this.folders?.close();
       for (const object of this.own) await object.close();

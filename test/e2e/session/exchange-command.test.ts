@@ -12,6 +12,8 @@ import {
 import { type Exit, type Program, parseEvents } from '../../support/processes.js';
 import { SessionPlace } from '../../support/session-commands.js';
 
+t.jobs = 4;
+
 const buffered = true;
 
 /** The processes of one exchange, each peer with a folder of its own. */
