@@ -135,8 +135,8 @@ export interface InvitedEvent {
 }
 
 /**
- * The invited sender is a relay, and its offer was taken. The handler of this event must make `refuseRelay` trust the key
- * of the relay from now on, and `refuseSender` that of the origin.
+ * The invited sender is a relay, and its offer was taken. The handler of this event must make `refuseRelay` trust
+ * `relayKey` from now on, and `refuseSender` trust `originKey`.
  */
 export interface InvitedRelayEvent {
   readonly type: 'invited-relay';

@@ -55,7 +55,7 @@ export function complaintsAboutSession(
   return complaints;
 }
 
-/** The source can no longer provide the object, and what it lacks could not be withdrawn any more (SESSIONS 6.12). */
+/** The source can no longer provide the object, and it was too late to withdraw what is missing (SESSIONS 6.12). */
 function isStopped({ outcome }: SettledReceiver): boolean {
   return outcome.status === 'aborted' && outcome.reason === sourceHasChanged;
 }

@@ -190,7 +190,7 @@ t.test('a server that shuts down lets its clients finish', async (t) => {
   await serving.closed;
 });
 
-t.test('a server that is stopped tells its clients', async (t) => {
+t.test('a server that is stopped says so to its clients', async (t) => {
   const { home, file } = makeFiles(t);
   writeFileSync(file, randomBytes(3000 * block));
   const client = await openClient(t, home);
