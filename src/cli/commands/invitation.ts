@@ -23,6 +23,15 @@ import {
 import type { LogLevel } from '../output/log-output.js';
 import type { Output } from '../output/output.js';
 
+export const inviteTtlOption = {
+  'invite-ttl': {
+    ...textOption,
+    value: 'TIME',
+    default: '1h',
+    describe: 'How long the invitation is good, such as 30m, 1h or 2d',
+  },
+} as const;
+
 /**
  * @param role of the hosts that the invitation lets in
  * @param who the same in words
@@ -34,12 +43,7 @@ export function invitationOptions(role: InvitedRole, who: string = role) {
       value: '[=COUNT]',
       describe: `Print a command that lets a ${who} in without its key; --invite=N for N ${role}s`,
     },
-    'invite-ttl': {
-      ...textOption,
-      value: 'TIME',
-      default: '1h',
-      describe: 'How long the invitation is good, such as 30m, 1h or 2d',
-    },
+    ...inviteTtlOption,
   } as const;
 }
 

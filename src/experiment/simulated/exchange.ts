@@ -10,12 +10,12 @@ import { createSimulatedCrypto } from '../../simulator/session-crypto.js';
 import { Simulation } from '../../simulator/simulation.js';
 import { createContent } from '../../simulator/transfer.js';
 import { toHex } from '../../wire/byte-codec.js';
-import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import { exchangeRates, peerDeathMs, peerDeathsOf } from '../exchange-model.js';
 import { linkOverheadBytes } from '../model.js';
 import type { Point } from '../parameters.js';
 import { createLossSpec } from '../parameters.js';
 import type { RunResult } from '../run-result.js';
+import { isContent } from './served-object.js';
 
 const coordinatorName = 'coordinator';
 
@@ -147,14 +147,4 @@ function holds({ role, stores }: SimulatedPeer, other: SimulatedPeer): boolean {
     return blocks !== undefined && isContent(blocks, other.content);
   }
   return false;
-}
-
-function isContent(blocks: ReadonlyMap<number, Uint8Array>, content: Uint8Array): boolean {
-  let sizeBytes = 0;
-  for (const [block, bytes] of blocks) {
-    const start = block * standardBlockSizeBytes;
-    if (bytes.some((byte, i) => byte !== content[start + i])) return false;
-    sizeBytes += bytes.length;
-  }
-  return sizeBytes === content.length;
 }

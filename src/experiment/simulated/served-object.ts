@@ -28,7 +28,11 @@ export function isFetched(
   content: Uint8Array,
 ): boolean {
   const blocks = object && stores.blocksOf(object.manifestDigest);
-  if (status !== 'complete' || blocks === undefined) return false;
+  return status === 'complete' && blocks !== undefined && isContent(blocks, content);
+}
+
+/** Whether these blocks, by their indexes, are the whole content. */
+export function isContent(blocks: ReadonlyMap<number, Uint8Array>, content: Uint8Array): boolean {
   let sizeBytes = 0;
   for (const [block, bytes] of blocks) {
     const start = block * standardBlockSizeBytes;

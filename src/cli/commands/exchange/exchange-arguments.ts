@@ -5,11 +5,12 @@ import { defaultPort } from '../../../classic/config.js';
 import { defaultIndexFolder } from '../../../node/disk/index/index-folder.js';
 import { defaultKeyFolder } from '../../../node/keys/key-files.js';
 import { authorizedKeysOption } from '../../authorized-keys-option.js';
-import { createParser, flagOption, listOption, parse, textOption } from '../../command.js';
+import { createParser, flagOption, parse, textOption } from '../../command.js';
 import type { ExitCode } from '../../exit-code.js';
 import type { OptionGroups } from '../../help/command-help.js';
 import { knownReceiversOption } from '../../receivers/known-receivers-option.js';
-import { openFilesOption } from '../../service/service-arguments.js';
+import { listenOptions, openFilesOption } from '../../service/service-arguments.js';
+import { inviteTtlOption } from '../invitation.js';
 
 const usage = [
   '$0 coordinate --peers N [options]',
@@ -41,20 +42,9 @@ const coordinatorOptions = {
     describe:
       'Rates of the links of each peer, in bytes per second, to compare the time with in the report',
   },
-  bind: {
-    ...listOption,
-    value: 'ADDRESS',
-    alias: 'b',
-    describe: 'Local address to listen on; may be repeated',
-    defaultDescription: 'all',
-  },
+  bind: listenOptions.bind,
   ...authorizedKeysOption,
-  'invite-ttl': {
-    ...textOption,
-    value: 'TIME',
-    default: '1h',
-    describe: 'How long the invitation is good, such as 30m, 1h or 2d',
-  },
+  ...inviteTtlOption,
 } as const;
 
 const peerOptions = {

@@ -20,6 +20,7 @@ import {
   seconds,
   text,
   texts,
+  turnedAwayFields,
 } from './json-fields.js';
 import { listEvents, relayEvents, serveEvents } from './json-serve-events.js';
 import { originFingerprint, receiverFields, sessionFields } from './json-session-fields.js';
@@ -232,15 +233,7 @@ const receiveEvents = [
     reason: text.optional().describe('Why they could not be saved.'),
     lines: texts.optional().describe('The lines to add to the list then.'),
   }),
-  event('turned-away', {
-    sender: text,
-    cause: text,
-    fingerprint: text,
-    reason: text,
-    unreported: count.describe('Refusals since the last report.'),
-    listFile: text.optional().describe('The file of authorized keys.'),
-    line: text.optional().describe('The line to add to it.'),
-  }),
+  event('turned-away', { sender: text, ...turnedAwayFields }),
   event('session-result', {
     ...sessionFields,
     status: z

@@ -8,6 +8,7 @@ import {
   seconds,
   text,
   texts,
+  turnedAwayFields,
 } from './json-fields.js';
 
 const peer = text.describe('The name of a peer.');
@@ -34,15 +35,7 @@ export const coordinateEvents = [
   event('listening', { addresses: texts }),
   invitationEvent,
   event('invited', { peer: text.describe('IP and port.'), ...invitedFields }),
-  event('turned-away', {
-    peer: text.describe('IP and port.'),
-    cause: text,
-    fingerprint: text,
-    reason: text,
-    unreported: count.describe('Refusals since the last report.'),
-    listFile: text.optional().describe('The file of authorized keys.'),
-    line: text.optional().describe('The line to add to it.'),
-  }),
+  event('turned-away', { peer: text.describe('IP and port.'), ...turnedAwayFields }),
   event('joined', {
     peer,
     address: text.describe('IP and port.'),

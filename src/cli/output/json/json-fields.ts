@@ -44,6 +44,16 @@ export const invitedFields = {
   line: text.optional().describe('The line to add to the list then.'),
 };
 
+/** A host that may not do what it wants here, and how to let it. */
+export const turnedAwayFields = {
+  cause: text,
+  fingerprint: text,
+  reason: text,
+  unreported: count.describe('Refusals since the last report.'),
+  listFile: text.optional().describe('The file of authorized keys.'),
+  line: text.optional().describe('The line to add to it.'),
+};
+
 /** How much of a session's content has arrived at one receiver, and how. */
 export const deliveryFields = {
   receivedBytes: count.describe('Content that arrived in the session.'),

@@ -12,6 +12,7 @@ import {
   seconds,
   text,
   texts,
+  turnedAwayFields,
 } from './json-fields.js';
 
 const name = text.describe('The name under which the object is offered.');
@@ -49,15 +50,7 @@ export const serveEvents = [
   event('refused', { client, name, fingerprint: text, reason: text }),
   invitationEvent,
   event('invited', { client, ...invitedFields }),
-  event('turned-away', {
-    client,
-    cause: text,
-    fingerprint: text,
-    reason: text,
-    unreported: count.describe('Refusals since the last report.'),
-    listFile: text.optional().describe('The file of authorized keys.'),
-    line: text.optional().describe('The line to add to it.'),
-  }),
+  event('turned-away', { client, ...turnedAwayFields }),
   event('progress', clientFields),
   event('client-result', {
     ...clientFields,
