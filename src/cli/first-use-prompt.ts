@@ -1,6 +1,7 @@
 /** Asks on the terminal which new receivers or servers to trust: all of them in one question, with their fingerprints. */
 import { createInterface } from 'node:readline/promises';
 import type { AskAboutReceivers, UnknownReceiver } from '../node/keys/trust.js';
+import type { Output } from './output/output.js';
 import { formatTable } from './output/table.js';
 
 /** What the unknown hosts are. */
@@ -97,8 +98,8 @@ interface FirstUseOptions {
   /** Whether standard input carries data, and not answers. */
   readonly isInputTaken?: boolean;
   readonly signal: AbortSignal;
-  /** Stops other output during the question, and continues it. */
-  readonly pause?: (isPaused: boolean) => void;
+  /** Shows no progress during the question. */
+  readonly output: Pick<Output, 'pauseProgress'>;
 }
 
 /**
@@ -110,17 +111,17 @@ export function createFirstUsePrompt({
   acceptsNew,
   isInputTaken = false,
   signal,
-  pause = () => undefined,
+  output,
 }: FirstUseOptions): AskAboutReceivers | undefined {
   if (acceptsNew) return async (hosts) => hosts.map(() => true);
   const canAsk = process.stdin.isTTY && process.stderr.isTTY && !isInputTaken;
   if (!canAsk) return undefined;
   return async (hosts) => {
-    pause(true);
+    output.pauseProgress(true);
     try {
       return await askFirstUse(hosts, role, signal);
     } finally {
-      pause(false);
+      output.pauseProgress(false);
     }
   };
 }

@@ -56,14 +56,16 @@ export async function fetch(args: readonly string[]): Promise<ExitCode> {
     output.warn('--open: sources are not authenticated; give a root to know what you get');
   let result: FetchResult;
   try {
-    const pause = (isPaused: boolean) => report.pause(isPaused);
     const { specs: sources, fingerprints } = await reloads.chooseNext();
     const chosen = { specs: sources, fingerprints };
     const fetching = await startFetch({
       ...{ ...what, sources, signal, ...origin, ...transferOf(argv) },
       ...(await loadKey(argv, output)),
       invitations,
-      trustSource: await createServerTrust(argv, chosen, loadKnown, signal, invitations, pause),
+      trustSource: await createServerTrust({
+        ...{ argv, chosen, loadKnown },
+        ...{ output, signal, invitations },
+      }),
       progressIntervalMs: output.isJson ? 1000 : 200,
       onEvent: (event) => report.handleEvent(event),
     });

@@ -105,7 +105,10 @@ export async function list(args: readonly string[]): Promise<ExitCode> {
         ? await chooseNamed('server', [host], argv, loadKnown, output)
         : { specs: [server], fingerprints: new Map() };
     const keyPair = await loadOrCreateKey(keyPath, 'client', output);
-    const trustServer = await createServerTrust(argv, chosen, loadKnown, signal, invitations);
+    const trustServer = await createServerTrust({
+      ...{ argv, chosen, loadKnown },
+      ...{ output, signal, invitations },
+    });
     listed = await Promise.all(
       chosen.specs.map(async (spec) => {
         const trust = { keyPair, trustServer, invitations };

@@ -120,6 +120,7 @@ class RelayCommand {
     const keyPath =
       argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
     const chosen = { specs, fingerprints: new Map<string, string>() };
+    const { signal } = this.interruption;
     return {
       ...{ port, upstreams: specs, cacheFolder, ...withoutUndefined({ bind }) },
       cacheLimitBytes: parseSize('cache-size', single('cache-size', argv['cache-size'])),
@@ -127,7 +128,10 @@ class RelayCommand {
       ...withoutUndefined({ progressIntervalMs: progressIntervalMsOf(output) }),
       keyPair: await loadOrCreateKey(keyPath, 'relay', output),
       trustClient: await this.createTrust(),
-      trustUpstream: await createServerTrust(argv, chosen, loadKnown, this.interruption.signal, []),
+      trustUpstream: await createServerTrust({
+        ...{ argv, chosen, loadKnown },
+        ...{ output, signal, invitations: [] },
+      }),
       onEvent: (event) => {
         report.handleEvent(event);
         if (event.type !== 'invited' || this.authorized === undefined) return;

@@ -70,7 +70,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
     ...selectionOf(argv),
     signal: interruption.signal,
     progressIntervalMs: output.isJson ? 1000 : 200,
-    ...(await createTrust(argv, chosen, loadKnown, output, events, interruption.signal)),
+    ...(await createTrust(argv, chosen, loadKnown, output, interruption.signal)),
     onEvent: (event) => events.handleEvent(event),
   };
   if (argv['dry-run'] && !argv.delete) return dryRun(output, options, chosen);
@@ -182,7 +182,6 @@ async function createTrust(
   { specs, fingerprints }: ChosenReceivers,
   loadKnown: () => Promise<KnownReceivers>,
   output: Output,
-  report: SendOutput,
   signal: AbortSignal,
 ): Promise<Pick<SendOptions, 'keyPair' | 'invitations' | 'trustReceiver'>> {
   const codes = await parseInvitations(argv.invite, argv);
@@ -200,7 +199,7 @@ async function createTrust(
     acceptsNew: argv['accept-new'],
     isInputTaken: argv._.includes('-'),
     signal,
-    pause: (isPaused) => report.pause(isPaused),
+    output,
   });
   return {
     ...(await loadKey(argv, keyPath, output)),

@@ -29,7 +29,6 @@ const isAskedAgain = 'it is asked again';
 type EventOf<Type extends FetchEvent['type']> = Extract<FetchEvent, { type: Type }>;
 
 export class FetchOutput {
-  private isPaused = false;
   /** Why each source was last lost. */
   private readonly reasons = new Map<string, string>();
   /** A line that is not printed if the fetch ends with it: then its reason is that of the fetch. */
@@ -47,12 +46,6 @@ export class FetchOutput {
   ) {
     this.log = logPath === undefined ? undefined : openLog(logPath);
     this.writeRow('source,first_byte,bytes,start_s,end_s,retries,replaced');
-  }
-
-  /** Stops the live table, for example during a question, or continues it. */
-  pause(isPaused: boolean): void {
-    this.isPaused = isPaused;
-    if (isPaused) this.output.endProgress();
   }
 
   end(): void {
@@ -141,7 +134,7 @@ export class FetchOutput {
         ...withoutUndefined({ bytes: contentSizeBytes }),
         ...(report === undefined ? {} : reportJson(report)),
       });
-    } else if (output.hasProgress && !this.isPaused) {
+    } else if (output.hasProgress) {
       output.progress((area) => fetchTable(event, area));
     }
   }

@@ -62,6 +62,7 @@ const indent = '  ';
 export class Output {
   private buffer = '';
   private isFlushDue = false;
+  private isProgressPaused = false;
   private readonly live: LiveView;
   private readonly glyphs = chooseGlyphs(process.env, process.platform);
   /** Whether standard error is a terminal that can redraw lines. The terminals in some editors cannot. */
@@ -154,9 +155,15 @@ export class Output {
 
   /** Shows or updates the progress view. Does nothing if `hasProgress` is false. */
   progress(view: View): void {
-    if (!this.hasProgress) return;
+    if (!this.hasProgress || this.isProgressPaused) return;
     this.flush();
     this.live.show(view);
+  }
+
+  /** Hides the progress view, for example while the user answers a question, or lets it be shown again. */
+  pauseProgress(isPaused: boolean): void {
+    this.isProgressPaused = isPaused;
+    if (isPaused) this.endProgress();
   }
 
   /** Whether progress is shown: on a terminal, without --json and --quiet. */

@@ -29,19 +29,12 @@ import { join, statusTone, toned } from './text.js';
 export class SendOutput {
   private readonly startedAtMs = performance.now();
   private contentSizeBytes = 0;
-  private isPaused = false;
   private readonly rates = new RecentRates();
 
   constructor(
     private readonly output: Output,
     private readonly isVerbose: boolean,
   ) {}
-
-  /** Hides the table while the user answers a prompt. */
-  pause(isPaused: boolean): void {
-    this.isPaused = isPaused;
-    if (isPaused) this.output.endProgress();
-  }
 
   handleEvent(event: SendEvent): void {
     const { output, isVerbose } = this;
@@ -143,7 +136,7 @@ export class SendOutput {
       }
       return;
     }
-    if (!output.hasProgress || this.isPaused) return;
+    if (!output.hasProgress) return;
     const nowMs = performance.now();
     const keyed = receivers.map(({ receivedBytes }, i) => [String(i), receivedBytes] as const);
     this.rates.update(nowMs, keyed);

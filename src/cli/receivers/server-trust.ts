@@ -5,6 +5,7 @@ import { trustKnownReceivers } from '../../node/keys/trust.js';
 import type { TrustReceiver } from '../../node/send-options.js';
 import { listOption } from '../command.js';
 import { createFirstUsePrompt } from '../first-use-prompt.js';
+import type { Output } from '../output/output.js';
 import { trustAnnounced } from './announced-trust.js';
 import type { ChosenReceivers } from './chosen-receivers.js';
 
@@ -22,25 +23,31 @@ export const serverInvitationOptions = {
   },
 } as const;
 
-/**
- * @param invitations the codes of this host's invitations
- * @param pause interrupts other output while the user is asked
- * @returns decides about a server that is named `host:port`
- */
-export async function createServerTrust(
-  argv: TrustArguments,
-  { specs, fingerprints }: ChosenReceivers,
-  loadKnown: () => Promise<KnownReceivers>,
-  signal: AbortSignal,
-  invitations: readonly string[],
-  pause?: (isPaused: boolean) => void,
-  role: 'server' | 'coordinator' = 'server',
-): Promise<TrustReceiver> {
+export interface ServerTrustOptions {
+  readonly argv: TrustArguments;
+  readonly chosen: ChosenReceivers;
+  readonly loadKnown: () => Promise<KnownReceivers>;
+  readonly output: Output;
+  readonly signal: AbortSignal;
+  /** The codes of this host's invitations. */
+  readonly invitations: readonly string[];
+  readonly role?: 'server' | 'coordinator';
+}
+
+/** @returns decides about a server that is named `host:port` */
+export async function createServerTrust({
+  argv,
+  chosen: { specs, fingerprints },
+  loadKnown,
+  output,
+  signal,
+  invitations,
+  role = 'server',
+}: ServerTrustOptions): Promise<TrustReceiver> {
   if (argv.open) return () => true;
   const known = await loadKnown();
   const ask = createFirstUsePrompt({
-    ...{ role, acceptsNew: argv['accept-new'], signal },
-    ...(pause === undefined ? {} : { pause }),
+    ...{ role, acceptsNew: argv['accept-new'], output, signal },
   });
   const trustOthers = trustKnownReceivers(known, ask, {
     receiverCount: specs.length,

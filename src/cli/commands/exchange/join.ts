@@ -39,11 +39,10 @@ export async function join(
   if (argv.open) output.warn('--open: the coordinator and the peers are not authenticated');
   let result: JoinExchangeResult;
   try {
-    const pause = (isPaused: boolean) => report.pause(isPaused);
     result = await joinExchange({
       ...{ coordinator, paths, dir: single('dir', argv.dir), signal },
       ...limitsOf(argv),
-      ...(await trustOf(argv, coordinator, output, signal, pause)),
+      ...(await trustOf(argv, coordinator, output, signal)),
       reportsChunks: isJson && verbose,
       progressIntervalMs: isJson ? 1000 : 200,
       onEvent: (event) => report.handleEvent(event),
@@ -89,7 +88,6 @@ async function trustOf(
   coordinator: ServerSpec,
   output: Output,
   signal: AbortSignal,
-  pause: (isPaused: boolean) => void,
 ) {
   const invite = argv.invite === undefined ? undefined : [single('invite', argv.invite)];
   const invitations = await parseInvitations(invite, argv);
@@ -98,9 +96,10 @@ async function trustOf(
   return {
     invitations,
     keyPair: await loadKey(argv, output),
-    trustCoordinator: await createServerTrust(
-      ...([argv, chosen, loadKnown, signal, invitations, pause, 'coordinator'] as const),
-    ),
+    trustCoordinator: await createServerTrust({
+      ...{ argv, chosen, loadKnown },
+      ...{ output, signal, invitations, role: 'coordinator' },
+    }),
   };
 }
 

@@ -178,7 +178,7 @@ class SendOnCommand {
     const known = await knownReceiversLoader(argv)();
     const { signal } = interruption;
     const ask = createFirstUsePrompt({
-      ...{ role: 'receiver', acceptsNew: argv['accept-new'], signal },
+      ...{ role: 'receiver', acceptsNew: argv['accept-new'], output, signal },
     });
     return {
       trustSender: trustAuthorizedSenders(authorized),

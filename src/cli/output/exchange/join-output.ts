@@ -25,7 +25,6 @@ import { listObjects } from './coordinate-output.js';
 type EventOf<Type extends JoinExchangeEvent['type']> = Extract<JoinExchangeEvent, { type: Type }>;
 
 export class JoinOutput {
-  private isPaused = false;
   private readonly rates = new RecentRates();
   /** The last reason for each object that could not be kept. */
   private readonly failures = new Map<string, string>();
@@ -34,12 +33,6 @@ export class JoinOutput {
     private readonly output: Output,
     private readonly isVerbose: boolean,
   ) {}
-
-  /** Stops the live table, for example during a question, or continues it. */
-  pause(isPaused: boolean): void {
-    this.isPaused = isPaused;
-    if (isPaused) this.output.endProgress();
-  }
 
   end(): void {
     this.output.endProgress();
@@ -185,7 +178,7 @@ export class JoinOutput {
       const seconds = elapsedMs === undefined ? undefined : elapsedMs / 1000;
       const facts = { objects: objectsJson(objects), clients };
       output.json({ event: 'progress', ...withoutUndefined({ seconds }), ...facts });
-    } else if (output.hasProgress && !this.isPaused && objects.length > 0) {
+    } else if (output.hasProgress && objects.length > 0) {
       const held = new Map(objects.map((object) => [nameOf(object), object.heldBytes]));
       this.rates.update(performance.now(), held);
       output.progress((area) => this.table(event, area));
