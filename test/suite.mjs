@@ -11,6 +11,8 @@ const folder = fileURLToPath(new URL('.', import.meta.url));
 const bundleFolder = fileURLToPath(new URL('../test.bundled/', import.meta.url));
 /** They need root, or other versions of Node. */
 const others = /^(?:root|nodes)\//;
+/** It installs the package from a registry. */
+const installing = 'project/package.test';
 /** Warnings of Node, for example about files that nobody closed, and what show-hang.mjs prints. */
 const fault = /^(?:\(node:\d+\) |took too long)/m;
 /** The longest come first, so that no processor is idle at the end. */
@@ -51,7 +53,10 @@ for (const name of names) {
   mkdirSync(dirname(errorPath), { recursive: true });
   const errorFile = openSync(errorPath, 'w');
   // The options that tap gives to all processes of Node are the hooks.
-  t.spawn('env', ['-u', 'NODE_OPTIONS', ...node, `${bundleFolder}${name}.mjs`], {
+  const unset = ['-u', 'NODE_OPTIONS'];
+  // Each process, of a test or of a command, would take 70 ms to read the certificates of a proxy.
+  if (name !== installing) unset.push('-u', 'NODE_EXTRA_CA_CERTS');
+  t.spawn('env', [...unset, ...node, `${bundleFolder}${name}.mjs`], {
     buffered: true,
     timeout: Number(process.env.TAP_TIMEOUT) * 1000,
     name: `test/${name}.ts`,
