@@ -9,10 +9,16 @@ import { nonceSizeBytes, tagSizeBytes } from '../wire/sizes.js';
 import type { Handshake, SessionCrypto } from './crypto.js';
 
 /**
- * Size of the replay window. A message is rejected if its number is this far or further below the highest
- * accepted number.
+ * The numbers that are remembered, as words of 32 bits in a ring (as in RFC 6479). Messages of a slow path arrive
+ * long after later ones of a fast path.
  */
-const replayWindow = 32;
+const ringWords = 32;
+
+/**
+ * Size of the replay window. A message is rejected if its number is this far or further below the highest
+ * accepted number. One word less than the ring, because the highest word is not full.
+ */
+const replayWindow = 32 * (ringWords - 1);
 
 /** The largest message number. At 1,000 messages per second, the numbers last for seven weeks. */
 const maxCounter = 2 ** 32 - 1;
@@ -28,8 +34,8 @@ export interface ProvenChannel {
 export class SecureChannel {
   private sendCounter = 0;
   private highest = -1;
-  /** Bit i is set if message number `highest - i` has been accepted. */
-  private taken = 0;
+  /** The bit of each message number that has been accepted is set. */
+  private readonly taken = new Uint32Array(ringWords);
 
   constructor(
     private readonly crypto: SessionCrypto,
@@ -70,20 +76,24 @@ export class SecureChannel {
   }
 
   private isTaken(counter: number): boolean {
-    const age = this.highest - counter;
-    if (age < 0) return false;
-    return age >= replayWindow || ((this.taken >>> age) & 1) === 1;
+    if (counter > this.highest) return false;
+    if (counter <= this.highest - replayWindow) return true;
+    return (((this.taken[wordOf(counter)] as number) >>> (counter % 32)) & 1) === 1;
   }
 
   private take(counter: number): void {
-    const step = counter - this.highest;
-    if (step > 0) {
-      this.taken = step >= replayWindow ? 1 : (this.taken << step) | 1;
-      this.highest = counter;
-    } else {
-      this.taken |= 1 << -step;
-    }
+    const newWords = Math.floor(counter / 32) - Math.floor(this.highest / 32);
+    for (let i = 0; i < Math.min(newWords, ringWords); i++)
+      this.taken[wordOf(counter - 32 * i)] = 0;
+    this.highest = Math.max(this.highest, counter);
+    const word = wordOf(counter);
+    this.taken[word] = (this.taken[word] as number) | (1 << (counter % 32));
   }
+}
+
+/** The place in the ring of the word with this number's bit. */
+function wordOf(counter: number): number {
+  return Math.floor(counter / 32) % ringWords;
 }
 
 function createNonce(counter: number): Uint8Array {
