@@ -162,6 +162,7 @@ export type {
   LostFile,
   SessionIncident,
   SettledReceiver,
+  SimulatedPath,
   SimulatedReceiverOptions,
   SimulatedSessionOptions,
   SimulatedSessionReceiver,
@@ -214,6 +215,7 @@ export type {
 } from './wire/messages.js';
 export { decodeMessage, encodeMessage } from './wire/messages.js';
 export type { Deletion, ExistingFiles, Offer } from './wire/offer.js';
+export type { PathChallenge, PathResponse } from './wire/paths.js';
 export type {
   Behind,
   BehindNoted,

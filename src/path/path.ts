@@ -60,6 +60,8 @@ export class Path implements ControlledPath {
   constructor(
     { address, otherAddresses, localHost }: PathEnds,
     private largestMssBytes: number,
+    /** The number of the path among those to the same receiver. The first one, 0, is that of the handshake. */
+    readonly number = 0,
   ) {
     this.candidates = new CandidateAddresses(address, otherAddresses);
     this.localHost = localHost;
@@ -68,6 +70,11 @@ export class Path implements ControlledPath {
   /** The address in use. */
   get address(): Address {
     return this.candidates.current;
+  }
+
+  /** The local host from which the session sends; undefined if the system chooses. */
+  get from(): string | undefined {
+    return this.localHost;
   }
 
   get addresses(): CandidateAddresses {

@@ -1,4 +1,5 @@
 /** The options of a session receiver. */
+import type { Address } from '../base/address.js';
 import type { Platform } from '../object/entry-name.js';
 import type { LeafDigests } from '../object/leaf-digests.js';
 import type { SessionCrypto } from '../security/crypto.js';
@@ -9,6 +10,8 @@ export interface SessionReceiverOptions {
   readonly crypto: SessionCrypto;
   /** The name that this receiver reports to senders. */
   readonly name: string;
+  /** Addresses at which senders can reach this receiver, for several paths at once; at most four. By default, none. */
+  readonly addresses?: readonly Address[];
   /** The platform of this host. Received file names must follow its rules. */
   readonly platform: Platform;
   /**

@@ -51,6 +51,11 @@ export interface SessionSenderOptions {
    * small blocks.
    */
   readonly blockSizeBytes?: number;
+  /**
+   * Addresses of this host from which to send by several paths at once, to receivers that can be reached at several
+   * addresses or from several of these. By default, the system chooses where to send from.
+   */
+  readonly localHosts?: readonly string[];
   /** The multicast group, used for the receivers that it reaches. If omitted, all data is sent by unicast. */
   readonly group?: Address;
   /** How receivers treat existing files; `update` by default. */

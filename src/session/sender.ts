@@ -19,9 +19,7 @@ import { retryTiming } from '../transfer/config.js';
 import { Delivery } from '../transfer/delivery.js';
 import type { ReceiverSpec } from '../transfer/receiver-spec.js';
 import { toHex } from '../wire/byte-codec.js';
-import type { FaultKind } from '../wire/faults.js';
 import { FaultLog } from '../wire/faults.js';
-import type { ChannelPacket } from '../wire/header.js';
 import { askerNumber, decodeSession, describeSession } from '../wire/header.js';
 import type { Offer } from '../wire/offer.js';
 import type { BehindNoted } from '../wire/relayed.js';
@@ -32,6 +30,7 @@ import { ContentRoot } from './outgoing/content-root.js';
 import { ControlOutbox } from './outgoing/control-outbox.js';
 import { GroupProbe } from './outgoing/group-probe.js';
 import { SessionMember } from './outgoing/member.js';
+import { PathKeeper } from './outgoing/path-keeper.js';
 import { ReceiverMessages } from './outgoing/receiver-messages.js';
 import { ReceiverOutcomes } from './outgoing/receiver-outcomes.js';
 import { statusOf } from './outgoing/receiver-status.js';
@@ -92,6 +91,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   private readonly behind: ReceiversBehind;
   private readonly outcomes: ReceiverOutcomes;
   private readonly connections: Connections;
+  private readonly paths: PathKeeper;
   private readonly messages: ReceiverMessages;
   private readonly startBarrier: StartBarrier;
   private readonly actions: SessionActions;
@@ -130,14 +130,16 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.outcomes = new ReceiverOutcomes({ ...shared, contentSizeBytes, isObjectFinal });
     const opening = { ...terms, withdrawals, session, offer, crypto };
     this.connections = new Connections({ ...shared, ...opening });
-    const { outcomes, connections } = this;
+    const { localHosts = [] } = options;
+    this.paths = new PathKeeper({ delivery, outbox, crypto, localHosts });
+    const { outcomes, connections, paths } = this;
     const isSpared = sparingOf(options);
     this.messages = new ReceiverMessages({
       ...shared,
-      ...{ geometry, outcomes, connections, probe, isSpared },
+      ...{ geometry, outcomes, connections, probe, isSpared, paths },
     });
     const { invitations = [] } = options;
-    this.actions = new SessionActions({ ...shared, outcomes, connections, invitations });
+    this.actions = new SessionActions({ ...shared, outcomes, connections, paths, invitations });
     for (const receiver of receivers) this.add(receiver);
   }
 
@@ -312,22 +314,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     } else {
       const member = isAskers ? this.askers.get(packet.session) : this.members[packet.receiver];
       const fault =
-        member === undefined ? 'stranger' : this.handlePacket(nowMs, member, packet, from);
+        member === undefined ? 'stranger' : this.messages.handlePacket(nowMs, member, packet, from);
       if (fault !== undefined) this.faults.add(fault, from, bytes);
       this.advance(nowMs);
     }
-  }
-
-  /** @returns the fault to count, if there is one */
-  private handlePacket(
-    nowMs: TimeMs,
-    member: SessionMember,
-    packet: ChannelPacket,
-    from: Address,
-  ): FaultKind | undefined {
-    return packet.kind === 'control'
-      ? this.messages.handlePacket(nowMs, member, packet, from)
-      : this.connections.handleHandshake(nowMs, member, packet, from);
   }
 
   handleTimeout(nowMs: TimeMs): void {
@@ -337,6 +327,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (nowMs >= this.connections.dueAtMs) this.connections.handleTimeout(nowMs);
     if (this.probe !== undefined && nowMs >= this.probe.dueAtMs) this.sendProbe(nowMs, this.probe);
     this.delivery.handleTimeout(nowMs);
+    if (nowMs >= this.paths.dueAtMs) this.paths.handleTimeout(nowMs);
     this.advance(nowMs);
   }
 
@@ -359,6 +350,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     if (this.phase === 'done' || this.startedAtMs === undefined) return undefined;
     return Math.min(
       this.connections.dueAtMs,
+      this.paths.dueAtMs,
       this.probe?.dueAtMs ?? Infinity,
       this.delivery.pollTimeout() ?? Infinity,
     );

@@ -25,6 +25,17 @@ export function connectPairs(
   });
 }
 
+/** The address of the sender, or of a receiver by its index, on a further path. Paths have numbers from 1 on. */
+export function addressOnPath(host: 'sender' | number, path: number): string {
+  const number = host === 'sender' ? 1 : host + 2;
+  return `10.${path}.${number >>> 8}.${number & 255}`;
+}
+
+/** The addresses of a host on all of its further paths. */
+export function furtherAddresses(host: 'sender' | number, furtherCount: number): string[] {
+  return Array.from({ length: furtherCount }, (_, i) => addressOnPath(host, i + 1));
+}
+
 /** Totals of the links' counters. */
 export function sumCounts(links: readonly Link[]): LinkCounts {
   const total = createLinkCounts();

@@ -49,8 +49,16 @@ export interface LostFile {
   readonly reason?: WithdrawalReason;
 }
 
+/** The links of one path, in both directions. */
+export interface SimulatedPath {
+  readonly forwardLink?: LinkOptions;
+  readonly backwardLink?: LinkOptions;
+}
+
 /** Options that can differ between receivers. */
 export interface SimulatedReceiverOptions {
+  /** Further paths, each between an address of the sender and one of the receiver of their own; at most three. */
+  readonly furtherPaths?: readonly SimulatedPath[];
   /** Link from the sender to the receiver; by default, a link without delay, loss or limits. */
   readonly forwardLink?: LinkOptions;
   /** Link from the receiver to the sender; by default, a link without delay, loss or limits. */
@@ -130,6 +138,12 @@ export interface SimulatedSessionOptions
 }
 
 const receiverChecks: Checks<SimulatedReceiverOptions> = {
+  furtherPaths: listOf(
+    objectOf<SimulatedPath>({
+      forwardLink: objectOf(linkChecks),
+      backwardLink: objectOf(linkChecks),
+    }),
+  ),
   forwardLink: objectOf(linkChecks),
   backwardLink: objectOf(linkChecks),
   writeTimeMs: number,
@@ -231,4 +245,10 @@ export interface SimulatedSessionResult {
   readonly links: LinkCounts;
   readonly virtualMs: TimeMs;
   readonly steps: number;
+}
+
+/** The largest number of further paths to any receiver. */
+export function furtherCountOf({ furtherPaths, receivers = [] }: SimulatedSessionOptions): number {
+  const counts = receivers.map((own) => own.furtherPaths?.length ?? 0);
+  return Math.max(furtherPaths?.length ?? 0, ...counts);
 }

@@ -6,7 +6,7 @@
 import { at } from '../base/assert.js';
 import { checkOptions } from '../base/options/check-options.js';
 import { withoutUndefined } from '../base/without-undefined.js';
-import { connectPairs, sumCounts } from './link-pairs.js';
+import { addressOnPath, connectPairs, furtherAddresses, sumCounts } from './link-pairs.js';
 import { SessionReceiverRole } from './roles/session-receiver.js';
 import { SessionSenderRole } from './roles/session-sender.js';
 import { NonceLog } from './session-crypto.js';
@@ -14,7 +14,7 @@ import type {
   SimulatedSessionOptions,
   SimulatedSessionResult,
 } from './session-transfer-options.js';
-import { sessionChecks } from './session-transfer-options.js';
+import { furtherCountOf, sessionChecks } from './session-transfer-options.js';
 import { Simulation } from './simulation.js';
 import { createContent } from './transfer.js';
 
@@ -41,15 +41,26 @@ export function simulateSession(options: SimulatedSessionOptions): SimulatedSess
   const nonces = options.watchesNonces === true ? new NonceLog() : undefined;
   const sender = new SessionSenderRole(simulation, content, options, nonces);
   const { sendTimeMs } = options;
-  const senderHost = simulation.addRole('sender', sender, withoutUndefined({ sendTimeMs }));
+  const addresses = ['sender', ...furtherAddresses('sender', furtherCountOf(options))];
+  const senderHost = simulation.addRole('sender', sender, {
+    addresses,
+    ...withoutUndefined({ sendTimeMs }),
+  });
   const receivers = Array.from({ length: options.receiverCount }, (_, i) => {
     const own = { ...options, ...options.receivers?.[i] };
     const name = `r${i + 1}`;
     const role = new SessionReceiverRole(simulation, name, i, content, own, nonces);
-    return { role, host: simulation.addRole(name, role) };
+    const ownAddresses = [name, ...furtherAddresses(i, own.furtherPaths?.length ?? 0)];
+    return { role, host: simulation.addRole(name, role, { addresses: ownAddresses }) };
   });
   const ends = receivers.map(({ host: { name }, role: { options } }) => ({ name, ...options }));
   const links = connectPairs(simulation, 'sender', ends);
+  for (const [receiver, { furtherPaths = [] }] of ends.entries()) {
+    for (const [i, path] of furtherPaths.entries()) {
+      const end = { name: addressOnPath(receiver, i + 1), ...path };
+      links.push(...connectPairs(simulation, addressOnPath('sender', i + 1), [end]));
+    }
+  }
   for (const { atMs, host, fault } of options.incidents ?? []) {
     simulation.at(atMs, () => {
       (host === 'sender' ? senderHost : at(receivers, host).host).inject(fault);

@@ -12,6 +12,7 @@ import { segmentCountOfBlock, sizeOfBlock } from '../object/geometry.js';
 import type { BlockSeal } from '../security/block-seal.js';
 import {
   dataFlag,
+  flagsOfPath,
   sessionField,
   sessionHeaderSizeBytes,
   sessionKind,
@@ -19,6 +20,13 @@ import {
 } from '../wire/header.js';
 import { tagSizeBytes } from '../wire/sizes.js';
 import type { SessionBlock } from './sealed-block.js';
+
+/** Where a batch goes, and by which path. */
+export interface Destination {
+  readonly address: Address;
+  /** The number of the path. */
+  readonly number: number;
+}
 
 export class BatchEncoder {
   /** Whether each datagram carries an authentication tag. Set once forged data has been detected. */
@@ -75,20 +83,31 @@ export class BatchEncoder {
    * copy. That memory may be reused once every receiver has the block. If the I/O layer sends the batch only
    * after that, it sends datagrams of a later block, which is harmless.
    */
-  encode(to: Address, block: SessionBlock, segments: SegmentSet, burst: number): Transmit {
+  encode(
+    { address: to, number: path }: Destination,
+    block: SessionBlock,
+    segments: SegmentSet,
+    burst: number,
+  ): Transmit {
     this.lastBurst = burst;
     const segmentCount = segmentCountOfBlock(this.geometry, block.index);
     const isWhole = segments.size === segmentCount;
-    if (this.usesTags || !isWhole) return this.gather(to, block, segments, burst);
+    if (this.usesTags || !isWhole) return this.gather(to, path, block, segments, burst);
     const bytes = wireOf(block).subarray(0, this.endOf(block.index, segmentCount - 1));
     for (let segment = 0; segment < segmentCount; segment++) {
-      stamp(bytes, segment * this.stepBytes, burst, segment + 1 === segmentCount);
+      stamp(bytes, segment * this.stepBytes, burst, path, segment + 1 === segmentCount);
     }
     return { to, bytes, datagramSizeBytes: this.stepBytes };
   }
 
   /** Copies the selected datagrams of the block, and adds tags if tags are in use. */
-  private gather(to: Address, block: SessionBlock, segments: SegmentSet, burst: number): Transmit {
+  private gather(
+    to: Address,
+    path: number,
+    block: SessionBlock,
+    segments: SegmentSet,
+    burst: number,
+  ): Transmit {
     const { usesTags, stepBytes } = this;
     const wire = wireOf(block);
     const tagBytes = usesTags ? tagSizeBytes : 0;
@@ -101,7 +120,7 @@ export class BatchEncoder {
       const from = segment * stepBytes;
       const datagram = wire.subarray(from, this.endOf(block.index, segment));
       bytes.set(datagram, offset);
-      stamp(bytes, offset, burst, segment === last);
+      stamp(bytes, offset, burst, path, segment === last);
       offset += datagram.length;
       if (usesTags) offset += this.addTag(bytes, offset - datagram.length, offset);
     }
@@ -137,7 +156,13 @@ function wireOf({ wire }: SessionBlock): Uint8Array {
 }
 
 /** Writes the header fields that change with each transmission: the flags and the burst number. */
-function stamp(bytes: Uint8Array, offset: number, burst: number, isEnd: boolean): void {
-  bytes[offset + sessionField.flags] = isEnd ? dataFlag.endOfBurst : 0;
+function stamp(
+  bytes: Uint8Array,
+  offset: number,
+  burst: number,
+  path: number,
+  isEnd: boolean,
+): void {
+  bytes[offset + sessionField.flags] = flagsOfPath(path) | (isEnd ? dataFlag.endOfBurst : 0);
   writeUint16(bytes, offset + sessionField.burst, burst);
 }

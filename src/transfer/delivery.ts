@@ -8,7 +8,6 @@ import type { Hash } from '../base/hash.js';
 import type { TimeMs, Transmit } from '../base/machine.js';
 import { Queue } from '../base/queue.js';
 import { RangeSet } from '../base/range-set.js';
-import { DigestPass } from '../object/digest-pass.js';
 import { DigestTree } from '../object/digest-tree.js';
 import { DigestViews } from '../object/digest-view.js';
 import type { SessionGeometry } from '../object/geometry.js';
@@ -16,19 +15,23 @@ import { isManifestBlock, offsetOfBlock, sizeOfBlock } from '../object/geometry.
 import { hashLeaf } from '../object/hash-tree.js';
 import type { CreateCongestionController } from '../path/congestion/congestion-control.js';
 import { RateLimit } from '../path/pacer.js';
+import type { Path } from '../path/path.js';
 import type { BlockSeal } from '../security/block-seal.js';
 import { isEqualBytes } from '../wire/byte-codec.js';
 import { burstsAhead } from '../wire/header.js';
 import type { Report } from '../wire/report.js';
 import { maxBatchSegments } from '../wire/segment-size.js';
+import type { Destination } from './batch.js';
 import { BatchEncoder } from './batch.js';
 import { BatchJoiner } from './batch-joiner.js';
+import type { NeedAction } from './block-reading.js';
+import { BlockReading } from './block-reading.js';
 import { sessionDefaults } from './config.js';
 import type { Demand } from './demand.js';
 import type { RateGroup } from './groups/rate-group.js';
 import { RateGroups } from './groups/rate-groups.js';
 import { SharedLimit } from './groups/shared-limit.js';
-import { takeGaps } from './received-report.js';
+import { takeGaps, takeLateGaps } from './received-report.js';
 import type { ReportInterval } from './report-interval.js';
 import type { RoundPart } from './rounds.js';
 import { toGroup } from './rounds.js';
@@ -55,12 +58,7 @@ export interface DeliveryOptions {
 /** What the session must do for its delivery. */
 export type DeliveryAction =
   /** Read a content block, and pass its bytes to `provideBlock`. */
-  | {
-      readonly type: 'need';
-      readonly block: number;
-      readonly offsetBytes: number;
-      readonly sizeBytes: number;
-    }
+  | NeedAction
   /** A block is not the one that was read before, or that the leaf digests are of. */
   | { readonly type: 'source-changed'; readonly offsetBytes: number }
   /** Poll a receiver. */
@@ -69,6 +67,8 @@ export type DeliveryAction =
   | {
       readonly type: 'overdue';
       readonly demand: Demand;
+      /** The number of the path by which the rounds were sent. */
+      readonly path: number;
       /** Time at which the newest of its overdue rounds was sent. */
       readonly sentAtMs: TimeMs;
     };
@@ -82,7 +82,7 @@ export class Delivery {
   private readonly encoder: BatchEncoder;
   private readonly joiner: BatchJoiner;
   private readonly rateGroups: RateGroups;
-  private readonly digestPass = new DigestPass();
+  private readonly reading: BlockReading;
   /** Undefined unless a rate is configured. */
   private readonly limit: SharedLimit | undefined;
   /** Number of the last burst that was started; undefined before the first burst. */
@@ -118,6 +118,9 @@ export class Delivery {
       maxBlocks: Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes)),
       ...{ rateBytesPerSec, createController },
     });
+    const { manifest } = options;
+    const { tree, actions, rateGroups } = this;
+    this.reading = new BlockReading({ geometry, manifest, demands, tree, rateGroups, actions });
   }
 
   /** What was sent so far. A multicast datagram counts once. */
@@ -140,9 +143,9 @@ export class Delivery {
     return this.rateGroups.isSlow(demand);
   }
 
-  /** Last burst of the most recent round that was completely sent to the receiver. */
-  lastWholeBurst(demand: Demand): number | undefined {
-    return this.rateGroups.of(demand).lastWholeBurst;
+  /** Last burst of the most recent round that was completely sent to the receiver by this path. */
+  lastWholeBurst(demand: Demand, path = 0): number | undefined {
+    return this.rateGroups.by(demand, path)?.lastWholeBurst;
   }
 
   /** Whether no block is in flight to the receiver and the receiver has no known gaps. */
@@ -169,7 +172,7 @@ export class Delivery {
     if (!isManifestBlock(geometry, index)) {
       const leaf = hashLeaf(hash, bytes);
       const place = index - geometry.manifestBlockCount;
-      this.digestPass.take(place);
+      this.reading.take(place);
       if (!this.tree.has(place) || this.withdrawn.has(place)) {
         this.tree.set(place, leaf);
       } else if (!isEqualBytes(this.tree.leaf(place), leaf)) {
@@ -186,37 +189,78 @@ export class Delivery {
   }
 
   handleReport(nowMs: TimeMs, demand: Demand, report: Report): void {
-    const rateGroup = this.rateGroups.of(demand);
+    const { rateGroups } = this;
+    const rateGroup = rateGroups.by(demand, report.path);
+    // The path was dropped in the meantime.
+    if (rateGroup === undefined) return;
+    rateGroups.setTime(nowMs);
     const { blockCount, manifestBlockCount } = this.options.geometry;
     const hasContent =
       report.describedBlocks > manifestBlockCount || blockCount === manifestBlockCount;
     if (hasContent) demand.openView(this.views);
     const { windowBlocks, isProbed: wasProbed } = demand;
     demand.takeReport(nowMs, report, hasContent);
-    const usesMulticast = this.options.group !== undefined && rateGroup === this.rateGroups.main;
+    const usesMulticast = this.options.group !== undefined && rateGroup === rateGroups.main;
     const { groupBursts } = rateGroup;
-    const { path } = demand;
-    if (path.handleGroupReport(report, usesMulticast, groupBursts))
-      this.rateGroups.measure(rateGroup);
-    rateGroup.handleWindow(demand, windowBlocks);
+    const path = rateGroup.pathTo(demand);
+    const isFirstPath = path === demand.path;
+    if (isFirstPath && path.handleGroupReport(report, usesMulticast, groupBursts))
+      rateGroups.measure(rateGroup);
+    for (const each of rateGroups.groupsOf(demand)) each.handleWindow(demand, windowBlocks);
     // A report of a burst that was never sent shows that the receiver received forged data.
     const isMadeUp =
       report.cumulativeBurst !== undefined &&
       (this.lastBurst === undefined || burstsAhead(report.cumulativeBurst, this.lastBurst) > 0);
     this.encoder.usesTags ||= report.wantsTags || isMadeUp;
     const openBlocks = this.isContentOpen ? blockCount : manifestBlockCount;
-    takeGaps(rateGroup.rounds.window, demand, report, this.lastBurst, openBlocks);
+    const groups = rateGroups.groupsOf(demand);
+    takeGaps(groups, rateGroup, demand, report, this.lastBurst, openBlocks);
+    if (!demand.needsNothing) for (const each of groups) each.wake();
     // What does not arrive is not worth its share of the rate. Reports bring the next probe.
-    if (demand.isProbed) rateGroup.release(demand);
+    if (demand.isProbed) for (const each of rateGroups.groupsOf(demand)) each.release(demand);
     else if (wasProbed) path.restartModel();
     rateGroup.handleReport(demand, path.handleReport(nowMs, report, this.lastBurst, groupBursts));
     this.splitOffSlow(nowMs);
     this.advance();
   }
 
+  /** Handles a report that has arrived after a later one of another, faster path. */
+  handleLateReport(nowMs: TimeMs, demand: Demand, report: Report): void {
+    const rateGroup = this.rateGroups.by(demand, report.path);
+    if (rateGroup === undefined) return;
+    this.rateGroups.setTime(nowMs);
+    demand.takeArrivals(report);
+    takeLateGaps(rateGroup, demand, report, this.lastBurst);
+    const path = rateGroup.pathTo(demand);
+    const sample = path.handleReport(nowMs, report, this.lastBurst, rateGroup.groupBursts);
+    rateGroup.handleReport(demand, sample);
+    this.advance();
+  }
+
   private splitOffSlow(nowMs: TimeMs): void {
     for (const demand of this.rateGroups.splitOffSlow(nowMs))
       this.actions.push({ type: 'poll', demand });
+  }
+
+  // --- Several paths to a receiver
+
+  /** Serves a receiver by a further path, which has been proven. */
+  addPath(nowMs: TimeMs, demand: Demand, path: Path): void {
+    this.rateGroups.setTime(nowMs);
+    this.rateGroups.addPath(demand, path);
+    this.advance();
+  }
+
+  /** Stops or continues to serve a receiver by one of its paths. The others send what was in flight by it. */
+  setSuspended(demand: Demand, path: number, isSuspended: boolean): void {
+    this.rateGroups.setSuspended(demand, path, isSuspended);
+    this.advance();
+  }
+
+  /** Serves a receiver only by its first path from now on. */
+  dropPaths(demand: Demand): void {
+    this.rateGroups.dropPaths(demand);
+    this.advance();
   }
 
   // --- Receivers
@@ -254,14 +298,14 @@ export class Delivery {
   suspend(demand: Demand): void {
     demand.suspend();
     demand.path.leaveGroup();
-    this.rateGroups.of(demand).release(demand);
+    for (const each of this.rateGroups.groupsOf(demand)) each.release(demand);
     this.handleChange();
   }
 
   /** Stops serving a receiver for good. */
   dismiss(demand: Demand): void {
     demand.suspend();
-    this.rateGroups.of(demand).release(demand);
+    for (const each of this.rateGroups.groupsOf(demand)) each.release(demand);
     demand.end();
     demand.closeView(this.views);
     this.handleChange();
@@ -283,63 +327,8 @@ export class Delivery {
 
   /** Opens the blocks that receivers need next. */
   private advance(): void {
-    for (const rateGroup of this.rateGroups) {
-      rateGroup.advance();
-      this.openBlocks(rateGroup);
-    }
-    if (!this.isContentOpen || this.isRead) return;
-    for (const { awaitsDigest, view } of this.demands) {
-      if (!awaitsDigest || view === undefined) continue;
-      for (;;) {
-        const place = this.digestPass.next(view, (each) => this.isTaken(each));
-        if (place === undefined) break;
-        this.need(this.options.geometry.manifestBlockCount + place);
-      }
-    }
-  }
-
-  private openBlocks(rateGroup: RateGroup): void {
-    for (let block = rateGroup.openNext(); block !== undefined; block = rateGroup.openNext())
-      this.read(rateGroup, block);
-  }
-
-  /** Gets the bytes of a block that a rate group has opened. */
-  private read(rateGroup: RateGroup, block: SessionBlock): void {
-    const { geometry, manifest } = this.options;
-    const { index } = block;
-    if (isManifestBlock(geometry, index)) {
-      const offsetBytes = offsetOfBlock(geometry, index);
-      const endBytes = offsetBytes + sizeOfBlock(geometry, index);
-      rateGroup.fill(block, manifest.subarray(offsetBytes, endBytes));
-      return;
-    }
-    for (const { rounds } of this.rateGroups) {
-      const other = rounds.window.find(index);
-      if (other === undefined || other === block) continue;
-      // Another rate group has already requested these bytes and is waiting for them.
-      if (!other.isRead) return;
-      if (other.wire === undefined) continue;
-      rateGroup.fillFrom(other, block);
-      return;
-    }
-    if (!this.digestPass.isReading(index - geometry.manifestBlockCount)) this.need(index);
-  }
-
-  private need(block: number): void {
-    const { geometry } = this.options;
-    const offsetBytes = offsetOfBlock(geometry, block);
-    this.actions.push({
-      type: 'need',
-      block,
-      offsetBytes,
-      sizeBytes: sizeOfBlock(geometry, block),
-    });
-  }
-
-  /** Whether the digest of a content block is known, or a rate group is waiting for its bytes. */
-  private isTaken(place: number): boolean {
-    const index = this.options.geometry.manifestBlockCount + place;
-    return this.tree.has(place) || this.rateGroups.isReading(index);
+    this.reading.advance();
+    if (this.isContentOpen && !this.isRead) this.reading.readForDigests();
   }
 
   // --- Sending
@@ -350,6 +339,7 @@ export class Delivery {
 
   private pollBatch(nowMs: TimeMs): Transmit | undefined {
     const { limit } = this;
+    this.rateGroups.setTime(nowMs);
     if (limit?.maySend(nowMs) === false) return undefined;
     // The main group normally sends first. If a rate is configured, catch-up groups with credit send first.
     const isCatchUpFirst = limit?.isCatchUpFirst === true;
@@ -360,7 +350,7 @@ export class Delivery {
       const part = rateGroup.next(nowMs);
       if (part === undefined) continue;
       const transmit = this.transmit(nowMs, rateGroup, part);
-      this.openBlocks(rateGroup);
+      this.reading.openBlocks(rateGroup);
       limit?.handleSent(nowMs, transmit.bytes.length, last === 0 ? undefined : i > 0);
       return transmit;
     }
@@ -376,9 +366,7 @@ export class Delivery {
     const count = segments.size;
     const isToGroup = receiver === toGroup;
     const path = isToGroup ? undefined : rateGroup.pathTo(at(demands, receiver));
-    const to = path === undefined ? this.options.group : path.address;
-    assert(to !== undefined, 'what goes to the group has a group to go to');
-    const transmit = encoder.encode(to, block, segments, burst);
+    const transmit = encoder.encode(path ?? this.groupEnd, block, segments, burst);
     rateGroup.handleSent(nowMs, part, burst);
     if (path === undefined) counts.groupDatagramsSent += count;
     else path.handleSent(nowMs, burst, count);
@@ -392,6 +380,12 @@ export class Delivery {
     counts.repairs += repairs;
     counts.bytesSent += transmit.bytes.length - count * encoder.framingSizeBytes;
     return path === undefined ? transmit : path.carry(transmit);
+  }
+
+  private get groupEnd(): Destination {
+    const { group } = this.options;
+    assert(group !== undefined, 'what goes to the group has a group to go to');
+    return { address: group, number: 0 };
   }
 
   // --- Time
@@ -408,6 +402,7 @@ export class Delivery {
 
   handleTimeout(nowMs: TimeMs): void {
     this.limit?.handleTimeout(nowMs);
+    this.rateGroups.setTime(nowMs);
     for (const rateGroup of this.rateGroups) {
       rateGroup.handleTimeout(nowMs);
       this.handleDeadlines(nowMs, rateGroup);
@@ -417,14 +412,16 @@ export class Delivery {
   }
 
   /** Asks to poll the receivers that have not reported by the deadline of a round. */
-  private handleDeadlines(nowMs: TimeMs, { rounds }: RateGroup): void {
-    const overdue = rounds.takeOverdue(nowMs);
+  private handleDeadlines(nowMs: TimeMs, rateGroup: RateGroup): void {
+    const overdue = rateGroup.rounds.takeOverdue(nowMs);
     if (overdue.length === 0) return;
     for (const demand of this.demands) {
       let sentAtMs = -Infinity;
       for (const block of overdue)
         if (block.isAwaited(demand.index)) sentAtMs = Math.max(sentAtMs, block.sentAtMs);
-      if (sentAtMs > -Infinity) this.actions.push({ type: 'overdue', demand, sentAtMs });
+      if (sentAtMs === -Infinity) continue;
+      const path = rateGroup.pathTo(demand).number;
+      this.actions.push({ type: 'overdue', demand, path, sentAtMs });
     }
   }
 

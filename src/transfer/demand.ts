@@ -42,7 +42,10 @@ export class Demand {
   /** Content bytes received in this session: before the receiver's last restart, and since that restart. */
   private earlierBytes = 0;
   private laterBytes = 0;
-  private arrivedCount = 0;
+  /** Data datagrams that have arrived, by the number of the path. */
+  private arrivedBy: number[] = [];
+  /** Number of paths by which the receiver is served. */
+  private pathCount = 1;
   private lostCount = 0;
 
   private sentCount = 0;
@@ -93,6 +96,11 @@ export class Demand {
 
   get needsNothing(): boolean {
     return this.needed.isEmpty;
+  }
+
+  /** Number of blocks that the receiver misses and that are not in flight to it. */
+  get neededCount(): number {
+    return this.needed.count;
   }
 
   /** Whether the receiver misses the block, and the block is not in flight to it. */
@@ -237,9 +245,14 @@ export class Demand {
     return this.lastMissingBytes;
   }
 
-  /** Number of blocks that the receiver has memory for. */
+  /** Number of blocks that the receiver has memory for, on each of its paths. */
   get windowBlocks(): number {
-    return this.lastWindowBlocks;
+    return Math.max(1, Math.floor(this.lastWindowBlocks / this.pathCount));
+  }
+
+  /** The paths share the memory of the receiver. */
+  setPathCount(count: number): void {
+    this.pathCount = count;
   }
 
   /** Whether the receiver has reported its gaps in the content. */
@@ -258,7 +271,7 @@ export class Demand {
   }
 
   get segmentsReceived(): number {
-    return this.arrivedCount;
+    return this.arrivedBy.reduce((sum, count) => sum + count, 0);
   }
 
   get segmentsLost(): number {
@@ -272,10 +285,17 @@ export class Demand {
     this.lastWindowBlocks = report.windowBlocks;
     this.laterBytes = report.receivedBytes;
     this.lostCount = report.segmentsLost;
-    if (report.segmentsReceived > this.arrivedCount) this.arrivals.handleArrival();
-    else this.arrivals.handleVainReport(nowMs, this.state === 'receiving', this.longestRttMs);
-    this.arrivedCount = report.segmentsReceived;
+    if (!this.takeArrivals(report))
+      this.arrivals.handleVainReport(nowMs, this.state === 'receiving', this.longestRttMs);
     if (describesContent) this.hasReportedGaps = true;
+  }
+
+  /** Takes what a report says about one path. @returns whether anything has arrived */
+  takeArrivals({ path, segmentsReceived }: Report): boolean {
+    const hasArrived = segmentsReceived > (this.arrivedBy[path] ?? 0);
+    this.arrivedBy[path] = segmentsReceived;
+    if (hasArrived) this.arrivals.handleArrival();
+    return hasArrived;
   }
 
   /** An upper estimate of the round-trip time, also before data has been answered. */
@@ -286,7 +306,7 @@ export class Demand {
   takeFinal({ isComplete, ...figures }: FinalFigures): void {
     if (isComplete) this.lastMissingBytes = 0;
     this.laterBytes = figures.receivedBytes;
-    this.arrivedCount = figures.segmentsReceived;
+    this.arrivedBy = [figures.segmentsReceived];
     this.lostCount = figures.segmentsLost;
   }
 

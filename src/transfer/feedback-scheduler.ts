@@ -45,6 +45,8 @@ export class FeedbackScheduler {
   /** Bursts that have ended but whose reordered datagrams may still arrive, oldest first. */
   private readonly ending: { readonly burst: number; readonly atMs: TimeMs }[] = [];
   private gapMs = 0;
+  /** Number of paths that share the interval. */
+  private pathCount = 1;
   /** Estimated time for which reordered datagrams still arrive after the end of their burst. */
   private reorderMs = 0;
   private readonly endedAtMs = new Float64Array(rememberedBursts);
@@ -127,6 +129,11 @@ export class FeedbackScheduler {
     this.gapMs = Math.min(gapMs, maxGapMs);
   }
 
+  /** Shares the interval between reports with the other paths of this receiver. @param pathCount with this one */
+  shareInterval(pathCount: number): void {
+    this.pathCount = pathCount;
+  }
+
   /** Records that a report is about to be sent. */
   handleReport(nowMs: TimeMs): void {
     this.reportedAtMs = nowMs;
@@ -160,7 +167,8 @@ export class FeedbackScheduler {
    * receivers at once. If there are many receivers, each one therefore waits for its own turn.
    */
   private nextTurnMs(fromMs: TimeMs): TimeMs {
-    const { intervalMs, turnAtMs } = this;
+    const { turnAtMs } = this;
+    const intervalMs = this.intervalMs * this.pathCount;
     if (intervalMs < turnsFromIntervalMs) {
       return Math.max(fromMs, this.reportedAtMs + Math.max(intervalMs, this.gapMs));
     }

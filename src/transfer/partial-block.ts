@@ -23,8 +23,9 @@ export class PartialBlock {
   private lastArrived = -1;
   /** Segments that arrived as repairs. */
   repairedCount = 0;
-  /** Burst of the last batch that brought a new segment. */
+  /** Burst of the last batch that brought a new segment, and the number of its path. */
   burst = 0;
+  path = 0;
   takenAtMs: TimeMs = 0;
 
   constructor(
@@ -69,7 +70,10 @@ export class PartialBlock {
       this.sealed.set(batch.body(i), segment * mssBytes);
       count++;
     }
-    if (count > 0) this.burst = batch.burst;
+    if (count > 0) {
+      this.burst = batch.burst;
+      this.path = batch.path;
+    }
     return count;
   }
 }

@@ -1,11 +1,13 @@
 /** Reassembles blocks from segments, decrypts them, and keeps track of the blocks that are missing (SESSIONS 5). */
 
+import { at } from '../base/assert.js';
 import type { TimeMs } from '../base/machine.js';
 import { RangeSet } from '../base/range-set.js';
 import type { SessionGeometry } from '../object/geometry.js';
 import { segmentCountOfBlock, sizeOfBlock } from '../object/geometry.js';
 import type { BlockSeal } from '../security/block-seal.js';
 import type { FaultKind } from '../wire/faults.js';
+import { maxPaths } from '../wire/paths.js';
 import { tagSizeBytes } from '../wire/sizes.js';
 import type { GapList } from './gap-list.js';
 import { listGaps } from './gap-list.js';
@@ -55,12 +57,14 @@ export class Reassembler {
   private forgedBlocks = 0;
   private clashes = 0;
   /**
-   * First and highest block of the current pass. The sender sends the blocks of a pass in order. If a block
-   * begins to arrive only after a later block, the whole first transmission of the block was lost. A block
+   * First and highest block of the current pass on each path. The sender sends the blocks of a pass in order. If a
+   * block begins to arrive only after a later block, the whole first transmission of the block was lost. A block
    * before the first block of the pass starts a new pass and was not lost.
    */
-  private firstBlock = Infinity;
-  private highestBlock = -1;
+  private readonly passes = Array.from({ length: maxPaths }, () => ({
+    first: Infinity,
+    highest: -1,
+  }));
   /**
    * Blocks that were damaged, or were dropped to free memory. Such blocks are sent again although no datagram
    * was lost.
@@ -95,8 +99,8 @@ export class Reassembler {
   /** Adds blocks to those that are needed. Earlier blocks of the pass are not lost: they were not needed then. */
   want(start: number, end: number): void {
     this.missing.add(start, end);
-    for (let block = start; block < Math.min(end, this.highestBlock); block++)
-      this.noteNotLost(block);
+    const highest = Math.max(...this.passes.map((pass) => pass.highest));
+    for (let block = start; block < Math.min(end, highest); block++) this.noteNotLost(block);
   }
 
   /** Removes blocks from those that are needed, with what has arrived of them. */
@@ -109,7 +113,7 @@ export class Reassembler {
 
   /** Stores the new segments of a batch. */
   take(nowMs: TimeMs, batch: SegmentBatch): Taken {
-    const { block, generation, count } = batch;
+    const { block, generation, count, path } = batch;
     this.datagramsReceived += count;
     if (!this.missing.has(block)) {
       this.duplicates += count;
@@ -118,7 +122,7 @@ export class Reassembler {
     let partial = this.partialBlocks.get(block);
     if (partial === undefined || partial.generation !== generation) {
       if (partial !== undefined) this.noteClash();
-      partial = this.open(nowMs, block, generation);
+      partial = this.open(nowMs, block, generation, path);
       if (partial === undefined) {
         this.noteNotLost(block);
         return { newCount: 0, fault: 'no-room', faultCount: count };
@@ -148,9 +152,13 @@ export class Reassembler {
   /**
    * Lists the gaps from `firstBlock` (inclusive) to `endBlock` (exclusive). The list ends early if a report
    * cannot hold all gaps.
-   * @param isCovered returns whether all datagrams up to and including a burst have arrived or are lost
+   * @param isCovered returns whether all datagrams by a path up to and including a burst have arrived or are lost
    */
-  list(firstBlock: number, endBlock: number, isCovered: (burst: number) => boolean): GapList {
+  list(
+    firstBlock: number,
+    endBlock: number,
+    isCovered: (path: number, burst: number) => boolean,
+  ): GapList {
     const { segmentsPerBlock } = this.geometry;
     const { missing, partialBlocks } = this;
     const list = listGaps(missing, partialBlocks, firstBlock, endBlock, segmentsPerBlock);
@@ -159,8 +167,9 @@ export class Reassembler {
       // Segments after the last one that arrived may belong to a later burst and still be in flight, unless a
       // later block has begun to arrive. For a block that is sent again, this means nothing: the later block
       // arrived first.
-      if (partial !== undefined && isCovered(partial.burst)) {
-        partial.noteLoss(!partial.isResent && block < this.highestBlock);
+      if (partial !== undefined && isCovered(partial.path, partial.burst)) {
+        const { highest } = at(this.passes, partial.path);
+        partial.noteLoss(!partial.isResent && block < highest);
       }
     }
     return list;
@@ -171,7 +180,12 @@ export class Reassembler {
     for (const block of [...this.partialBlocks.keys()]) this.drop(block);
   }
 
-  private open(nowMs: TimeMs, block: number, generation: number): PartialBlock | undefined {
+  private open(
+    nowMs: TimeMs,
+    block: number,
+    generation: number,
+    path: number,
+  ): PartialBlock | undefined {
     const { budget, geometry } = this;
     this.drop(block);
     if (budget.isExhausted) this.dropStale(nowMs);
@@ -179,25 +193,27 @@ export class Reassembler {
     // progress.
     const isIdle = this.partialBlocks.size === 0 && this.unwrittenBytes === 0;
     if (budget.isExhausted && !isIdle) return undefined;
-    this.trackPass(block);
+    const { highest } = this.trackPass(block, path);
     const sealedBytes = sizeOfBlock(geometry, block) + tagSizeBytes;
     const segmentCount = segmentCountOfBlock(geometry, block);
     const wasLost = !this.notLost.delete(block);
-    const isResent = !wasLost && block < this.highestBlock;
+    const isResent = !wasLost && block < highest;
     const buffer = this.takeBuffer(sealedBytes);
     const partial = new PartialBlock(generation, buffer, segmentCount, isResent);
-    if (wasLost && block < this.highestBlock) partial.noteLoss(true);
+    if (wasLost && block < highest) partial.noteLoss(true);
     this.partialBlocks.set(block, partial);
     budget.usedBytes += sealedBytes;
     return partial;
   }
 
-  private trackPass(block: number): void {
-    if (block < this.firstBlock) {
-      this.firstBlock = block;
-      this.highestBlock = block;
+  private trackPass(block: number, path: number): { readonly highest: number } {
+    const pass = at(this.passes, path);
+    if (block < pass.first) {
+      pass.first = block;
+      pass.highest = block;
     }
-    this.highestBlock = Math.max(this.highestBlock, block);
+    pass.highest = Math.max(pass.highest, block);
+    return pass;
   }
 
   private noteNotLost(block: number): void {

@@ -7,6 +7,7 @@ import type { SessionGeometry } from '../object/geometry.js';
 import { segmentCountOfBlock, sizeOfBlock } from '../object/geometry.js';
 import {
   isBlockDatagram,
+  pathOfFlags,
   sessionField,
   sessionHeaderSizeBytes,
   sessionKind,
@@ -17,6 +18,8 @@ export class SegmentBatch {
   block = 0;
   generation = 0;
   burst = 0;
+  /** The number of the path by which the batch was sent. */
+  path = 0;
   isTagged = false;
   /** The flags of all datagrams in the batch, combined by OR. */
   flags = 0;
@@ -38,6 +41,7 @@ export class SegmentBatch {
     this.block = readUint32(bytes, start + sessionField.block);
     this.generation = bytes[start + sessionField.detail] as number;
     this.burst = readUint16(bytes, start + sessionField.burst);
+    this.path = pathOfFlags(bytes[start + sessionField.flags] as number);
     this.isTagged = bytes[start + sessionField.kind] === sessionKind.taggedData;
     this.flags = 0;
     this.count = 0;

@@ -65,6 +65,8 @@ export type FaultKind =
   | 'bad-message'
   /** A block or tagged datagram that fails authentication with the group key. */
   | 'forged-data'
+  /** Data that names a path which its sender has not challenged. */
+  | 'unproven-path'
   /** An authentic block whose digest is not the one in the digest tree of the content. */
   | 'bad-block'
   /** Digests from a sender that do not lead to the content root of its offer. */

@@ -74,6 +74,16 @@ export const dataFlag = {
   endOfBurst: 1,
 } as const;
 
+/** The number of the path by which data was sent, in two bits of its flags. */
+export function pathOfFlags(flags: number): number {
+  return (flags >>> 1) & 3;
+}
+
+/** The flags of data that is sent by this path. */
+export function flagsOfPath(path: number): number {
+  return path << 1;
+}
+
 /** A handshake packet (hello, cookie, open, reply, proof) or a control message. */
 export interface ChannelPacket {
   readonly kind: 'hello' | 'cookie' | 'open' | 'reply' | 'proof' | 'control';
@@ -305,7 +315,8 @@ export function describeSession(bytes: Uint8Array): string {
     case 'tagged-data': {
       const { kind, block, segment, generation, burst, body, flags } = packet;
       const end = (flags & dataFlag.endOfBurst) === 0 ? '' : ', end of burst';
-      return `${kind} ${session}: block ${block}.${generation}, segment ${segment}, ${body.length} bytes, burst ${burst}${end}`;
+      const path = pathOfFlags(flags) === 0 ? '' : `, path ${pathOfFlags(flags)}`;
+      return `${kind} ${session}: block ${block}.${generation}, segment ${segment}, ${body.length} bytes, burst ${burst}${path}${end}`;
     }
     case 'probe':
       return `probe ${session}`;

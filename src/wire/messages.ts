@@ -1,4 +1,5 @@
 /** The messages that the sender and one receiver exchange on their channel (SESSIONS 4). */
+import type { Address } from '../base/address.js';
 import type { Ask, List, ListRequest, Preparing } from './asks.js';
 import { readAsk, readList, writeAsk, writeList } from './asks.js';
 import { ByteReader, ByteWriter } from './byte-codec.js';
@@ -13,6 +14,15 @@ import type { Extras, Kept, Noted } from './lists.js';
 import { readExtras, readKept, readSpared, writeParts } from './lists.js';
 import type { Offer } from './offer.js';
 import { readOffer, writeOffer } from './offer.js';
+import type { PathChallenge, PathResponse } from './paths.js';
+import {
+  readAddresses,
+  readPathChallenge,
+  readPathResponse,
+  writeAddresses,
+  writePathChallenge,
+  writePathResponse,
+} from './paths.js';
 import type { Behind, BehindNoted, EnvelopeMessage } from './relayed.js';
 import { readBehind, readBehindNoted, writeBehind, writeBehindNoted } from './relayed.js';
 import type { Report } from './report.js';
@@ -30,6 +40,8 @@ export interface Accept {
   readonly name: string;
   /** If the object is relayed: a random number for the envelope of its origin. */
   readonly challenge?: Uint8Array;
+  /** Addresses at which the receiver can be reached, for further paths; missing if there are none. */
+  readonly addresses?: readonly Address[];
 }
 
 /** The receiver refuses the session. */
@@ -106,7 +118,9 @@ export type Message =
   | EnvelopeMessage
   | ExchangeMessage
   | Withdrawn
-  | EnvelopeRequest;
+  | EnvelopeRequest
+  | PathChallenge
+  | PathResponse;
 
 const kinds: readonly Message['kind'][] = [
   'offer',
@@ -132,6 +146,8 @@ const kinds: readonly Message['kind'][] = [
   'exchange',
   'withdrawn',
   'envelope-request',
+  'path-challenge',
+  'path-response',
 ];
 
 const none = new Uint8Array(0);
@@ -158,6 +174,7 @@ export function encodeMessage(message: Message): Uint8Array {
       break;
     case 'accept':
       writer.text(shortened(message.name)).counted(message.challenge ?? none);
+      writeAddresses(writer, message.addresses ?? []);
       break;
     case 'refuse':
       writer.text(shortened(message.reason));
@@ -190,6 +207,12 @@ export function encodeMessage(message: Message): Uint8Array {
       break;
     case 'withdrawn':
       writeWithdrawn(writer, message);
+      break;
+    case 'path-challenge':
+      writePathChallenge(writer, message);
+      break;
+    case 'path-response':
+      writePathResponse(writer, message);
       break;
     default:
       writeRoleMessage(writer, message);
@@ -320,13 +343,22 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
       return readWithdrawn(reader);
     case 'envelope-request':
       return readEnvelopeRequest(reader);
+    case 'path-challenge':
+      return readPathChallenge(reader);
+    case 'path-response':
+      return readPathResponse(reader);
   }
 }
 
 function readAccept(reader: ByteReader): Accept {
   const accept = { kind: 'accept' as const, name: readLine(reader) };
   const challenge = reader.counted().slice();
-  return challenge.length === challengeSizeBytes ? { ...accept, challenge } : accept;
+  const addresses = readAddresses(reader);
+  return {
+    ...accept,
+    ...(challenge.length === challengeSizeBytes && { challenge }),
+    ...(addresses.length > 0 && { addresses }),
+  };
 }
 
 function readRoot(reader: ByteReader): Root {

@@ -22,6 +22,8 @@ export type Gap =
 /** What a receiver has, what is missing, and how the path behaved (SESSIONS 5). */
 export interface Report {
   readonly state: ReceiverState;
+  /** The path whose bursts and datagrams the report describes; its gaps are those of the whole session. */
+  readonly path: number;
   /** All datagrams up to the end of this burst have arrived or are lost; undefined before the first burst. */
   readonly cumulativeBurst: number | undefined;
   /** The highest burst of which a datagram has arrived; undefined before the first burst. */
@@ -36,7 +38,7 @@ export interface Report {
   readonly wantsTags: boolean;
   /** Number of blocks that the receiver can reassemble at once. */
   readonly windowBlocks: number;
-  /** Number of data datagrams received since the session began, including duplicates. */
+  /** Number of data datagrams received by this path since the session began, including duplicates. */
   readonly segmentsReceived: number;
   /** Number of segments lost since the session began. */
   readonly segmentsLost: number;
@@ -59,12 +61,17 @@ const reportFlag = {
   wantsTags: 8,
 } as const;
 
+/** The bits of the flags that hold the number of the path, above the flags. */
+const pathShift = 4;
+const pathMask = 3;
+
 export function writeReport(writer: ByteWriter, report: Report): void {
   const flags =
     (report.cumulativeBurst === undefined ? 0 : reportFlag.hasCumulative) |
     (report.largestBurst === undefined ? 0 : reportFlag.hasLargest) |
     (report.isMulticastReachable ? reportFlag.isMulticastReachable : 0) |
-    (report.wantsTags ? reportFlag.wantsTags : 0);
+    (report.wantsTags ? reportFlag.wantsTags : 0) |
+    (report.path << pathShift);
   writer.uint8(states.indexOf(report.state)).uint8(flags);
   writer.uint16(report.cumulativeBurst ?? 0).uint16(report.largestBurst ?? 0);
   writer.varint(Math.round(report.ackDelayMs * 1000)).varint(Math.round(report.stampMs * 1000));
@@ -115,6 +122,7 @@ export function readReport(reader: ByteReader): Report | undefined {
   if (!reader.isGood || state === undefined || describedBlocks > 2 ** 32) return undefined;
   return {
     state,
+    path: (flags >>> pathShift) & pathMask,
     cumulativeBurst: (flags & reportFlag.hasCumulative) === 0 ? undefined : cumulativeBurst,
     largestBurst: (flags & reportFlag.hasLargest) === 0 ? undefined : largestBurst,
     ackDelayMs,

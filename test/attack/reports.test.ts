@@ -175,8 +175,9 @@ t.test('a flood of reports draws no more datagrams than a few reports', (t) => {
   const word = (_: number, { sender: { geometry } }: SessionWire) => {
     const { blockCount } = geometry;
     const report: Report = {
-      ...{ state: 'receiving', cumulativeBurst: undefined, largestBurst: undefined, ackDelayMs: 0 },
-      ...{ stampMs: 0, isMulticastReachable: false, wantsTags: false, windowBlocks: 64 },
+      ...{ state: 'receiving', path: 0, cumulativeBurst: undefined, largestBurst: undefined },
+      ...{ ackDelayMs: 0, stampMs: 0, isMulticastReachable: false, wantsTags: false },
+      windowBlocks: 64,
       ...{ segmentsReceived: 0, segmentsLost: 0, missingBytes: sizeBytes, receivedBytes: 0 },
       ...{ firstBlock: 0, describedBlocks: blockCount },
       gaps: [{ kind: 'whole', firstBlock: 0, blockCount }],

@@ -376,6 +376,7 @@ class Insider {
       kind: 'report',
       report: {
         state: isWhole ? 'whole' : tape.pick(['receiving', 'receiving', 'preparing', 'storing']),
+        path: this.received % 16 === 15 ? 1 : 0,
         cumulativeBurst: this.received === 0 ? undefined : (this.burst - tape.below(2)) & 0xffff,
         largestBurst: this.received === 0 ? undefined : this.burst,
         ackDelayMs: odd() ? hostileNumber(tape) / 1000 : tape.below(3) / 10,

@@ -6,6 +6,7 @@ import type { Report } from '../../src/wire/report.js';
 function reportOf(segmentsReceived: number): Report {
   return {
     state: 'receiving',
+    path: 0,
     cumulativeBurst: undefined,
     largestBurst: undefined,
     ackDelayMs: 0,

@@ -38,6 +38,14 @@ const messages: readonly Message[] = [
   },
   { kind: 'accept', name: 'r1' },
   { kind: 'accept', name: 'r1', challenge: bytesOf(16, 4) },
+  {
+    kind: 'accept',
+    name: 'r1',
+    addresses: [
+      { host: '192.0.2.1', port: 7735 },
+      { host: 'fe80::1%eth0', port: 1 },
+    ],
+  },
   { kind: 'refuse', reason: 'no room', isTemporary: false },
   { kind: 'refuse', reason: 'about to end', isTemporary: true },
   { kind: 'refuse', reason: 'the same', isTemporary: false, sameAs: 65_535 },
@@ -45,6 +53,7 @@ const messages: readonly Message[] = [
     kind: 'report',
     report: {
       state: 'receiving',
+      path: 3,
       cumulativeBurst: 7,
       largestBurst: undefined,
       ackDelayMs: 1.5,
@@ -63,6 +72,9 @@ const messages: readonly Message[] = [
   },
   { kind: 'poll', burst: 65_535, hasTags: true, leavesGroup: true, reportGapMs: 62.5 },
   { kind: 'poll', burst: undefined, hasTags: false, leavesGroup: false, reportGapMs: 0 },
+  { kind: 'path-challenge', path: 3, token: bytesOf(8, 1), echo: bytesOf(8, 2), burst: 65_535 },
+  { kind: 'path-challenge', path: 0, token: bytesOf(8, 1), echo: bytesOf(8, 0), burst: undefined },
+  { kind: 'path-response', path: 3, echo: bytesOf(8, 1), token: bytesOf(8, 2) },
   { kind: 'root', digest: bytesOf(32, 9) },
   { kind: 'root', digest: bytesOf(32, 9), withdrawnEntries: 1_000_000 },
   {

@@ -16,6 +16,7 @@ const gap = fc.oneof(
 const report = fc
   .record({
     state: fc.constantFrom('preparing', 'receiving', 'whole', 'storing'),
+    path: fc.nat(3),
     cumulativeBurst: burst,
     largestBurst: burst,
     ackDelayMs: fc.nat(1e9).map((us) => us / 1000),

@@ -20,7 +20,7 @@ import type { BlockPacket } from '../../src/wire/header.js';
 import { decodeSession } from '../../src/wire/header.js';
 
 const session = 0x89abcdef;
-const to = { host: '192.0.2.1', port: 7735 };
+const to = { address: { host: '192.0.2.1', port: 7735 }, number: 0 };
 const seal = new BlockSeal(createSimulatedCrypto('batch', 'sender'), new Uint8Array(32));
 
 /** The manifest has one block. The content has three, the last of them short. */
@@ -71,7 +71,7 @@ function faultsOf(
   const { mssBytes } = geometry;
   const packets = packetsOf(transmit);
   const faults: string[] = [];
-  if (transmit.to !== to) faults.push('wrong destination');
+  if (transmit.to !== to.address) faults.push('wrong destination');
   const actual = packets.map(({ segment }) => segment);
   if (`${actual}` !== `${segments}`) faults.push(`segments ${actual}, expected ${segments}`);
   packets.forEach((packet, i) => {
@@ -352,7 +352,7 @@ t.test('the datagrams of a transmit are its bytes, split', (t) => {
     fc.uint8Array({ minLength: 1, maxLength: 200 }),
     fc.option(fc.integer({ min: 1, max: 250 }), { nil: undefined }),
     (bytes, datagramSizeBytes) => {
-      const single = { to, bytes };
+      const single = { to: to.address, bytes };
       const transmit = datagramSizeBytes === undefined ? single : { ...single, datagramSizeBytes };
       const datagrams = [...datagramsOf(transmit)];
       const sizes = datagrams.map(({ length }) => length);
@@ -367,7 +367,7 @@ t.test('the datagrams of a transmit are its bytes, split', (t) => {
     },
   );
   fc.assert(property, { seed: 1, numRuns: 500 });
-  const empty = [...datagramsOf({ to, bytes: new Uint8Array(0) })];
+  const empty = [...datagramsOf({ to: to.address, bytes: new Uint8Array(0) })];
   t.same(
     empty.map(({ length }) => length),
     [0],

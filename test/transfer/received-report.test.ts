@@ -30,7 +30,8 @@ function inFlight(count: number) {
   const demand = new Demand(0, new Path({ address: { host: '192.0.2.1', port: 7735 } }, 1400));
   const take = (cumulativeBurst: number | undefined, described: number, gaps: readonly Gap[]) => {
     const report = { cumulativeBurst, firstBlock: 0, describedBlocks: described, gaps } as Report;
-    takeGaps(window, demand, report, count - 1);
+    const group = { rounds: { window } };
+    takeGaps([group], group, demand, report, count - 1);
   };
   return { blocks, demand, take };
 }

@@ -14,6 +14,7 @@ import { Reassembler } from '../../transfer/reassembler.js';
 import { SegmentBatch } from '../../transfer/segment-batch.js';
 import type { Offer } from '../../wire/offer.js';
 import type { ReceiverState, Report } from '../../wire/report.js';
+import { IncomingPaths } from './incoming-paths.js';
 import type { DatagramFigures, ReceptionFigures } from './incoming-status.js';
 
 export interface BlockReceptionOptions {
@@ -24,8 +25,7 @@ export interface BlockReceptionOptions {
 }
 
 export class BlockReception {
-  /** Decides when a report is due. */
-  readonly feedback: FeedbackScheduler;
+  readonly paths: IncomingPaths;
   /** The batch that was read last. */
   readonly batch = new SegmentBatch();
   private readonly seal: BlockSeal;
@@ -59,7 +59,16 @@ export class BlockReception {
     const staleMs = minStaleMs + staleReports * reportIntervalMs;
     this.reassembler = new Reassembler(geometry, this.seal, budget, staleMs);
     const randomPhase = (crypto.random(1)[0] as number) / 256;
-    this.feedback = new FeedbackScheduler(nowMs, reportIntervalMs, randomPhase);
+    this.paths = new IncomingPaths(
+      (sizeBytes) => crypto.random(sizeBytes),
+      (openedAtMs) => new FeedbackScheduler(openedAtMs, reportIntervalMs, randomPhase),
+      nowMs,
+    );
+  }
+
+  /** Decides when a report on the first path is due, which also reports what concerns no path. */
+  get feedback(): FeedbackScheduler {
+    return this.paths.first.feedback;
   }
 
   // --- What is missing
@@ -139,7 +148,7 @@ export class BlockReception {
   /** Drops partial blocks and sends no more reports. */
   close(): void {
     this.reassembler.close();
-    this.feedback.stop();
+    this.paths.stop();
   }
 
   // --- Datagrams
@@ -149,12 +158,16 @@ export class BlockReception {
    * @returns the number of new datagrams, any fault, and the content of the block if it is now complete
    */
   takeBatch(nowMs: TimeMs): Taken {
-    const { batch, reassembler, feedback } = this;
+    const { batch, reassembler } = this;
+    const path = this.paths.find(batch.path);
+    if (path === undefined) return { newCount: 0, fault: 'unproven-path', faultCount: batch.count };
+    const { feedback } = path;
     if (!reassembler.isOfSession(batch)) {
       return { newCount: 0, fault: 'forged-data', faultCount: batch.count };
     }
     if (batch.isTagged) this.beginTags();
     feedback.handleBlock(nowMs, batch.burst, batch.flags);
+    path.datagramsReceived += batch.count;
     const taken = reassembler.take(nowMs, batch);
     if (taken.newCount > 0) feedback.handleTaken(nowMs, batch.burst);
     if (taken.fault === 'forged-data') feedback.want(nowMs);
@@ -169,7 +182,7 @@ export class BlockReception {
     if (this.hasTags) return;
     this.hasTags = true;
     this.reassembler.wantsTags = true;
-    this.feedback.reset();
+    this.paths.resetBursts();
   }
 
   /** Whether a multicast probe is authentic. */
@@ -205,18 +218,22 @@ export class BlockReception {
   // --- Reports
 
   /** Creates the report to send now. Gaps that do not fit into this report follow in the next one. */
-  createReport(nowMs: TimeMs, state: ReceiverState): Report {
-    const { geometry, reassembler, feedback } = this;
+  createReport(nowMs: TimeMs, state: ReceiverState, path = this.paths.first): Report {
+    const { geometry, reassembler, paths } = this;
+    const { feedback } = path;
     // Until the content is known, reports describe only the manifest.
     const endBlock = this.isContentKnown ? geometry.blockCount : geometry.manifestBlockCount;
     const firstBlock = this.reportCursor < endBlock ? this.reportCursor : 0;
-    const { gaps, describedBlocks } = reassembler.list(firstBlock, endBlock, (burst) =>
-      feedback.isCovered(burst),
+    const { gaps, describedBlocks } = reassembler.list(
+      firstBlock,
+      endBlock,
+      (number, burst) => paths.find(number)?.feedback.isCovered(burst) === true,
     );
     this.reportCursor = describedBlocks < endBlock ? describedBlocks : 0;
     if (this.reportCursor > 0) feedback.want(nowMs);
     return {
       state,
+      path: path.number,
       cumulativeBurst: feedback.cumulativeBurst,
       largestBurst: feedback.largestBurst,
       ackDelayMs: feedback.ackDelayMs(nowMs),
@@ -224,7 +241,7 @@ export class BlockReception {
       isMulticastReachable: this.isMulticastReachable,
       wantsTags: reassembler.wantsTags,
       windowBlocks: this.windowBlocks(),
-      segmentsReceived: reassembler.datagramsReceived,
+      segmentsReceived: path.datagramsReceived,
       segmentsLost: reassembler.segmentsLost,
       missingBytes: this.missingBytes,
       receivedBytes: reassembler.receivedBytes,

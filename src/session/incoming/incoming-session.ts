@@ -106,8 +106,13 @@ export class IncomingSession {
   /** @returns false if messages of this kind are not for receivers */
   handleMessage(nowMs: TimeMs, from: Address, message: Message): boolean {
     this.lastReceivedAtMs = nowMs;
-    this.output.from = from;
     const { stage } = this;
+    if (message.kind === 'path-challenge') {
+      // It says only that its own path works.
+      if (stage instanceof ObjectStage) stage.handleChallenge(nowMs, from, message);
+      return true;
+    }
+    this.output.from = from;
     switch (message.kind) {
       case 'offer':
         this.handleOffer(nowMs, message);

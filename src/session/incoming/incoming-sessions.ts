@@ -106,7 +106,7 @@ export class IncomingSessions {
     const { allocationBytes = commonAllocationBytes } = options;
     return new IncomingSession(
       {
-        ...{ crypto, platform, name, budget, isSource },
+        ...{ crypto, platform, name, budget, isSource, addresses: options.addresses },
         blockSizeBytes: options.blockSizeBytes ?? standardBlockSizeBytes,
         limits: { maxBytes: maxObjectBytes, maxEntries, allocationBytes },
         idleMs: options.idleMs ?? receiverLimits.idleMs,

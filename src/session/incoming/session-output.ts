@@ -48,10 +48,15 @@ export class SessionOutput {
 
   /** Sends nothing once the channel's message counter is exhausted. */
   send(message: Message): void {
-    const { currentChannel, from } = this;
+    this.sendTo(this.from, message);
+  }
+
+  /** Sends a message to another address of the sender. */
+  sendTo(to = this.from, message: Message): void {
+    const { currentChannel } = this;
     if (currentChannel.isSpent) return;
     const bytes = currentChannel.seal(encodeMessage(message));
-    this.queues.transmits.push({ to: from, bytes });
+    this.queues.transmits.push({ to, bytes });
   }
 
   emit(event: SessionReceiverEvent): void {

@@ -9,12 +9,14 @@ import type { Delivery, DeliveryAction } from '../../transfer/delivery.js';
 import type { SessionSenderEvent } from '../sender-events.js';
 import type { ConnectionAction, Connections } from './connections.js';
 import type { SessionMember } from './member.js';
+import type { PathKeeper } from './path-keeper.js';
 import type { ReceiverOutcomes } from './receiver-outcomes.js';
 
 export interface SessionActionsOptions {
   readonly members: readonly SessionMember[];
   readonly delivery: Delivery;
   readonly connections: Connections;
+  readonly paths: PathKeeper;
   readonly outcomes: ReceiverOutcomes;
   readonly events: Queue<SessionSenderEvent>;
   /** The invitations that the sender has. */
@@ -53,11 +55,22 @@ export class SessionActions {
         connections.poll(nowMs, at(members, action.demand.index));
         break;
       case 'overdue':
-        connections.pollOverdue(nowMs, at(members, action.demand.index), action.sentAtMs);
+        this.handleOverdue(nowMs, at(members, action.demand.index), action.path, action.sentAtMs);
         break;
       default:
         events.push(action);
     }
+  }
+
+  private handleOverdue(
+    nowMs: TimeMs,
+    member: SessionMember,
+    path: number,
+    sentAtMs: TimeMs,
+  ): void {
+    const { connections, paths } = this.options;
+    paths.handleOverdue(nowMs, member, path);
+    if (path === 0) connections.pollOverdue(nowMs, member, sentAtMs);
   }
 
   private serveConnections(nowMs: TimeMs, action: ConnectionAction): void {

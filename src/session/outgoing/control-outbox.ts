@@ -2,8 +2,10 @@
 import { assert } from '../../base/assert.js';
 import type { Transmit } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
+import type { Path } from '../../path/path.js';
 import type { Message } from '../../wire/messages.js';
 import { encodeMessage } from '../../wire/messages.js';
+import type { PathChallenge } from '../../wire/paths.js';
 import { maxControlSizeBytes } from '../../wire/sizes.js';
 import type { SessionMember } from './member.js';
 
@@ -14,8 +16,18 @@ export class ControlOutbox {
     this.transmits.push(transmit);
   }
 
-  /** Sends a datagram to the receiver's current address. */
+  /** Sends a datagram to the receiver's current address, by the first path. */
   send({ path }: SessionMember, bytes: Uint8Array): void {
+    this.sendBy(path, bytes);
+  }
+
+  /** Sends a challenge by the path that it is about. */
+  sendChallenge(path: Path, { channel }: SessionMember, challenge: PathChallenge): void {
+    if (channel === undefined || channel.isSpent) return;
+    this.sendBy(path, channel.seal(encodeMessage(challenge)));
+  }
+
+  private sendBy(path: Path, bytes: Uint8Array): void {
     this.transmits.push(path.carry({ to: path.address, bytes }));
   }
 
@@ -28,7 +40,7 @@ export class ControlOutbox {
     if (channel === undefined || channel.isSpent) return;
     const encoded = encodeMessage(message);
     assert(encoded.length <= maxControlSizeBytes, 'a message fits one datagram');
-    this.send(member, channel.seal(encoded));
+    this.sendBy(member.route, channel.seal(encoded));
   }
 
   sendMessages(member: SessionMember, messages: readonly Message[]): void {

@@ -62,8 +62,11 @@ export class SessionMember {
   private settledMs: TimeMs | undefined;
   private offeredMs = 0;
   private toldMs = 0;
+  private otherRoute: Path | undefined;
   /** Message number of the receiver's last report. */
   private lastReport = -1;
+  /** Message number of the receiver's last report on each path. */
+  private lastReports: number[] = [];
   private figures: DeletionFigures = { unchangedFiles: 0, deletedEntries: 0, undeletedEntries: 0 };
   private spared: readonly Undeleted[] = [];
   private drawnChallenge: Uint8Array | undefined;
@@ -79,6 +82,16 @@ export class SessionMember {
     this.name = spec.name;
     this.path = new Path(spec, mssBytes);
     this.demand = new Demand(index, this.path);
+  }
+
+  /** The path by which messages go to the receiver. */
+  get route(): Path {
+    return this.otherRoute ?? this.path;
+  }
+
+  /** @param path undefined for the first path */
+  setRoute(path: Path | undefined): void {
+    this.otherRoute = path;
   }
 
   get address(): Address {
@@ -271,6 +284,7 @@ export class SessionMember {
     this.requests.endHandshake();
     this.polls.setDue(false);
     this.lastReport = -1;
+    this.lastReports = [];
     this.deletion.clear();
   }
 
@@ -304,11 +318,16 @@ export class SessionMember {
     this.begunHandshake = undefined;
   }
 
-  /** @returns whether this report is newer than all others */
-  takeReportNumber(counter: number): boolean {
-    if (counter <= this.lastReport) return false;
+  /**
+   * @param path the number of the path that the report is about
+   * @returns whether this report is newer than all others, only newer than those on its path, or older
+   */
+  takeReportNumber(counter: number, path: number): 'newest' | 'late' | 'old' {
+    if (counter <= (this.lastReports[path] ?? -1)) return 'old';
+    this.lastReports[path] = counter;
+    if (counter <= this.lastReport) return 'late';
     this.lastReport = counter;
-    return true;
+    return 'newest';
   }
 
   // --- The outcome

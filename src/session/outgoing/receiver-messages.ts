@@ -22,6 +22,7 @@ import type { ContentRoot } from './content-root.js';
 import type { ControlOutbox } from './control-outbox.js';
 import type { GroupProbe } from './group-probe.js';
 import type { SessionMember } from './member.js';
+import type { PathKeeper } from './path-keeper.js';
 import type { ReceiverOutcomes } from './receiver-outcomes.js';
 import type { ReceiversBehind } from './receivers-behind.js';
 
@@ -34,6 +35,7 @@ export interface ReceiverMessagesOptions {
   readonly outcomes: ReceiverOutcomes;
   readonly behind: ReceiversBehind;
   readonly connections: Connections;
+  readonly paths: PathKeeper;
   /** Undefined without a multicast group. */
   readonly probe: GroupProbe | undefined;
   readonly events: Queue<SessionSenderEvent>;
@@ -55,7 +57,7 @@ export class ReceiverMessages {
   }
 
   /**
-   * Handles a packet on the channel of a receiver.
+   * Handles a packet of a receiver: of its handshake, or on its channel.
    * @returns the fault to count, if there is one
    */
   handlePacket(
@@ -64,6 +66,8 @@ export class ReceiverMessages {
     packet: ChannelPacket,
     from: Address,
   ): FaultKind | undefined {
+    if (packet.kind !== 'control')
+      return this.options.connections.handleHandshake(nowMs, member, packet, from);
     const opened = member.channel?.open(packet);
     if (opened === undefined || typeof opened === 'string') return opened ?? 'no-session';
     const message = decodeMessage(opened);
@@ -71,6 +75,12 @@ export class ReceiverMessages {
     if (member.isSettled) {
       // The receiver repeats its result because the confirmation was lost.
       if (message.kind === 'done') this.options.outcomes.sendBye(member);
+      return undefined;
+    }
+    if (message.kind === 'path-response') {
+      // It answers no poll, which must be repeated nevertheless.
+      if (!this.options.paths.handleResponse(nowMs, member, message)) return 'bad-message';
+      if (member.isSilent) this.handleReturn(nowMs, member);
       return undefined;
     }
     member.liveness.handleMessage(nowMs);
@@ -105,8 +115,7 @@ export class ReceiverMessages {
       case 'report':
         // The report describes blocks that do not exist, so the receiver does not have the same geometry.
         if (message.report.describedBlocks > this.options.geometry.blockCount) return false;
-        this.handleReport(nowMs, member, packet, message.report);
-        return true;
+        return this.handleReport(nowMs, member, packet, message.report);
       case 'nodes-request':
         return this.handleNodesRequest(nowMs, member, message);
       case 'done':
@@ -130,7 +139,7 @@ export class ReceiverMessages {
   private handleAccept(
     nowMs: TimeMs,
     member: SessionMember,
-    { name: selfName, challenge }: Accept,
+    { name: selfName, challenge, addresses = [] }: Accept,
   ): void {
     if (member.status !== 'offered') return;
     const { members, connections, delivery, probe, events } = this.options;
@@ -146,6 +155,7 @@ export class ReceiverMessages {
     delivery.start(member.demand);
     // With only one receiver, multicast saves nothing.
     if (members.filter(({ isSettled }) => !isSettled).length > 1) probe?.restart(nowMs);
+    this.options.paths.handleAccept(nowMs, member, addresses);
     connections.sendRequest(nowMs, member);
   }
 
@@ -182,29 +192,40 @@ export class ReceiverMessages {
     this.options.connections.defer(nowMs, member, reason);
   }
 
+  /** @returns false if the receiver has no such path */
   private handleReport(
     nowMs: TimeMs,
     member: SessionMember,
     { counter, header, body }: ChannelPacket,
     report: Report,
-  ): void {
-    // Ignores a report that arrives before the receiver's `accept` message or after a newer report.
-    if (member.status !== 'active' || !member.takeReportNumber(counter)) return;
-    const { connections, delivery, contentRoot } = this.options;
-    const { demand, path } = member;
+  ): boolean {
+    // Ignores a report that arrives before the receiver's `accept` message or after a newer report on its path.
+    if (member.status !== 'active') return true;
+    const { connections, delivery, contentRoot, paths } = this.options;
+    const path = paths.find(member, report.path);
+    if (path === undefined) return false;
+    const age = member.takeReportNumber(counter, report.path);
+    if (age === 'old') return true;
+    const { demand } = member;
     this.reports++;
+    paths.handleReport(nowMs, member, report.path);
+    const hasNewGap = path.handleReturn(nowMs, report.stampMs, header.length + body.length);
+    if (age === 'late') {
+      delivery.handleLateReport(nowMs, demand, report);
+      return true;
+    }
     const hasCome = report.missingBytes < (demand.missingBytes ?? Infinity);
     if (hasCome || report.state === 'preparing' || report.state === 'storing') {
       connections.noteProgress(nowMs, member);
     }
     const wasWaiting = contentRoot.isAwaitedBy(member);
-    const hasNewGap = path.handleReturn(nowMs, report.stampMs, header.length + body.length);
     delivery.handleReport(nowMs, demand, report);
-    if (hasNewGap) connections.poll(nowMs, member);
+    if (hasNewGap && path === member.path) connections.poll(nowMs, member);
     // Multicast data fills the path of a slow receiver until that receiver has left the group.
     if (report.isMulticastReachable && delivery.isSlowReceiver(demand))
       this.askToLeave(nowMs, member);
     if (!wasWaiting && contentRoot.isAwaitedBy(member)) connections.sendRequest(nowMs, member);
+    return true;
   }
 
   private askToLeave(nowMs: TimeMs, member: SessionMember): void {

@@ -1,4 +1,5 @@
 /** Receives sessions on a simulated host, with a disk that loses non-durable data when its host is killed. */
+import type { Address } from '../../base/address.js';
 import type { Machine, TimeMs } from '../../base/machine.js';
 import { createRandom } from '../../base/random.js';
 import { RangeSet } from '../../base/range-set.js';
@@ -12,13 +13,14 @@ import type { IncomingResult, SessionReceiverEvent } from '../../session/receive
 import { receiverLimits } from '../../session/receiver-limits.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { Role, SimulatedHost } from '../host.js';
+import { furtherAddresses } from '../link-pairs.js';
 import type { NonceLog } from '../session-crypto.js';
 import { createSimulatedCrypto } from '../session-crypto.js';
 import type {
   SimulatedSessionOptions,
   SimulatedSessionReceiver,
 } from '../session-transfer-options.js';
-import type { Simulation } from '../simulation.js';
+import { Simulation } from '../simulation.js';
 import { placesOfFiles, simulatedGroup } from './session-sender.js';
 
 /** A session receiver as a role of a simulated host. It checks the content that it receives. */
@@ -75,10 +77,17 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
       refuseSender: () => undefined,
       bufferBytes,
       mayDelete: () => options.allowsDeletion ?? true,
-      ...withoutUndefined({ blockSizeBytes }),
+      ...withoutUndefined({ blockSizeBytes, addresses: this.addresses }),
     });
     this.driver = new StoreDriver(this.machine, this.stores, host);
     return options.wrapReceiver?.(this.machine) ?? this.machine;
+  }
+
+  /** Its addresses on further paths. */
+  private get addresses(): readonly Address[] | undefined {
+    const { furtherPaths = [] } = this.options;
+    if (furtherPaths.length === 0) return undefined;
+    return furtherAddresses(this.index, furtherPaths.length).map(Simulation.address);
   }
 
   handleTaken(): void {

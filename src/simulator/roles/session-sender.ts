@@ -11,9 +11,11 @@ import { SessionSender } from '../../session/sender.js';
 import type { SessionSenderEvent, SessionSenderResult } from '../../session/sender-events.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { Role, SimulatedHost } from '../host.js';
+import { furtherAddresses } from '../link-pairs.js';
 import type { NonceLog } from '../session-crypto.js';
 import { createSimulatedCrypto } from '../session-crypto.js';
 import type { SettledReceiver, SimulatedSessionOptions } from '../session-transfer-options.js';
+import { furtherCountOf } from '../session-transfer-options.js';
 import { Simulation } from '../simulation.js';
 
 /** Why a sender stops if its source can no longer provide the object. */
@@ -82,6 +84,7 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
     const { options, content } = this;
     this.host = host;
     const { seed, fileCount = 1 } = options;
+    const furtherCount = furtherCountOf(options);
     const isLate = (receiver: number) => this.joinAtMs(receiver) > this.simulation.nowMs;
     const present = this.receivers.filter((receiver) => !isLate(receiver));
     this.lives++;
@@ -99,6 +102,9 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
         ...createSimulatedCrypto(seed, 'sender', this.nonces),
         random: createSimulatedCrypto(seed, `sender ${this.lives}`).random,
       },
+      ...(furtherCount > 0 && {
+        localHosts: ['sender', ...furtherAddresses('sender', furtherCount)],
+      }),
       ...(options.hasGroup === true ? { group: Simulation.address(simulatedGroup) } : {}),
     });
     const { simulation } = this;

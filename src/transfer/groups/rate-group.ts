@@ -42,6 +42,8 @@ export interface RateGroupOptions {
   readonly encoder: BatchEncoder;
   readonly reportInterval: ReportInterval;
   readonly maxBlocks: number;
+  /** Whether to open another block now, if a member is served by several paths. */
+  readonly mayOpen: (rateGroup: RateGroup) => boolean;
   readonly controller: CongestionController;
 }
 
@@ -167,6 +169,16 @@ export class RateGroup {
     return Math.max(1, least);
   }
 
+  /** Whether another block may be opened as soon as a member needs one. */
+  get isWaiting(): boolean {
+    return this.isIdle && this.blocksToOpen > 0;
+  }
+
+  /** A member needs blocks again. */
+  wake(): void {
+    this.isIdle = false;
+  }
+
   /** Leaves room for the blocks in flight of another rate group. */
   giveUpBlocks(count: number): void {
     this.maxBlocks = Math.max(2, this.maxBlocks - count);
@@ -179,7 +191,6 @@ export class RateGroup {
 
   /** @param sample what a report says about the member's path; undefined if nothing */
   handleReport(demand: Demand, sample: PathSample | undefined): void {
-    if (!demand.needsNothing) this.isIdle = false;
     this.headroom = undefined;
     if (sample === undefined) return;
     const { paced } = this;
@@ -260,6 +271,7 @@ export class RateGroup {
     const { geometry } = this.options;
     const limit = Math.min(this.maxBlocks, this.receiverWindowBlocks, this.burstLimit);
     if (this.blocksToOpen <= 0 || window.length >= limit || this.isIdle) return undefined;
+    if (!this.options.mayOpen(this)) return undefined;
     const index = this.order.next(this.members, this.rounds.window);
     if (index === undefined) {
       this.isIdle = true;

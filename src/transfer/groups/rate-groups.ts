@@ -13,7 +13,9 @@ import type {
 import { createCongestionController } from '../../path/congestion/create-controller.js';
 import type { Path } from '../../path/path.js';
 import { sessionHeaderSizeBytes } from '../../wire/header.js';
+import { maxPaths } from '../../wire/paths.js';
 import type { Demand } from '../demand.js';
+import { PathGroups } from './path-groups.js';
 import type { RateGroupOptions } from './rate-group.js';
 import { RateGroup } from './rate-group.js';
 import { SlowReceivers } from './slow-receivers.js';
@@ -28,7 +30,7 @@ const catchUpShare = 1 / 16;
 const slowReceiverCheckMs = 100;
 
 export interface RateGroupsOptions
-  extends Omit<RateGroupOptions, 'isMain' | 'controller' | 'pathTo'> {
+  extends Omit<RateGroupOptions, 'isMain' | 'controller' | 'pathTo' | 'mayOpen'> {
   /** 0..1, different for each session. */
   readonly randomPhase: number;
   /** The rate that the user configured. It holds for all rate groups together. */
@@ -39,30 +41,36 @@ export interface RateGroupsOptions
 
 export class RateGroups {
   readonly main: RateGroup;
-  /** The main group comes first. */
+  /** The main group comes first, then the catch-up groups. */
   private readonly groups: RateGroup[] = [];
+  /** The rate groups of further paths to receivers. */
+  private readonly furtherGroups: RateGroup[] = [];
   private readonly groupOf = new Map<Demand, RateGroup>();
+  /** The rate groups of the receivers that are served by several paths. */
+  private readonly pathGroups = new Map<Demand, PathGroups>();
   private readonly slowReceivers = new SlowReceivers();
   private checkedAtMs: TimeMs = -Infinity;
   private isContentOpen = false;
+  private nowMs: TimeMs = 0;
 
   constructor(private readonly options: RateGroupsOptions) {
     const controller = this.createController(options.rateBytesPerSec);
-    this.main = new RateGroup({ ...options, controller, isMain: true, pathTo: ownPath });
+    this.main = new RateGroup({ ...options, ...this.rules, controller, isMain: true });
     this.groups.push(this.main);
   }
 
   get count(): number {
-    return this.groups.length;
+    return this.groups.length + this.furtherGroups.length;
   }
 
-  [Symbol.iterator](): IterableIterator<RateGroup> {
-    return this.groups[Symbol.iterator]();
+  *[Symbol.iterator](): IterableIterator<RateGroup> {
+    yield* this.groups;
+    yield* this.furtherGroups;
   }
 
   /** The rate group at this position; 0 is the main group. */
   get(place: number): RateGroup {
-    return at(this.groups, place);
+    return this.groups[place] ?? at(this.furtherGroups, place - this.groups.length);
   }
 
   add(demand: Demand): void {
@@ -81,29 +89,113 @@ export class RateGroups {
     return this.of(demand) !== this.main;
   }
 
+  /** Sets the time at which blocks are opened. */
+  setTime(nowMs: TimeMs): void {
+    this.nowMs = nowMs;
+  }
+
   /** Whether to send blocks of the content, not only of the manifest. */
   setContentOpen(isOpen: boolean): void {
     this.isContentOpen = isOpen;
-    for (const rateGroup of this.groups) rateGroup.setContentOpen(isOpen);
+    for (const rateGroup of this) rateGroup.setContentOpen(isOpen);
+  }
+
+  private get rules(): Pick<RateGroupOptions, 'pathTo' | 'mayOpen'> {
+    return { pathTo: ({ path }) => path, mayOpen: (rateGroup) => this.mayOpen(rateGroup) };
+  }
+
+  // --- Several paths to a receiver
+
+  /** All rate groups that serve the receiver, each by another path. */
+  groupsOf(demand: Demand): Iterable<RateGroup> {
+    return this.pathGroups.get(demand) ?? [this.of(demand)];
+  }
+
+  /** The rate group that serves the receiver by this path. */
+  by(demand: Demand, path: number): RateGroup | undefined {
+    return path === 0 ? this.of(demand) : this.pathGroups.get(demand)?.find(path);
+  }
+
+  /** Serves the receiver by a further path, too. */
+  addPath(demand: Demand, path: Path): void {
+    const { maxBlocks, geometry } = this.options;
+    const share = Math.max(2, Math.floor(maxBlocks / maxPaths));
+    const rateGroup = new RateGroup({
+      ...this.options,
+      ...this.rules,
+      pathTo: () => path,
+      isMain: false,
+      maxBlocks: share,
+      controller: this.createController(undefined),
+    });
+    rateGroup.setContentOpen(this.isContentOpen);
+    this.of(demand).giveUpBlocks(share);
+    this.furtherGroups.push(rateGroup);
+    const own = this.pathGroups.get(demand) ?? new PathGroups(demand, geometry, this.of(demand));
+    own.add(path.number, rateGroup);
+    this.pathGroups.set(demand, own);
+    demand.setPathCount(own.count);
+    this.measureAll();
+  }
+
+  /** Serves the receiver only by its first path. */
+  dropPaths(demand: Demand): void {
+    const own = this.pathGroups.get(demand);
+    if (own === undefined) return;
+    this.pathGroups.delete(demand);
+    demand.setPathCount(1);
+    for (const rateGroup of own) {
+      if (rateGroup === this.of(demand)) continue;
+      rateGroup.release(demand);
+      rateGroup.end();
+      this.furtherGroups.splice(this.furtherGroups.indexOf(rateGroup), 1);
+    }
+    this.measureAll();
+  }
+
+  /** Stops or continues to serve the receiver by one of its paths. The others get the blocks of a path that stops. */
+  setSuspended(demand: Demand, path: number, isSuspended: boolean): void {
+    const own = this.pathGroups.get(demand);
+    if (own?.setSuspended(path, isSuspended) !== true) return;
+    const rateGroup = own.find(path);
+    if (isSuspended) rateGroup?.release(demand);
+    else rateGroup?.pathTo(demand).restartModel();
+    this.measureAll();
+  }
+
+  private mayOpen(rateGroup: RateGroup): boolean {
+    const [demand, ...others] = rateGroup.servedDemands;
+    if (demand === undefined || others.length > 0) return true;
+    return this.pathGroups.get(demand)?.mayOpen(this.nowMs, rateGroup) ?? true;
+  }
+
+  /** Lets a rate group that has nothing to send take over a block that would arrive late by another path. */
+  takeLate(rateGroup: RateGroup): boolean {
+    const [demand, ...others] = rateGroup.servedDemands;
+    if (demand === undefined || others.length > 0 || !rateGroup.isWaiting) return false;
+    if (this.pathGroups.get(demand)?.takeLate(this.nowMs, rateGroup) !== true) return false;
+    rateGroup.wake();
+    return true;
   }
 
   /** Whether any block in flight is pending at the receiver. */
   isPending({ index }: Demand): boolean {
-    for (const { rounds } of this.groups)
+    for (const { rounds } of this)
       for (const block of rounds.window) if (block.isPending(index)) return true;
     return false;
   }
 
   /** Whether a rate group is waiting for the bytes of this block. */
   isReading(index: number): boolean {
-    return this.groups.some(({ rounds }) => rounds.window.find(index)?.isRead === false);
+    for (const { rounds } of this) if (rounds.window.find(index)?.isRead === false) return true;
+    return false;
   }
 
   /** Nobody needs these blocks of the content any more. */
   withdraw(places: RangeSet, views: DigestViews): void {
     const { geometry, demands } = this.options;
     const { manifestBlockCount } = geometry;
-    for (const { rounds } of this.groups) {
+    for (const { rounds } of this) {
       for (const block of rounds.window) {
         if (!places.has(block.index - manifestBlockCount)) continue;
         for (const { index } of demands) block.clearMissing(index);
@@ -116,16 +208,20 @@ export class RateGroups {
   /** Stops sending. */
   end(): void {
     this.isContentOpen = false;
-    for (const rateGroup of this.groups) rateGroup.end();
+    for (const rateGroup of this) rateGroup.end();
   }
 
   /** Updates the members of every rate group, and the limits that depend on them. */
   measureAll(): void {
-    for (const rateGroup of this.groups) this.measure(rateGroup);
+    for (const rateGroup of this) this.measure(rateGroup);
   }
 
   measure(rateGroup: RateGroup): void {
-    const isMember = (demand: Demand) => demand.isServed && this.of(demand) === rateGroup;
+    const isMember = (demand: Demand) => {
+      if (!demand.isServed) return false;
+      const own = this.pathGroups.get(demand);
+      return own === undefined ? this.of(demand) === rateGroup : own.isServedBy(rateGroup);
+    };
     rateGroup.measure(this.options.demands.filter(isMember));
   }
 
@@ -152,6 +248,7 @@ export class RateGroups {
       ? this.createCatchUpGroup()
       : this.get(1 + (demand.index % maxCatchUpRateGroups));
     this.groupOf.set(demand, rateGroup);
+    this.pathGroups.get(demand)?.moveHome(rateGroup);
     demand.path.leaveGroup();
     demand.path.restartModel();
   }
@@ -162,7 +259,7 @@ export class RateGroups {
     const rateGroup = new RateGroup({
       ...this.options,
       isMain: false,
-      pathTo: ownPath,
+      ...this.rules,
       maxBlocks: catchUpBlocks,
       controller: this.createController(undefined),
     });
@@ -181,12 +278,8 @@ export class RateGroups {
       get reportIntervalMs() {
         return reportInterval.ms;
       },
-      randomPhase: (randomPhase + this.groups.length / 3) % 1,
+      randomPhase: (randomPhase + this.count / 3) % 1,
       rateBytesPerSec,
     });
   }
-}
-
-function ownPath({ path }: Demand): Path {
-  return path;
 }

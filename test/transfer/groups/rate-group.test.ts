@@ -70,6 +70,7 @@ class DrivenRateGroup {
       encoder: this.encoder as unknown as BatchEncoder,
       reportInterval,
       pathTo: ({ path }) => path,
+      mayOpen: () => true,
       maxBlocks: 100,
       controller:
         options.controller ??

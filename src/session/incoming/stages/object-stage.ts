@@ -1,11 +1,13 @@
 /**
  * What the stages have in common in which an object is received: the data of the blocks, and the reports to the sender.
  */
+import type { Address } from '../../../base/address.js';
 import { assert } from '../../../base/assert.js';
 import type { TimeMs } from '../../../base/machine.js';
 import { withoutUndefined } from '../../../base/without-undefined.js';
 import type { Poll } from '../../../wire/messages.js';
 import type { Offer } from '../../../wire/offer.js';
+import type { PathChallenge } from '../../../wire/paths.js';
 import type { ReceiverState } from '../../../wire/report.js';
 import type { IncomingInfo } from '../../receiver-events.js';
 import type { IncomingObject } from '../incoming-object.js';
@@ -32,7 +34,8 @@ export abstract class ObjectStage extends Stage {
 
   override handleOffer(nowMs: TimeMs, _offer: Offer): Next {
     const { options, output, challenge } = this.object;
-    output.send({ kind: 'accept', name: options.name, ...withoutUndefined({ challenge }) });
+    const { name, addresses } = options;
+    output.send({ kind: 'accept', name, ...withoutUndefined({ challenge, addresses }) });
     const next = output.takeNewChannel() ? this.announceAgain(nowMs) : this;
     if (next instanceof ObjectStage) next.wantReport(nowMs);
     return next;
@@ -52,6 +55,16 @@ export abstract class ObjectStage extends Stage {
     if (burst !== undefined) blocks.feedback.handleEnd(nowMs, burst);
     this.report(nowMs);
     return this;
+  }
+
+  /** Answers a challenge on a path, and reports what has arrived by that path. */
+  handleChallenge(nowMs: TimeMs, from: Address, challenge: PathChallenge): void {
+    const { blocks, output } = this.object;
+    output.sendTo(from, blocks.paths.answer(nowMs, from, challenge));
+    const path = blocks.paths.find(challenge.path);
+    if (path === undefined || challenge.burst === undefined) return;
+    path.feedback.handleEnd(nowMs, challenge.burst);
+    this.report(nowMs, path);
   }
 
   // --- Data
@@ -85,15 +98,16 @@ export abstract class ObjectStage extends Stage {
     if (this.hasReport) this.object.blocks.feedback.want(nowMs);
   }
 
-  /** Sends a report now. */
-  report(nowMs: TimeMs): void {
+  /** Sends a report now, by the path that it is about. */
+  report(nowMs: TimeMs, path = this.object.blocks.paths.first): void {
     const { blocks, output } = this.object;
-    blocks.feedback.handleReport(nowMs);
-    output.send({ kind: 'report', report: blocks.createReport(nowMs, this.reportedState) });
+    path.feedback.handleReport(nowMs);
+    const report = blocks.createReport(nowMs, this.reportedState, path);
+    output.sendTo(path.address, { kind: 'report', report });
   }
 
   override pollTimeout(): TimeMs {
-    return this.object.blocks.feedback.dueAtMs;
+    return this.object.blocks.paths.dueAtMs;
   }
 
   override handleTimeout(nowMs: TimeMs): Next {
@@ -102,7 +116,9 @@ export abstract class ObjectStage extends Stage {
   }
 
   override flush(nowMs: TimeMs): void {
-    if (nowMs >= this.object.blocks.feedback.dueAtMs) this.report(nowMs);
+    const { paths } = this.object.blocks;
+    if (nowMs < paths.dueAtMs) return;
+    for (const path of paths) if (nowMs >= path.feedback.dueAtMs) this.report(nowMs, path);
   }
 
   // --- The end

@@ -1,0 +1,102 @@
+/**
+ * The paths by which one incoming session receives (SESSIONS 3.17, 5.14). Path 0 is that of the handshake. A further
+ * path exists once the sender has challenged it, and gets reports once its other end has repeated a token.
+ */
+import type { Address } from '../../base/address.js';
+import { sameAddress } from '../../base/address.js';
+import { at } from '../../base/assert.js';
+import type { TimeMs } from '../../base/machine.js';
+import type { FeedbackScheduler } from '../../transfer/feedback-scheduler.js';
+import { isEqualBytes } from '../../wire/byte-codec.js';
+import type { PathChallenge, PathResponse } from '../../wire/paths.js';
+import { pathTokenSizeBytes } from '../../wire/paths.js';
+
+export class IncomingPath {
+  /** Number of data datagrams that arrived by this path. */
+  datagramsReceived = 0;
+  private provenAddress: Address | undefined;
+  private token: Uint8Array | undefined;
+  private tokenIsFor: Address | undefined;
+
+  constructor(
+    readonly number: number,
+    /** Decides when a report on this path is due. */
+    readonly feedback: FeedbackScheduler,
+  ) {}
+
+  /** Where reports on this path go; undefined for the address of the session. */
+  get address(): Address | undefined {
+    return this.provenAddress;
+  }
+
+  /** Answers a challenge from this address. The answer proves the address if the next challenge repeats its token. */
+  answer(from: Address, { token, echo }: PathChallenge, random: Random): PathResponse {
+    const isKnown = this.tokenIsFor !== undefined && sameAddress(this.tokenIsFor, from);
+    if (!isKnown || this.token === undefined) {
+      this.token = random(pathTokenSizeBytes);
+      this.tokenIsFor = from;
+    } else if (this.number > 0 && isEqualBytes(echo, this.token)) {
+      this.provenAddress = from;
+    }
+    return { kind: 'path-response', path: this.number, echo: token, token: this.token };
+  }
+}
+
+type Random = (sizeBytes: number) => Uint8Array;
+
+export class IncomingPaths {
+  private readonly byNumber: (IncomingPath | undefined)[] = [];
+
+  constructor(
+    private readonly random: Random,
+    private readonly createFeedback: (nowMs: TimeMs) => FeedbackScheduler,
+    nowMs: TimeMs,
+  ) {
+    this.open(nowMs, 0);
+  }
+
+  /** The path of the handshake. */
+  get first(): IncomingPath {
+    return at(this.byNumber, 0) as IncomingPath;
+  }
+
+  find(number: number): IncomingPath | undefined {
+    return this.byNumber[number];
+  }
+
+  *[Symbol.iterator](): IterableIterator<IncomingPath> {
+    for (const path of this.byNumber) if (path !== undefined) yield path;
+  }
+
+  /** When the next report is due on any path. */
+  get dueAtMs(): TimeMs {
+    let dueAtMs = Infinity;
+    for (const path of this.byNumber)
+      if (path !== undefined) dueAtMs = Math.min(dueAtMs, path.feedback.dueAtMs);
+    return dueAtMs;
+  }
+
+  /** Answers a challenge, which opens its path. */
+  answer(nowMs: TimeMs, from: Address, challenge: PathChallenge): PathResponse {
+    const path = this.byNumber[challenge.path] ?? this.open(nowMs, challenge.path);
+    return path.answer(from, challenge, this.random);
+  }
+
+  /** Forgets the bursts of all paths, because some of them may have been forged. */
+  resetBursts(): void {
+    for (const { feedback } of this) feedback.reset();
+  }
+
+  /** Stops reporting. */
+  stop(): void {
+    for (const { feedback } of this) feedback.stop();
+  }
+
+  private open(nowMs: TimeMs, number: number): IncomingPath {
+    const path = new IncomingPath(number, this.createFeedback(nowMs));
+    this.byNumber[number] = path;
+    const all = [...this];
+    for (const { feedback } of all) feedback.shareInterval(all.length);
+    return path;
+  }
+}
