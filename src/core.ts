@@ -121,10 +121,12 @@ export type { AskerEvent } from './session/asks/asker-events.js';
 export type { AskerOptions } from './session/asks/asker-options.js';
 export type { AskListenerEvent, AskRefusalCause } from './session/asks/listener-events.js';
 export type { AskSpec } from './session/asks/outgoing-ask.js';
+export type { PathState } from './session/outgoing/kept-path.js';
 export type { SessionMemberStatus, SessionOutcomeStatus } from './session/outgoing/member.js';
 export { SessionReceiver } from './session/receiver.js';
 export type {
   IncomingInfo,
+  IncomingPathStatus,
   IncomingResult,
   IncomingStatus,
   InternalErrorEvent,
@@ -139,6 +141,7 @@ export type {
 export type { SessionReceiverOptions } from './session/receiver-options.js';
 export { SessionSender } from './session/sender.js';
 export type {
+  PathStatus,
   SessionReceiverOutcome,
   SessionReceiverStatus,
   SessionSenderEvent,

@@ -140,6 +140,12 @@ export class Path implements ControlledPath {
       : unicast;
   }
 
+  /** Number of datagrams sent by unicast since the receiver last reset its counters, and those that are not in flight any more. */
+  get sent(): { readonly count: number; readonly overCount: number } {
+    const { total } = this.unicastBursts;
+    return { count: total - this.unicastBase, overCount: this.unicastOver - this.unicastBase };
+  }
+
   /** Takes the time from a request to its answer. It is an upper bound, because it includes processing time. */
   handleHandshakeRtt(nowMs: TimeMs, rttMs: number): void {
     this.ownModel.takeHandshakeRtt(nowMs, rttMs);

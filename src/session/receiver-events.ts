@@ -169,6 +169,15 @@ export interface InternalErrorEvent {
   readonly stack: string;
 }
 
+/** One of several paths from a sender, as the receiver knows it. */
+export interface IncomingPathStatus {
+  /** The number of the path; 0 is that of the handshake. */
+  readonly number: number;
+  /** The address of the sender, once it is proven. */
+  readonly from?: string;
+  readonly datagramsReceived: number;
+}
+
 export interface IncomingStatus extends IncomingInfo {
   /** The current activity, as text for users. */
   readonly activity: string;
@@ -192,6 +201,8 @@ export interface IncomingStatus extends IncomingInfo {
   /** Round-trip time of the handshake, including the sender's time to decide on trust. */
   readonly rttMs?: number;
   readonly usesGroup: boolean;
+  /** The paths from the sender; missing if there is only one. */
+  readonly paths?: readonly IncomingPathStatus[];
   /** Blocks that were damaged on the way or on disk, and received again. */
   readonly badBlocks: number;
   /** Blocks that were held before this session, and differed from the sender's. */

@@ -5,6 +5,7 @@ import type { OtherAddressEvent } from '../path/candidate-addresses.js';
 import type { FaultCounts, FaultEvent } from '../wire/faults.js';
 import type { Undeleted } from '../wire/lists.js';
 import type { Behind } from '../wire/relayed.js';
+import type { PathState } from './outgoing/kept-path.js';
 import type { SessionMemberStatus, SessionOutcomeStatus } from './outgoing/member.js';
 
 /** Events that a session sender reports, and requests to its shell. */
@@ -72,6 +73,33 @@ export type SessionSenderEvent =
   /** Every receiver has an outcome; nothing more will be sent. */
   | { readonly type: 'done'; readonly result: SessionSenderResult };
 
+/** One of several paths to a receiver, as the sender knows it. */
+export interface PathStatus {
+  /** The number of the path; 0 is that of the handshake. */
+  readonly number: number;
+  /** The address of the receiver. */
+  readonly address: string;
+  /** The address of this host; missing if the system chooses. */
+  readonly from?: string;
+  /**
+   * `new` until the receiver has answered on this path, `closed` if it never does, and `silent` while it does not answer
+   * any more.
+   */
+  readonly state: PathState;
+  /** Whether data goes by this path. An open path can rest. */
+  readonly isInUse: boolean;
+  readonly datagramsSent: number;
+  readonly datagramsReceived: number;
+  /** The size of the segments in these datagrams. */
+  readonly receivedBytes: number;
+  /** Lost datagrams as a share of those sent, 0..1. */
+  readonly lossRatio: number;
+  /** The rate at which data arrived lately, and the highest rate of late. */
+  readonly rateBytesPerSec: number;
+  readonly bestRateBytesPerSec: number;
+  readonly rttMs?: number;
+}
+
 /** Status of one receiver, as the sender knows it. */
 export interface SessionReceiverStatus {
   readonly receiver: string;
@@ -103,6 +131,8 @@ export interface SessionReceiverStatus {
   readonly lossRatio: number;
   readonly rttMs?: number;
   readonly usesGroup: boolean;
+  /** The paths to the receiver; missing if there is only one. */
+  readonly paths?: readonly PathStatus[];
   /** Files that the receiver did not read, because their size and time are unchanged; 0 until it is done. */
   readonly unchangedFiles: number;
   /** Entries that the receiver deleted, or, with `list`, would delete; 0 until it is done. */

@@ -44,6 +44,8 @@ export class Demand {
   private laterBytes = 0;
   /** Data datagrams that have arrived, by the number of the path. */
   private arrivedBy: number[] = [];
+  /** Data datagrams that have arrived in all, once the receiver is done. */
+  private finalArrived: number | undefined;
   /** Number of paths by which the receiver is served. */
   private pathCount = 1;
   private lostCount = 0;
@@ -271,7 +273,12 @@ export class Demand {
   }
 
   get segmentsReceived(): number {
-    return this.arrivedBy.reduce((sum, count) => sum + count, 0);
+    return this.finalArrived ?? this.arrivedBy.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Number of data datagrams that have arrived by this path, according to the last report on it. */
+  arrivedOn(path: number): number {
+    return this.arrivedBy[path] ?? 0;
   }
 
   get segmentsLost(): number {
@@ -306,7 +313,7 @@ export class Demand {
   takeFinal({ isComplete, ...figures }: FinalFigures): void {
     if (isComplete) this.lastMissingBytes = 0;
     this.laterBytes = figures.receivedBytes;
-    this.arrivedBy = [figures.segmentsReceived];
+    this.finalArrived = figures.segmentsReceived;
     this.lostCount = figures.segmentsLost;
   }
 

@@ -106,7 +106,7 @@ export class SegmentBatch {
 
   /**
    * Whether the batch continues with a datagram at this offset. The header of that datagram may differ from
-   * the first header only in segment number and flags. A tagged datagram forms a batch by itself, because
+   * the first header only in segment number and flags, but not in the path. A tagged datagram forms a batch by itself, because
    * each tag must be checked separately.
    */
   private isContinuedAt(offset: number): boolean {
@@ -115,7 +115,8 @@ export class SegmentBatch {
     for (let i = 0; i < sessionField.segment; i++) {
       if (bytes[offset + i] !== bytes[start + i]) return false;
     }
-    return readUint16(bytes, offset + sessionField.burst) === this.burst;
+    const path = pathOfFlags(bytes[offset + sessionField.flags] as number);
+    return path === this.path && readUint16(bytes, offset + sessionField.burst) === this.burst;
   }
 
   private endOf(place: number): number {

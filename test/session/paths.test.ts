@@ -42,6 +42,8 @@ function send(
     isComplete: settled?.outcome.status === 'complete' && receiver?.isIdentical === true,
     mbitPerSec: contentSizeBytes / (settled?.atMs ?? Infinity) / 125,
     faults: { ...result.sender[0]?.faults },
+    paths: settled?.outcome.paths ?? [],
+    incomingPaths: receiver?.results[0]?.paths ?? [],
   };
 }
 
@@ -55,9 +57,19 @@ for (const [paths, least] of [
   [[pathOf(100, 10), pathOf(20, 100)], 101],
 ] as const) {
   t.test(`two paths carry more than either of them could: ${least} Mbit/s`, (t) => {
-    const { isComplete, faults, mbitPerSec } = send(12_000_000, paths);
+    const { isComplete, faults, mbitPerSec, ...seen } = send(12_000_000, paths);
     t.ok(isComplete, 'complete');
     t.same(faults, {}, 'without faults');
+    t.same(
+      seen.paths.map(({ number, state, address }) => [number, state, address]),
+      [
+        [0, 'open', 'r1:7735'],
+        [1, 'open', '10.1.0.2:7735'],
+      ],
+    );
+    const bytes = seen.paths.reduce((sum, { receivedBytes }) => sum + receivedBytes, 0);
+    t.ok(bytes > 11_000_000 && bytes < 13_000_000, `${bytes} bytes by all paths`);
+    t.match(seen.incomingPaths, [{ number: 0 }, { number: 1, from: '10.1.0.1:7735' }]);
     t.ok(mbitPerSec > least, `${mbitPerSec.toFixed(0)} Mbit/s`);
     t.end();
   });

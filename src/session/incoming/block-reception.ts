@@ -263,6 +263,7 @@ export class BlockReception {
       missingBytes: this.missingBytes,
       receivedBytes: this.reassembler.receivedBytes,
       usesGroup: this.isMulticastReachable,
+      paths: this.paths.status,
       badBlocks: this.badBlocks,
       updatedBlocks: this.updatedBlocks,
     };

@@ -3,13 +3,15 @@
  * path exists once the sender has challenged it, and gets reports once its other end has repeated a token.
  */
 import type { Address } from '../../base/address.js';
-import { sameAddress } from '../../base/address.js';
+import { formatAddress, sameAddress } from '../../base/address.js';
 import { at } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import type { FeedbackScheduler } from '../../transfer/feedback-scheduler.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
 import type { PathChallenge, PathResponse } from '../../wire/paths.js';
 import { pathTokenSizeBytes } from '../../wire/paths.js';
+import type { IncomingPathStatus } from '../receiver-events.js';
 
 export class IncomingPath {
   /** Number of data datagrams that arrived by this path. */
@@ -66,6 +68,13 @@ export class IncomingPaths {
 
   *[Symbol.iterator](): IterableIterator<IncomingPath> {
     for (const path of this.byNumber) if (path !== undefined) yield path;
+  }
+
+  get status(): readonly IncomingPathStatus[] {
+    return [...this].map(({ number, address, datagramsReceived }) => {
+      const from = address && formatAddress(address);
+      return { number, ...withoutUndefined({ from }), datagramsReceived };
+    });
   }
 
   /** When the next report is due on any path. */

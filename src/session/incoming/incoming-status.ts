@@ -3,7 +3,12 @@ import { withoutUndefined } from '../../base/without-undefined.js';
 import { toHex } from '../../wire/byte-codec.js';
 import type { Message } from '../../wire/messages.js';
 import { heldBefore, lossRatioOf } from '../figures.js';
-import type { IncomingInfo, IncomingResult, IncomingStatus } from '../receiver-events.js';
+import type {
+  IncomingInfo,
+  IncomingPathStatus,
+  IncomingResult,
+  IncomingStatus,
+} from '../receiver-events.js';
 
 export interface DatagramFigures {
   readonly datagramsReceived: number;
@@ -20,6 +25,7 @@ export interface ReceptionFigures extends DatagramFigures {
   /** Content bytes of completed blocks. */
   readonly receivedBytes: number;
   readonly usesGroup: boolean;
+  readonly paths: readonly IncomingPathStatus[];
   /** Blocks that were damaged on the way or on disk. */
   readonly badBlocks: number;
   /** Blocks that were held, and differ from the sender's. */
@@ -60,6 +66,7 @@ export function describeIncoming(
     lossRatio: lossRatioOf(datagramsLost, datagramsReceived),
     ...withoutUndefined({ rttMs, contentRoot: contentRoot && toHex(contentRoot) }),
     usesGroup: figures.usesGroup,
+    ...(figures.paths.length > 1 && { paths: figures.paths }),
     badBlocks: figures.badBlocks,
     updatedBlocks: figures.updatedBlocks,
     ...counts,
@@ -91,6 +98,7 @@ function nothingReceived({ contentSizeBytes }: IncomingInfo): ReceptionFigures {
     duplicates: 0,
     datagramsLost: 0,
     usesGroup: false,
+    paths: [],
     badBlocks: 0,
     updatedBlocks: 0,
   };

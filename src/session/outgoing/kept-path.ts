@@ -6,8 +6,10 @@ import { isEqualBytes } from '../../wire/byte-codec.js';
 import type { PathChallenge, PathResponse } from '../../wire/paths.js';
 import { pathTokenSizeBytes } from '../../wire/paths.js';
 
-/** `new` until the other end has answered, `silent` while it does not answer any more. */
-type PathState = 'new' | 'open' | 'silent';
+/**
+ * `new` until the other end has answered, `closed` if it never does, and `silent` while it does not answer any more.
+ */
+export type PathState = 'new' | 'open' | 'silent' | 'closed';
 
 export const pathTiming = {
   /** How often an open path is challenged on which nothing arrives. */
@@ -25,7 +27,7 @@ export const pathTiming = {
 } as const;
 
 export class KeptPath {
-  private currentState: PathState;
+  private currentState: Exclude<PathState, 'closed'>;
   private readonly token: Uint8Array;
   private echo: Uint8Array = new Uint8Array(pathTokenSizeBytes);
   private unanswered = 0;
@@ -42,7 +44,13 @@ export class KeptPath {
   }
 
   get state(): PathState {
-    return this.currentState;
+    const isClosed = this.currentState === 'new' && this.unanswered >= pathTiming.maxAttempts;
+    return isClosed ? 'closed' : this.currentState;
+  }
+
+  /** Whether the other end has never answered. */
+  get isUnproven(): boolean {
+    return this.currentState === 'new';
   }
 
   /** When `isOver` or `challenge` is due. */

@@ -13,6 +13,7 @@ import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
 import type { Undeleted } from '../../wire/lists.js';
 import type { Done } from '../../wire/messages.js';
+import type { KeptPath } from './kept-path.js';
 import { Liveness } from './liveness.js';
 import { Polls, Requests } from './requests.js';
 
@@ -63,6 +64,7 @@ export class SessionMember {
   private offeredMs = 0;
   private toldMs = 0;
   private otherRoute: Path | undefined;
+  private keptPaths: readonly KeptPath[] = [];
   /** Message number of the receiver's last report. */
   private lastReport = -1;
   /** Message number of the receiver's last report on each path. */
@@ -92,6 +94,15 @@ export class SessionMember {
   /** @param path undefined for the first path */
   setRoute(path: Path | undefined): void {
     this.otherRoute = path;
+  }
+
+  /** All paths to the receiver by their numbers; none if there is only one. */
+  get paths(): readonly KeptPath[] {
+    return this.keptPaths;
+  }
+
+  setPaths(paths: readonly KeptPath[]): void {
+    this.keptPaths = paths;
   }
 
   get address(): Address {

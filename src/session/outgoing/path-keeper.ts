@@ -23,8 +23,8 @@ export interface PathKeeperOptions {
 }
 
 export class PathKeeper {
-  /** The paths to each receiver that has more than one, by their numbers. */
-  private readonly paths = new Map<SessionMember, readonly KeptPath[]>();
+  /** The receivers that have several paths. */
+  private readonly members = new Set<SessionMember>();
   private checkAtMs: TimeMs = Infinity;
 
   constructor(private readonly options: PathKeeperOptions) {}
@@ -44,35 +44,37 @@ export class PathKeeper {
     if (ends.length === 0) return;
     const further = ends.map((each, i) => new Path(each, path.mssBytes, i + 1));
     const kept = [path, ...further].map((each) => new KeptPath(each, crypto));
-    this.paths.set(member, kept);
+    this.members.add(member);
+    member.setPaths(kept);
     for (const each of kept) {
-      if (each.state === 'new') this.challenge(nowMs, member, each);
+      if (each.isUnproven) this.challenge(nowMs, member, each);
       else each.scheduleAt(nowMs + pathTiming.keepAliveMs);
     }
   }
 
   /** The receiver has its outcome, or must be connected again. */
   drop(member: SessionMember): void {
-    if (!this.paths.delete(member)) return;
+    if (!this.members.delete(member)) return;
+    member.setPaths([]);
     member.setRoute(undefined);
     this.options.delivery.dropPaths(member.demand);
   }
 
   /** The path of this number; undefined if there is none. */
   find(member: SessionMember, number: number): Path | undefined {
-    return number === 0 ? member.path : this.paths.get(member)?.[number]?.path;
+    return number === 0 ? member.path : member.paths[number]?.path;
   }
 
   /** @returns false if it answers no challenge */
   handleResponse(nowMs: TimeMs, member: SessionMember, response: PathResponse): boolean {
-    const kept = this.paths.get(member)?.[response.path];
-    const wasNew = kept?.state === 'new';
+    const kept = member.paths[response.path];
+    const wasUnproven = kept?.isUnproven === true;
     const answer = kept?.handleResponse(nowMs, response);
     if (kept === undefined || answer === undefined) return false;
     this.lookBy(kept.nextAtMs);
     if (!answer.isOpened) return true;
     const { delivery } = this.options;
-    if (wasNew) delivery.addPath(nowMs, member.demand, kept.path);
+    if (wasUnproven) delivery.addPath(nowMs, member.demand, kept.path);
     else delivery.setSuspended(member.demand, kept.path.number, false);
     this.chooseRoute(member);
     return true;
@@ -80,24 +82,24 @@ export class PathKeeper {
 
   /** A report on this path has arrived. */
   handleReport(nowMs: TimeMs, member: SessionMember, number: number): void {
-    const kept = this.paths.get(member)?.[number];
+    const kept = member.paths[number];
     if (kept?.state === 'open') kept.handleSign(nowMs);
   }
 
   /** A round on this path is overdue. */
   handleOverdue(nowMs: TimeMs, member: SessionMember, number: number): void {
-    this.paths.get(member)?.[number]?.handleOverdue(nowMs);
+    member.paths[number]?.handleOverdue(nowMs);
     this.lookBy(nowMs);
   }
 
   handleTimeout(nowMs: TimeMs): void {
     this.checkAtMs = Infinity;
-    for (const [member, kept] of this.paths) {
+    for (const member of this.members) {
       if (member.isSettled) {
-        this.paths.delete(member);
+        this.members.delete(member);
         continue;
       }
-      for (const each of kept) {
+      for (const each of member.paths) {
         if (each.nextAtMs <= nowMs) this.handleDue(nowMs, member, each);
         this.lookBy(each.nextAtMs);
       }
@@ -114,12 +116,12 @@ export class PathKeeper {
   }
 
   private isAnotherOpen(member: SessionMember, kept: KeptPath): boolean {
-    return this.paths.get(member)?.some((each) => each !== kept && each.state === 'open') === true;
+    return member.paths.some((each) => each !== kept && each.state === 'open');
   }
 
   /** Messages go by the first path that is open. */
   private chooseRoute(member: SessionMember): void {
-    const open = this.paths.get(member)?.find(({ state }) => state === 'open');
+    const open = member.paths.find(({ state }) => state === 'open');
     if (open?.path === member.route) return;
     member.setRoute(open?.path);
     // The receiver sends its own messages to where the last one came from.

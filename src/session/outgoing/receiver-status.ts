@@ -5,7 +5,12 @@ import type { TimeMs } from '../../base/machine.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { foldersAbove } from '../../object/entry-name.js';
 import { heldBefore, lossRatioOf } from '../figures.js';
-import type { SessionReceiverOutcome, SessionReceiverStatus } from '../sender-events.js';
+import type {
+  PathStatus,
+  SessionReceiverOutcome,
+  SessionReceiverStatus,
+} from '../sender-events.js';
+import type { KeptPath } from './kept-path.js';
 import type { SessionMember } from './member.js';
 
 /** @param isConfirmed whether the root for this receiver is known, so that it can verify */
@@ -36,6 +41,9 @@ export function statusOf(
     lossRatio: lossRatioOf(demand.segmentsLost, demand.segmentsReceived),
     ...withoutUndefined({ rttMs }),
     usesGroup: path.isMulticastReachable,
+    ...(member.paths.length > 0 && {
+      paths: member.paths.map((each) => pathStatusOf(member, each)),
+    }),
     ...member.done,
   };
 }
@@ -63,6 +71,27 @@ export function outcomeOf(
     ...status,
     ...(deletedEntries === 0 || deletedNames.length === 0 ? {} : { deletedNames }),
     ...(undeleted.length === 0 ? {} : { undeleted }),
+  };
+}
+
+function pathStatusOf({ demand }: SessionMember, { path, state }: KeptPath): PathStatus {
+  const { number, model, mssBytes, from } = path;
+  const { count, overCount } = path.sent;
+  const arrived = demand.arrivedOn(number);
+  const { rttMs } = path.rtt;
+  return {
+    number,
+    address: formatAddress(path.address),
+    ...withoutUndefined({ from }),
+    state,
+    isInUse: state === 'open',
+    datagramsSent: count,
+    datagramsReceived: arrived,
+    receivedBytes: arrived * mssBytes,
+    lossRatio: overCount === 0 ? 0 : Math.max(0, 1 - arrived / overCount),
+    rateBytesPerSec: 1000 * mssBytes * model.latestRate,
+    bestRateBytesPerSec: 1000 * mssBytes * model.deliveryRate,
+    ...withoutUndefined({ rttMs }),
   };
 }
 
