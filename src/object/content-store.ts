@@ -79,7 +79,7 @@ export interface StoreRequest extends StoredObject {
 export interface ContentStore extends ContentSource {
   /** Reads what was written or held, but not what is kept. An error counts as bytes that the store does not have. */
   read(offsetBytes: number, sizeBytes: number, take: (bytes: Uint8Array | undefined) => void): void;
-  /** Finds out what is held. Called first, once. */
+  /** Finds out what is held. Called first, once. A store may answer and fail later, because it is still being opened. */
   open(handleFound: (found: FoundContent) => void): void;
   /** @param handleWritten called when the store no longer needs the bytes, even if writing failed or the store ended */
   write(offsetBytes: number, bytes: Uint8Array, handleWritten: () => void): void;

@@ -97,7 +97,7 @@ export class Fetching {
       fileBudget: new FileBudget(await affordableFileCount(maxOpenFiles)),
       verifiesDisk: options.verifiesDisk ?? false,
       // Each block is verified, so it does not matter which source sent it.
-      ...{ sharesParts: true, continuesEarlier: true, comparesAll: true },
+      ...{ sharesParts: true, continuesEarlier: true, comparesAll: true, answersEarly: true },
       handleBadBlock: () => undefined,
     });
     const fetching = new Fetching(options, stores, placed);

@@ -10,10 +10,12 @@ import type { Manifest } from '../../object/manifest.js';
 import type { CachedObject, ObjectCache, ObjectHead } from '../../roles/relay/object-cache.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import { makeFolders } from '../disk/fsync.js';
+import { isNothingThere } from '../disk/parts/nothing-there.js';
 import { partPaths } from '../disk/parts/part-folder.js';
 import { readJournal } from '../disk/parts/part-journal.js';
 import { PartInUse, PartLock } from '../disk/parts/part-lock.js';
 import { PartStore } from '../disk/parts/part-store.js';
+import type { PartStoreOptions } from '../disk/parts/part-store-options.js';
 import { SessionPart } from '../disk/parts/session-part.js';
 import { removePart } from '../disk/parts/stale-parts.js';
 import { FileBudget } from '../disk/store/file-budget.js';
@@ -103,14 +105,16 @@ export class CacheFolder implements ObjectCache {
     const before = this.work.get(id);
     const part = new SessionPart({
       request: requestFor(id, manifest),
-      openPart: async (signal) => {
+      openPart: async (signal, handleNothing) => {
         await before;
         if (signal.aborted) return undefined;
-        return PartStore.open({
+        const options: PartStoreOptions = {
           ...{ dir, partId: id, manifest, fileBudget, signal, existing: 'update' },
           blockSizeBytes: standardBlockSizeBytes,
           ...(head === undefined ? {} : { leafOf: (block) => head.digestTree.leaf(block) }),
-        });
+        };
+        if (await isNothingThere(options)) handleNothing();
+        return PartStore.open(options);
       },
       handleFailure,
       handleBadBlock: () => undefined,

@@ -155,7 +155,15 @@ async function isAlive({ pid, start }: Holder): Promise<boolean> {
   }
 }
 
-async function ownStart(): Promise<string> {
+let known: Promise<string> | undefined;
+
+/** It does not change while the process lives. */
+function ownStart(): Promise<string> {
+  known ??= findOwnStart();
+  return known;
+}
+
+async function findOwnStart(): Promise<string> {
   const linux = process.platform === 'linux' ? await linuxStart(process.pid) : undefined;
   return linux ?? `${Math.round(performance.timeOrigin)}`;
 }

@@ -1,4 +1,5 @@
 /** The store of one session on disk: a part that is opened, filled and placed, one operation after another. */
+import { P2mpError } from '../../../base/errors.js';
 import type { ReadonlyRangeSet } from '../../../base/range-set.js';
 import type {
   Completion,
@@ -12,8 +13,14 @@ import type { PartStore } from './part-store.js';
 
 export interface SessionPartOptions {
   readonly request: StoreRequest;
-  /** @returns undefined if the signal aborts first */
-  readonly openPart: (signal: AbortSignal) => Promise<PartStore | undefined>;
+  /**
+   * @param handleNothing may be called before the part is open, if nothing of the object is there
+   * @returns undefined if the signal aborts first; it may also throw then
+   */
+  readonly openPart: (
+    signal: AbortSignal,
+    handleNothing: () => void,
+  ) => Promise<PartStore | undefined>;
   readonly handleFailure: (error: unknown) => void;
   /** A stored block is not the sender's: it was damaged, or is of an older version. */
   readonly handleBadBlock: (block: number, names: readonly string[]) => void;
@@ -37,13 +44,25 @@ export class SessionPart implements ContentStore {
   }
 
   open(handleFound: (found: FoundContent) => void): void {
-    const opening = this.options.openPart(this.abort.signal);
+    const { signal } = this.abort;
+    let isAnswered = false;
+    const opening = this.options.openPart(signal, () => {
+      if (signal.aborted) return;
+      isAnswered = true;
+      handleFound({ held: [], kept: [], unchangedFiles: 0, extras: [] });
+    });
     this.part = opening.catch(() => undefined);
     this.track(async () => {
-      const part = await opening;
-      if (part === undefined || this.abort.signal.aborted) return;
+      // If it has ended in the meantime, it does not matter whether the part could be opened.
+      const part = await opening.catch((error: unknown) => {
+        if (signal.aborted) return undefined;
+        throw error;
+      });
+      if (part === undefined || signal.aborted) return;
       const { held, kept, unchangedCount: unchangedFiles, extras } = part;
-      handleFound({ held, kept, unchangedFiles, extras });
+      if (!isAnswered) handleFound({ held, kept, unchangedFiles, extras });
+      // Blocks that were held after all are written again.
+      else if (kept.length > 0) throw appeared();
     });
   }
 
@@ -127,6 +146,11 @@ export class SessionPart implements ContentStore {
     this.pendingCount--;
     if (this.pendingCount === 0) this.resolveDone();
   }
+}
+
+function appeared(): P2mpError {
+  const message = 'files of this name have appeared in the meantime; fetch again';
+  return new P2mpError('TARGET_FAILED', message);
 }
 
 /** @returns a note on files that were kept and not compared; empty if there are none */

@@ -15,9 +15,11 @@ import type { ExistingFiles } from '../../../wire/offer.js';
 import { DeletionListing } from '../deletion/deletion-listing.js';
 import type { FileBudget } from '../store/file-budget.js';
 import type { PlacedIndex } from '../store/placed-files.js';
+import { isNothingThere } from './nothing-there.js';
 import type { PartOrigin } from './part-origin.js';
 import { partIdOf } from './part-origin.js';
 import { PartStore } from './part-store.js';
+import type { PartStoreOptions } from './part-store-options.js';
 import { SessionPart } from './session-part.js';
 import type { SenderPart } from './stale-parts.js';
 import { listPartsOf, removePart } from './stale-parts.js';
@@ -34,6 +36,11 @@ export interface SessionPartsOptions {
   readonly sharesParts: boolean;
   /** Whether an object continues the unfinished part of an older version; not by default. */
   readonly continuesEarlier?: boolean;
+  /**
+   * Whether blocks may arrive while a part is still being opened, if nothing of the object is there; not by default. An
+   * error of the disk then comes later.
+   */
+  readonly answersEarly?: boolean;
   /** What each sender has placed. */
   readonly placed: PlacedIndex;
   /** Whether an offer is also compared with existing files that its sender did not place. */
@@ -61,8 +68,8 @@ export class SessionParts implements ContentStores {
       return new DeletionListing(this.options, request, handleFailure);
     const part = new SessionPart({
       request,
-      openPart: (signal) => {
-        const opening = this.openPart(request, signal);
+      openPart: (signal, handleNothing) => {
+        const opening = this.openPart(request, signal, handleNothing);
         this.setWork(this.idOf(request), part.done);
         return opening;
       },
@@ -101,7 +108,8 @@ export class SessionParts implements ContentStores {
   private async openPart(
     request: StoreRequest,
     signal: AbortSignal,
-  ): Promise<PartStore | undefined> {
+    handleNothing: () => void,
+  ): Promise<PartStore> {
     const { manifest, blockSizeBytes, existing, deletion, listedAtMs } = request;
     const { dir, fileBudget, verifiesDisk, comparesAll, existing: own } = this.options;
     const { updatesModes, protectedPaths } = this.options;
@@ -113,21 +121,18 @@ export class SessionParts implements ContentStores {
       listedAtMs,
     );
     await this.work.get(partId);
-    try {
-      await this.trim(origin.senderKey);
-      const earlierId = await this.earlierOf(request);
-      return await PartStore.open({
-        ...withoutUndefined({ earlierId }),
-        ...{ dir, partId, origin, manifest, blockSizeBytes, signal, verifiesDisk },
-        existing: own ?? existing,
-        ...{ updatesModes, protectedPaths, listsExtras: deletion === 'delete' },
-        fileBudget,
-        placed: comparesAll ? { ...placed, has: () => true } : placed,
-      });
-    } catch (error) {
-      if (signal.aborted) return undefined;
-      throw error;
-    }
+    await this.trim(origin.senderKey);
+    const earlierId = await this.earlierOf(request);
+    const options: PartStoreOptions = {
+      ...withoutUndefined({ earlierId }),
+      ...{ dir, partId, origin, manifest, blockSizeBytes, signal, verifiesDisk },
+      existing: own ?? existing,
+      ...{ updatesModes, protectedPaths, listsExtras: deletion === 'delete' },
+      fileBudget,
+      placed: comparesAll ? { ...placed, has: () => true } : placed,
+    };
+    if (this.options.answersEarly === true && (await isNothingThere(options))) handleNothing();
+    return PartStore.open(options);
   }
 
   /** The newest idle part of an older version of an object; undefined if there is none, or it is of no interest. */
