@@ -35,6 +35,11 @@ export interface FetchOptions
   /** How long other sources may take to answer after the first offer; 1 s by default. */
   readonly graceMs?: number;
   readonly blockSizeBytes?: number;
+  /**
+   * Whether blocks are asked for only when the digests of all are known. Digests that share the links with blocks arrive
+   * late; by default, the first blocks come first.
+   */
+  readonly digestsFirst?: boolean;
   /** Whether the fetch waits for `proceed` or `conclude` when the content is chosen. By default, it continues at once. */
   readonly awaitsDecision?: boolean;
   /** A verified block has arrived from a source. */
@@ -346,7 +351,8 @@ export class Fetch {
 
   /** Asks for blocks whose digests are known. Equal parts can be cut only once it is known what is missing. */
   private takeKnown(nowMs: TimeMs, object: FetchedObject, blocks: ReadonlyRangeSet): void {
-    const waits = this.isOnDemand || this.options.split === 'equal';
+    const { split, digestsFirst = false } = this.options;
+    const waits = this.isOnDemand || split === 'equal' || digestsFirst;
     if (this.schedule === undefined && !waits) this.beginFetching(nowMs, object, object.missing);
     this.schedule?.release(nowMs, blocks, object.missing);
   }

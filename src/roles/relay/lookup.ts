@@ -53,6 +53,8 @@ export class Lookup {
         platform: 'posix',
         awaitsDecision: true,
         prefersFirst: true,
+        // Clients are offered an object when all of its digests are known.
+        digestsFirst: true,
       },
       limits: {
         ...{ maxBytes: Infinity, maxEntries: Infinity },
