@@ -262,7 +262,7 @@ t.test('a channel that has used up its numbers is replaced, on either side', asy
       hosts: { server: { serves: [big] }, a: { asks: [{ of: 'server', name: 'big' }] } },
       prepare: ({ simulation, host }) => {
         simulation.at(500, () => {
-          const [ask] = host('a').role.asker?.['asks'].values() ?? [];
+          const [ask] = host('a').role.asker?.['asks'] ?? [];
           const [asked] = host('server').role.listener?.['channels'].values() ?? [];
           const channel = side === 'a' ? ask?.channel : asked?.proven.channel;
           Object.assign(channel as object, { sendCounter: 2 ** 32 });

@@ -4,6 +4,7 @@ import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { Endpoint, type EndpointEvent } from '../../endpoint/endpoint.js';
+import type { IncomingHandshakes } from '../../security/incoming-handshakes.js';
 import { AskListener, type AskListenerOptions } from '../../session/asks/ask-listener.js';
 import { BusyHost } from '../../session/drivers/busy-host.js';
 import type { EnvelopeQuestion } from '../../wire/envelope-request.js';
@@ -31,6 +32,7 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
   readonly endpoint: Endpoint;
   /** For the drivers of the sessions with clients. */
   readonly host: BusyHost;
+  private readonly handshakes: Pick<IncomingHandshakes, 'count'>;
   private readonly questions: PassedQuestions;
   private readonly events = new Queue<RelayMachineEvent>();
 
@@ -42,6 +44,7 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
       ...withoutUndefined({ mssBytes, bufferBytes }),
     });
     const { receiver, asker } = port;
+    this.handshakes = receiver.handshakes;
     this.listener = new AskListener({ crypto, refuseAsker, receiver });
     this.endpoint = new Endpoint({ receiver, asker, listener: this.listener });
     const { host } = options;
@@ -75,8 +78,11 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
   }
 
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
+    const { count } = this.handshakes;
     this.host.during(() => {
       this.endpoint.handleDatagram(nowMs, from, bytes);
+      // While the client proves its key, the relay can connect to the servers that it will have to ask.
+      if (this.handshakes.count > count) this.relay.prepare(nowMs);
       this.pump(nowMs);
     });
   }

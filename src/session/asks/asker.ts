@@ -12,6 +12,7 @@ import { narrowPathAnswers } from '../../security/handshake.js';
 import { secretFor } from '../../security/invitations.js';
 import type { SecureChannel } from '../../security/secure-channel.js';
 import { retryTiming, sessionDefaults } from '../../transfer/config.js';
+import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { ExchangeMessage } from '../../wire/exchange.js';
 import type { FaultKind } from '../../wire/faults.js';
 import { FaultLog } from '../../wire/faults.js';
@@ -24,12 +25,9 @@ import { askedProgram, narrowPathReason, noAnswerReason } from './ask-failures.j
 import { AskRequests } from './ask-requests.js';
 import type { AskerEvent, UnnamedAskerEvent } from './asker-events.js';
 import type { AskerOptions, AwaitedAnswer } from './asker-options.js';
-import type { AskSpec } from './outgoing-ask.js';
-import { checkAsk, OutgoingAsk } from './outgoing-ask.js';
-
-/** The asked host counts as silent after this time without a message, or after a few report intervals. */
-const silentAfterMs = 5000;
-const silentReports = 4;
+import type { AskSpec, OutgoingAsk } from './outgoing-ask.js';
+import { checkAsk } from './outgoing-ask.js';
+import { OutgoingAsks } from './outgoing-asks.js';
 
 /** How often the asker looks at the sessions that answered. */
 const lookMs = 1000;
@@ -54,15 +52,15 @@ const lookMs = 1000;
  * ```
  */
 export class Asker implements Machine<AskerEvent> {
-  private readonly asks = new Map<number, OutgoingAsk>();
+  private readonly asks: OutgoingAsks;
   private readonly requests: AskRequests;
   private readonly events = new Queue<AskerEvent>();
   private readonly faults = new FaultLog((event) => this.events.push(event), describeSession);
   private readonly livenessTimeoutMs: number;
-  private nextId = 0;
   private lookAtMs: TimeMs = Infinity;
 
   constructor(private readonly options: AskerOptions) {
+    this.asks = new OutgoingAsks(options.mssBytes);
     this.livenessTimeoutMs = options.livenessTimeoutMs ?? sessionDefaults.livenessTimeoutMs;
     this.requests = new AskRequests(options.crypto, this.livenessTimeoutMs);
   }
@@ -84,9 +82,20 @@ export class Asker implements Machine<AskerEvent> {
    */
   ask(nowMs: TimeMs, spec: AskSpec): number {
     checkAsk(spec);
-    const { mssBytes = sessionDefaults.mssBytes } = this.options;
-    const ask = new OutgoingAsk(this.nextId++, spec, nowMs, mssBytes);
-    this.asks.set(ask.id, ask);
+    const prepared = this.asks.preparedFor(spec.server);
+    if (prepared === undefined) return this.begin(nowMs, spec.server, spec);
+    prepared.begin(nowMs, spec);
+    if (prepared.stage === 'identifying') this.identify(prepared);
+    return prepared.id;
+  }
+
+  /** Connects to a host that will probably be asked soon, as far as that works without trusting it. */
+  prepare(nowMs: TimeMs, server: ReceiverSpec): void {
+    if (this.asks.preparedFor(server) === undefined) this.begin(nowMs, server, undefined);
+  }
+
+  private begin(nowMs: TimeMs, server: ReceiverSpec, spec: AskSpec | undefined): number {
+    const ask = this.asks.begin(nowMs, server, spec);
     this.requests.send(nowMs, ask, 'first');
     return ask.id;
   }
@@ -109,7 +118,7 @@ export class Asker implements Machine<AskerEvent> {
     const ask = this.asks.get(id);
     if (ask === undefined) return;
     if (ask.session === undefined) {
-      this.asks.delete(id);
+      this.asks.end(ask);
       return;
     }
     // The ask is over once the asked host has confirmed the outcome.
@@ -127,11 +136,8 @@ export class Asker implements Machine<AskerEvent> {
   }
 
   /** The asks that wait for an answer, and the addresses from which it can come. */
-  *awaited(): Iterable<AwaitedAnswer> {
-    for (const { id: index, stage, path, answerCount } of this.asks.values()) {
-      if (stage === 'connecting' || stage === 'asking')
-        yield { index, addresses: path.addresses.places, answerCount };
-    }
+  awaited(): Iterable<AwaitedAnswer> {
+    return this.asks.awaited();
   }
 
   /** Handles an ICMP error: datagrams to an address of an asked host go no further. The asker keeps trying. */
@@ -153,7 +159,7 @@ export class Asker implements Machine<AskerEvent> {
 
   /** Whether this is the number of a channel that this asker began. */
   knows(channelNumber: number): boolean {
-    return this.find(channelNumber) !== undefined;
+    return this.asks.withChannel(channelNumber) !== undefined;
   }
 
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
@@ -167,7 +173,7 @@ export class Asker implements Machine<AskerEvent> {
       this.faults.add('wrong-direction', from, bytes);
       return;
     }
-    const ask = packet.receiver === askerNumber ? this.find(packet.session) : undefined;
+    const ask = packet.receiver === askerNumber ? this.asks.withChannel(packet.session) : undefined;
     if (ask !== undefined) ask.answerCount++;
     const fault =
       ask === undefined
@@ -180,12 +186,12 @@ export class Asker implements Machine<AskerEvent> {
 
   handleTimeout(nowMs: TimeMs): void {
     const stoppedMs = stoppedTimeMs(nowMs, this.pollTimeout() ?? nowMs);
-    for (const ask of this.asks.values()) {
+    for (const ask of this.asks) {
       ask.heardAtMs += stoppedMs;
       if (ask.session !== undefined) this.lookAtSession(nowMs, ask, ask.session);
-      if (this.asks.has(ask.id) && ask.requests.atMs <= nowMs) this.handleDue(nowMs, ask);
+      if (this.asks.has(ask) && ask.requests.atMs <= nowMs) this.handleDue(nowMs, ask);
     }
-    const isAnySession = [...this.asks.values()].some(({ session }) => session !== undefined);
+    const isAnySession = [...this.asks].some(({ session }) => session !== undefined);
     this.lookAtMs = isAnySession ? nowMs + lookMs : Infinity;
   }
 
@@ -195,7 +201,7 @@ export class Asker implements Machine<AskerEvent> {
 
   pollTimeout(): TimeMs | undefined {
     let earliestMs = this.lookAtMs;
-    for (const { requests } of this.asks.values()) earliestMs = Math.min(earliestMs, requests.atMs);
+    for (const { requests } of this.asks) earliestMs = Math.min(earliestMs, requests.atMs);
     return earliestMs === Infinity ? undefined : earliestMs;
   }
 
@@ -203,17 +209,12 @@ export class Asker implements Machine<AskerEvent> {
     return this.events.shift();
   }
 
-  private find(channelNumber: number): OutgoingAsk | undefined {
-    for (const ask of this.asks.values())
-      if (ask.channelNumbers.includes(channelNumber)) return ask;
-    return undefined;
-  }
-
   // --- Requests
 
   private handleDue(nowMs: TimeMs, ask: OutgoingAsk): void {
     const sinceMs = Math.min(ask.heardAtMs, ask.deferredAtMs ?? Infinity);
-    if (ask.session === undefined && nowMs - sinceMs >= this.livenessTimeoutMs)
+    if (ask.isStale(nowMs)) this.asks.end(ask);
+    else if (ask.session === undefined && nowMs - sinceMs >= this.livenessTimeoutMs)
       this.fail(nowMs, ask, noAnswerReason(ask, this.livenessTimeoutMs));
     else this.requests.send(nowMs, ask, 'again');
   }
@@ -249,8 +250,14 @@ export class Asker implements Machine<AskerEvent> {
     if (requests.sentAtMs !== undefined) ask.noteRtt(nowMs - requests.sentAtMs);
     if (handshake.stage !== 'trust') this.requests.send(nowMs, ask, 'first');
     else if (ask.identify()) this.prove(nowMs, ask);
-    else this.emit(ask, { type: 'identify', serverKey: ask.shownKey });
+    else if (ask.isPrepared) this.requests.send(nowMs, ask, 'first');
+    else this.identify(ask);
     return undefined;
+  }
+
+  private identify(ask: OutgoingAsk): void {
+    ask.requests.stop();
+    this.emit(ask, { type: 'identify', serverKey: ask.shownKey });
   }
 
   /** The host is reachable. If the path does not carry the larger hello, the asker tries a smaller size. */
@@ -328,7 +335,7 @@ export class Asker implements Machine<AskerEvent> {
         return true;
       case 'refuse':
         if (message.isTemporary) this.defer(nowMs, ask, message.reason);
-        else this.endRefused(nowMs, ask, message.reason);
+        else this.fail(nowMs, ask, message.reason, 'refused');
         return true;
       case 'preparing':
         ask.deferredAtMs = undefined;
@@ -339,7 +346,7 @@ export class Asker implements Machine<AskerEvent> {
         if (message.after !== ask.after) return true;
         this.emit(ask, { type: 'page', page: message });
         ask.after = message.objects.at(-1)?.name ?? '';
-        if (message.isLast) this.asks.delete(ask.id);
+        if (message.isLast) this.asks.end(ask);
         else this.requests.send(nowMs, ask, 'first');
         return true;
       case 'exchange':
@@ -349,7 +356,7 @@ export class Asker implements Machine<AskerEvent> {
         return true;
       case 'envelope':
         if (ask.spec.envelope === undefined) return false;
-        this.asks.delete(ask.id);
+        this.asks.end(ask);
         this.emit(ask, { type: 'envelope', envelope: message.envelope });
         return true;
       default:
@@ -378,7 +385,7 @@ export class Asker implements Machine<AskerEvent> {
       if (!isAgain) this.emit(ask, { type: 'answered', session: offer.session });
     } else {
       this.requests.sendMessage(ask, channel, { kind: 'refuse', reason, isTemporary: false });
-      this.asks.delete(ask.id);
+      this.asks.end(ask);
       const { session } = offer;
       const isShared = receiver.find(session) !== undefined;
       this.emit(ask, isShared ? { type: 'shared', session, reason } : { type: 'failed', reason });
@@ -412,8 +419,7 @@ export class Asker implements Machine<AskerEvent> {
       return;
     }
     if (session.isSettled || ask.stage !== 'answered') return;
-    const silentMs = Math.max(silentAfterMs, silentReports * ask.reportIntervalMs);
-    const isSilent = nowMs - Math.max(ask.heardAtMs, session.heardAtMs) >= silentMs;
+    const isSilent = ask.isSilent(nowMs, session.heardAtMs);
     if (!isSilent && ask.channel?.isSpent !== true) return;
     if (isSilent) this.emit(ask, { type: 'silent' });
     ask.beginHandshake(this.options.crypto);
@@ -423,23 +429,19 @@ export class Asker implements Machine<AskerEvent> {
   // --- Ends
 
   private end(ask: OutgoingAsk): void {
-    this.asks.delete(ask.id);
+    this.asks.end(ask);
     this.emit(ask, { type: 'ended' });
   }
 
-  private endRefused(nowMs: TimeMs, ask: OutgoingAsk, reason: string): void {
-    this.conclude(nowMs, ask, reason);
-    this.emit(ask, { type: 'refused', reason });
-  }
-
-  private fail(nowMs: TimeMs, ask: OutgoingAsk, reason: string): void {
-    this.conclude(nowMs, ask, reason);
-    this.emit(ask, { type: 'failed', reason });
-  }
-
-  private conclude(nowMs: TimeMs, ask: OutgoingAsk, reason: string): void {
-    this.asks.delete(ask.id);
+  private fail(
+    nowMs: TimeMs,
+    ask: OutgoingAsk,
+    reason: string,
+    type: 'failed' | 'refused' = 'failed',
+  ): void {
+    this.asks.end(ask);
     if (ask.session !== undefined) this.options.receiver.abandon(nowMs, ask.session, reason);
+    this.emit(ask, { type, reason });
   }
 
   private emit({ id: ask, name: server }: OutgoingAsk, event: UnnamedAskerEvent): void {

@@ -7,6 +7,7 @@ import { readUint32 } from '../../base/network-order.js';
 import { Path } from '../../path/path.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import { OutgoingHandshake } from '../../security/handshake.js';
+import { handshakeLimits } from '../../security/handshake-limits.js';
 import type { SecureChannel } from '../../security/secure-channel.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import { type AskedObject, isNamed } from '../../wire/asks.js';
@@ -49,6 +50,13 @@ const greeting: Message = {
   ...{ nextRecord: 0, sentAtMs: 0, echo: undefined, firstRecord: 0, records: [] },
 };
 
+/** The asked host counts as silent after this time without a message, or after a few report intervals. */
+const silentAfterMs = 5000;
+const silentReports = 4;
+
+/** How long an ask stays prepared. The asked host keeps the handshake for longer. */
+const preparedMs = handshakeLimits.handshakeMs / 2;
+
 /** @throws P2mpError INVALID_ARGUMENT if nothing names the object, or its name is too long */
 export function checkAsk({ what, envelope }: AskSpec): void {
   const asked: Partial<AskedObject> | undefined = what ?? envelope;
@@ -81,19 +89,47 @@ export class OutgoingAsk {
   private offeredIntervalMs = 0;
   private roundTripMs: number | undefined;
 
+  /**
+   * @param asked undefined as long as the ask is only prepared: it connects to the server, and waits for a question
+   */
   constructor(
     readonly id: number,
-    readonly spec: AskSpec,
-    nowMs: TimeMs,
+    private readonly server: ReceiverSpec,
+    private asked: AskSpec | undefined,
+    private readonly startedAtMs: TimeMs,
     mssBytes: number,
   ) {
-    this.path = new Path(spec.server, mssBytes);
+    this.path = new Path(server, mssBytes);
+    this.heardAtMs = startedAtMs;
+    this.requests.scheduleAt(startedAtMs);
+  }
+
+  get spec(): AskSpec {
+    return this.asked ?? { server: this.server };
+  }
+
+  get isPrepared(): boolean {
+    return this.asked === undefined;
+  }
+
+  /** Whether it is prepared for this server. */
+  isPreparedFor(server: ReceiverSpec): boolean {
+    return this.isPrepared && this.server === server;
+  }
+
+  /** Whether it was prepared in vain. */
+  isStale(nowMs: TimeMs): boolean {
+    return this.isPrepared && nowMs >= this.startedAtMs + preparedMs;
+  }
+
+  /** It is known now what to ask. */
+  begin(nowMs: TimeMs, spec: AskSpec): void {
+    this.asked = spec;
     this.heardAtMs = nowMs;
-    this.requests.scheduleAt(nowMs);
   }
 
   get name(): string {
-    return this.spec.server.name;
+    return this.server.name;
   }
 
   get address(): Address {
@@ -110,9 +146,10 @@ export class OutgoingAsk {
     return this.sessionNumber;
   }
 
-  /** The interval between reports that the last offer named. */
-  get reportIntervalMs(): number {
-    return this.offeredIntervalMs;
+  /** Whether the asked host counts as silent. @param sessionHeardAtMs when it was last heard of in the session */
+  isSilent(nowMs: TimeMs, sessionHeardAtMs: TimeMs): boolean {
+    const silentMs = Math.max(silentAfterMs, silentReports * this.offeredIntervalMs);
+    return nowMs - Math.max(this.heardAtMs, sessionHeardAtMs) >= silentMs;
   }
 
   /** Round-trip time of the handshake. */

@@ -28,6 +28,21 @@ t.test('a miss is passed on, and a hit costs the origin next to nothing', async 
   t.match(relay.role.totals, { hits: 1, misses: 1, fetchedBytes: object.content.length });
 });
 
+t.test('a relay connects to its upstream server while a client connects to it', async (t) => {
+  const small = objectOf('object', 1);
+  const net = new RelayNet('1', { delayMs: 50 });
+  net.server('origin', [small]);
+  net.relay('relay', ['origin']);
+  net.client('before', ['relay'], what);
+  net.simulation.run({ untilMs: 10_000 });
+  const direct = net.client('direct', ['origin'], what);
+  const hit = net.client('hit', ['relay'], what);
+  net.simulation.run({ untilMs: 20_000 });
+  // One round trip after another, it would be three: hello, open, ask.
+  const laterMs = elapsedMs(hit) - elapsedMs(direct);
+  t.ok(laterMs < 250, `${laterMs} ms later than without a relay`);
+});
+
 t.test('eight clients at once: the origin sends the object once', async (t) => {
   const net = new RelayNet('1');
   net.server('origin', [object]);
