@@ -11,8 +11,8 @@ import type { Hash } from '../base/hash.js';
 import { digestSizeBytes } from '../wire/sizes.js';
 import { digestAt, hashNode, hashUp, keptLeaf } from './hash-tree.js';
 
-/** The height of the lowest level of stored nodes. Each node of that level covers a run of 2^6 blocks. */
-export const runHeight = 6;
+/** The height of the lowest level of stored nodes, which receivers ask for by groups (SESSIONS 6.11). Each node of that level covers a run of 2^5 blocks. */
+export const runHeight = 5;
 export const runBlocks = 2 ** runHeight;
 
 /** Nodes of one height. */
@@ -174,7 +174,7 @@ export class DigestTree {
     return hashUp(this.hash, leaves, height);
   }
 
-  /** The node of a run of 2^6 blocks. The digests of all its blocks must be known. */
+  /** The node of a run of 2^5 blocks. The digests of all its blocks must be known. */
   runNode(run: number): Uint8Array {
     const [level] = this.levels;
     assert(level?.isKnown[run] === 1, 'the digests of the run are known');

@@ -17,7 +17,7 @@ export interface HeldContent {
 /** The number of held blocks processed in one step. Hashing them takes a few milliseconds. */
 const heldStepBlocks = 1000;
 
-/** The most kept blocks per step: a multiple of 2^6, because whole runs of 2^6 need no hashing. */
+/** The most kept blocks per step: a multiple of 2^5, because whole runs of 2^5 need no hashing. */
 const keptStepBlocks = 64 * 1024;
 
 /** @param kept blocks that are neither needed nor verified, as ranges of block numbers within the content */
