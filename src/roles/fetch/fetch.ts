@@ -351,8 +351,7 @@ export class Fetch {
 
   /** Asks for blocks whose digests are known. Equal parts can be cut only once it is known what is missing. */
   private takeKnown(nowMs: TimeMs, object: FetchedObject, blocks: ReadonlyRangeSet): void {
-    const { split, digestsFirst = false } = this.options;
-    const waits = this.isOnDemand || split === 'equal' || digestsFirst;
+    const waits = this.options.digestsFirst === true || this.options.split === 'equal';
     if (this.schedule === undefined && !waits) this.beginFetching(nowMs, object, object.missing);
     this.schedule?.release(nowMs, blocks, object.missing);
   }

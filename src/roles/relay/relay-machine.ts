@@ -4,7 +4,6 @@ import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { Endpoint, type EndpointEvent } from '../../endpoint/endpoint.js';
-import type { IncomingHandshakes } from '../../security/incoming-handshakes.js';
 import { AskListener, type AskListenerOptions } from '../../session/asks/ask-listener.js';
 import { BusyHost } from '../../session/drivers/busy-host.js';
 import type { EnvelopeQuestion } from '../../wire/envelope-request.js';
@@ -32,19 +31,19 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
   readonly endpoint: Endpoint;
   /** For the drivers of the sessions with clients. */
   readonly host: BusyHost;
-  private readonly handshakes: Pick<IncomingHandshakes, 'count'>;
+  private readonly port: FetchPort;
   private readonly questions: PassedQuestions;
   private readonly events = new Queue<RelayMachineEvent>();
 
-  constructor(options: RelayMachineOptions) {
+  constructor(private readonly options: RelayMachineOptions) {
     const { crypto, refuseAsker, blockSizeBytes = standardBlockSizeBytes, name } = options;
     const { mssBytes, bufferBytes } = options;
-    const port = new FetchPort({
+    this.port = new FetchPort({
       ...{ crypto, name, blockSizeBytes, platform: 'posix' },
       ...withoutUndefined({ mssBytes, bufferBytes }),
     });
+    const { port } = this;
     const { receiver, asker } = port;
-    this.handshakes = receiver.handshakes;
     this.listener = new AskListener({ crypto, refuseAsker, receiver });
     this.endpoint = new Endpoint({ receiver, asker, listener: this.listener });
     const { host } = options;
@@ -78,11 +77,11 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
   }
 
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
-    const { count } = this.handshakes;
+    const { count } = this.port.receiver.handshakes;
     this.host.during(() => {
       this.endpoint.handleDatagram(nowMs, from, bytes);
       // While the client proves its key, the relay can connect to the servers that it will have to ask.
-      if (this.handshakes.count > count) this.relay.prepare(nowMs);
+      if (this.port.receiver.handshakes.count > count) this.connect(nowMs);
       this.pump(nowMs);
     });
   }
@@ -114,6 +113,11 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
       const relayed = this.relay.pollEvent();
       return relayed === undefined ? undefined : { role: 'relay', event: relayed };
     });
+  }
+
+  /** Connects to the upstream servers, as far as that works before something is asked. */
+  private connect(nowMs: TimeMs): void {
+    for (const server of this.options.upstreams) this.port.asker.prepare(nowMs, server);
   }
 
   /** @returns whether it is an event of a question that was passed on */

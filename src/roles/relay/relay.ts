@@ -147,12 +147,6 @@ export class Relay {
     return lookup;
   }
 
-  /** A client connects, and will probably ask for something of the upstream servers. */
-  prepare(nowMs: TimeMs): void {
-    const { port, upstreams } = this.options;
-    for (const server of upstreams) port.asker.prepare(nowMs, server);
-  }
-
   /** It is known which content the object has. */
   private handleChosen(nowMs: TimeMs, lookup: Lookup): void {
     const info = this.describe(lookup);
