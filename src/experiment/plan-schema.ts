@@ -2,7 +2,7 @@
  * Schema of a plan file. The types, the checks and the JSON schema for editors (experiments/plan.schema.json)
  * are all derived from it. The schema checks each value on its own; plan-checks.ts checks combinations.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { maxMssBytes, maxWindowBlocks } from '../classic/config.js';
 import {
   isLossModelName,

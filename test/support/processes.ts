@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { z } from 'zod';
+import * as z from 'zod';
 import { jsonLineSchema } from '../../src/cli/output/json/json-events.js';
 
 export const projectFolder = fileURLToPath(new URL('../../', import.meta.url));

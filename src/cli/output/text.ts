@@ -62,7 +62,7 @@ export function escapeText(text: Text): Text {
 }
 
 /** Text in which each character takes one column: most names, all figures, and the bars. */
-const narrowOnly = /^[ -~█░]*$/;
+const narrowOnly = /^[ -~█░·×±–…]*$/;
 
 /** @returns the number of columns that the text takes on a terminal */
 export function widthOf(text: Text): number {

@@ -1,4 +1,5 @@
 /** Colors, and the characters that a terminal can show. */
+import stringWidth from 'string-width';
 import t from 'tap';
 import { bar, etaPart, formatEta } from '../../../src/cli/output/progress/progress-parts.js';
 import { formatTable } from '../../../src/cli/output/table.js';
@@ -55,6 +56,11 @@ t.test('a name with escape codes neither moves the cursor nor changes a color', 
   const [row = ''] = formatTable([[name, toned('good', 'ok')]], 12);
   t.equal(widthOf(row), 12);
   t.match(plain(row), /^a\\x1….* +ok$/);
+});
+
+t.test('wide characters take two columns, and those of tables and figures take one', async (t) => {
+  t.equal(widthOf('会議'), 4);
+  for (const char of '█░·×±–…') t.equal(widthOf(char), stringWidth(char), char);
 });
 
 t.test('text without a tone stays a string', async (t) => {

@@ -4,7 +4,7 @@
  * docs/events.schema.json for users, and the tests check each line that a command prints against it. Commands
  * import only the types, because loading zod takes longer than a small transfer.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { coordinateEvents, joinEvents } from './json-exchange-events.js';
 import { fetchEvents } from './json-fetch-events.js';
 import {

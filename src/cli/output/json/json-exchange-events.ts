@@ -1,5 +1,5 @@
 /** The events of `p2mp exchange coordinate` and `p2mp exchange join`. */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   count,
   event,

@@ -1,5 +1,5 @@
 /** The events of `p2mp fetch`. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { contentRoot, count, event, manifestDigest, seconds, text, texts } from './json-fields.js';
 
 const source = text.describe('As given on the command line.');

@@ -1,5 +1,5 @@
 /** What several events of `--json` have in common: plain values, errors, and what a receiver got and deleted. */
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const count = z.int().nonnegative();
 export const seconds = z.number().nonnegative();

@@ -1,5 +1,5 @@
 /** The events of `p2mp serve` and `p2mp list`. */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   contentRoot,
   count,

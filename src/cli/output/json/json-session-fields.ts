@@ -1,5 +1,5 @@
 /** What events of `p2mp send`, `p2mp receive` and `p2mp relay` say about sessions and receivers. */
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   arrivalFields,
   contentRoot,
