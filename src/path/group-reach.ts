@@ -1,11 +1,13 @@
 /** Whether multicast data reaches a receiver (SESSIONS 3.6). */
+import type { TimeMs } from '../base/machine.js';
 import type { Report } from '../wire/report.js';
 
 /**
  * A receiver counts as unreachable by multicast after this many consecutive reports without new multicast
- * datagrams.
+ * datagrams, over at least this time. A full queue can drop all that arrives for some reports.
  */
 const maxStalledReports = 4;
+const stalledForMs = 500;
 
 /** What was sent before a report, as far as the report can cover it. */
 export interface GroupTraffic {
@@ -25,6 +27,8 @@ export class GroupReach {
   private isLost = false;
   /** Number of consecutive reports without new multicast datagrams. */
   private stalledReports = 0;
+  /** Time of the last report before those. */
+  private heardAtMs: TimeMs = -Infinity;
   /** Number of datagrams to the group that were over when the receiver last reported. */
   private overAtReport = 0;
   /** Number of datagrams that had been sent to the group when the receiver last reported. */
@@ -42,7 +46,7 @@ export class GroupReach {
    * @param isUsed whether the sender uses multicast for this receiver
    * @returns whether `isReachable` has changed
    */
-  takeReport(report: Report, isUsed: boolean, traffic: GroupTraffic): boolean {
+  takeReport(nowMs: TimeMs, report: Report, isUsed: boolean, traffic: GroupTraffic): boolean {
     const { segmentsReceived } = report;
     const { byGroup: sent, overByGroup, byUnicast, isHeard } = traffic;
     const hasArrived = segmentsReceived > this.arrivedAtReport;
@@ -54,13 +58,15 @@ export class GroupReach {
     if (byGroup > this.received || (isHeard && hasArrived) || !this.reachable) {
       this.received = byGroup;
       this.stalledReports = 0;
+      this.heardAtMs = nowMs;
     } else if (report.state === 'receiving' && isMissed) {
       this.stalledReports++;
     }
     this.overAtReport = overByGroup;
     this.sentAtReport = sent;
     this.arrivedAtReport = segmentsReceived;
-    if (this.stalledReports >= maxStalledReports) this.isLost = true;
+    const isOverdue = nowMs - this.heardAtMs >= stalledForMs;
+    if (this.stalledReports >= maxStalledReports && isOverdue) this.isLost = true;
     const before = this.reachable;
     this.reachable = isUsed && report.isMulticastReachable && !this.isLost;
     return this.reachable !== before;

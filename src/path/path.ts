@@ -229,7 +229,12 @@ export class Path implements ControlledPath {
    * @param groupBursts the bursts that the receiver's rate group sent to the multicast group
    * @returns whether `isMulticastReachable` has changed
    */
-  handleGroupReport(report: Report, isUsed: boolean, groupBursts: SentBursts): boolean {
+  handleGroupReport(
+    nowMs: TimeMs,
+    report: Report,
+    isUsed: boolean,
+    groupBursts: SentBursts,
+  ): boolean {
     const { cumulativeBurst, largestBurst } = report;
     const { unicastBursts, unicastBase } = this;
     const traffic = {
@@ -240,7 +245,7 @@ export class Path implements ControlledPath {
         largestBurst === undefined ? 0 : unicastBursts.totalUpTo(largestBurst) - unicastBase,
       isHeard: largestBurst !== undefined && groupBursts.sentAtMs(largestBurst) !== undefined,
     };
-    if (!this.reach.takeReport(report, isUsed, traffic)) return false;
+    if (!this.reach.takeReport(nowMs, report, isUsed, traffic)) return false;
     // Multicast datagrams sent so far do not count as in flight to this receiver.
     this.groupOver = groupBursts.total;
     this.ownModel.restart();

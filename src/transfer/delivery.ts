@@ -204,7 +204,7 @@ export class Delivery {
     const { groupBursts } = rateGroup;
     const path = rateGroup.pathTo(demand);
     const isFirstPath = path === demand.path;
-    if (isFirstPath && path.handleGroupReport(report, usesMulticast, groupBursts))
+    if (isFirstPath && path.handleGroupReport(nowMs, report, usesMulticast, groupBursts))
       rateGroups.measure(rateGroup);
     for (const each of rateGroups.groupsOf(demand)) each.handleWindow(demand, windowBlocks);
     // A report of a burst that was never sent shows that the receiver received forged data.

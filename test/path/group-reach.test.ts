@@ -24,13 +24,17 @@ function reportOf(segmentsReceived: number): Report {
   };
 }
 
+/** Time between reports. */
+const stepMs = 200;
+
 t.test('multicast that brings nothing is given up until the receiver restarts', (t) => {
   const reach = new GroupReach();
-  let overByGroup = 0;
+  let [nowMs, overByGroup] = [0, 0];
   const report = (received: number) => {
+    nowMs += stepMs;
     overByGroup += 100;
     const traffic = { byGroup: overByGroup, overByGroup, byUnicast: 0, isHeard: false };
-    reach.takeReport(reportOf(received), true, traffic);
+    reach.takeReport(nowMs, reportOf(received), true, traffic);
     return reach.isReachable;
   };
   t.ok(report(50));
@@ -44,11 +48,12 @@ t.test('multicast that brings nothing is given up until the receiver restarts', 
 
 t.test('multicast is given up when nothing arrives any more after a burst to the group', (t) => {
   const reach = new GroupReach();
-  let byGroup = 0;
+  let [nowMs, byGroup] = [0, 0];
   const report = () => {
+    nowMs += stepMs;
     byGroup += 100;
     // The last burst that arrived was sent to the group, and no later one is known to be over.
-    reach.takeReport(reportOf(50), true, {
+    reach.takeReport(nowMs, reportOf(50), true, {
       byGroup,
       overByGroup: 100,
       byUnicast: 0,
@@ -62,15 +67,31 @@ t.test('multicast is given up when nothing arrives any more after a burst to the
 
 t.test('datagrams to the group that wait behind unicast ones are not missed', (t) => {
   const reach = new GroupReach();
-  let [byGroup, byUnicast] = [100, 0];
+  let [nowMs, byGroup, byUnicast] = [0, 100, 0];
   const report = () => {
+    nowMs += stepMs;
     byGroup += 100;
     byUnicast += 10;
-    reach.takeReport(reportOf(byUnicast + 50), true, {
+    reach.takeReport(nowMs, reportOf(byUnicast + 50), true, {
       ...{ byGroup, overByGroup: 100, byUnicast, isHeard: false },
     });
     return reach.isReachable;
   };
   t.same(Array.from({ length: 8 }, report), Array(8).fill(true));
+  t.end();
+});
+
+t.test('multicast is not given up because a full queue drops everything for a moment', (t) => {
+  const reach = new GroupReach();
+  let [nowMs, byGroup] = [0, 0];
+  const report = (received: number) => {
+    nowMs += 10;
+    byGroup += 100;
+    reach.takeReport(nowMs, reportOf(received), true, {
+      ...{ byGroup, overByGroup: byGroup, byUnicast: 0, isHeard: false },
+    });
+    return reach.isReachable;
+  };
+  t.same([50, ...Array(20).fill(50), 60].map(report), Array(22).fill(true));
   t.end();
 });

@@ -230,7 +230,7 @@ notices('a sender that assumes that multicast reaches everybody', {
       function (this: GroupReach, ...args: Parameters<GroupReach['takeReport']>) {
         const before = this.isReachable;
         takeReport.apply(this, args);
-        this['reachable'] = args[1];
+        this['reachable'] = args[2];
         return this.isReachable !== before;
       },
     );

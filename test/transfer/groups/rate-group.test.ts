@@ -97,7 +97,7 @@ class DrivenRateGroup {
   /** All receivers can be reached by multicast. */
   useGroup(): void {
     for (const { path } of this.demands)
-      path.handleGroupReport(reachableReport, true, new SentBursts());
+      path.handleGroupReport(0, reachableReport, true, new SentBursts());
     this.measure();
   }
 
