@@ -25,8 +25,14 @@ export class RateLimit {
 
   private nowBytesPerSec: number;
 
-  /** @param maxBytesPerSec Infinity for no limit */
-  constructor(private readonly maxBytesPerSec: number) {
+  /**
+   * @param maxBytesPerSec Infinity for no limit
+   * @param creditMs for how long a host that is late may make up for it by a burst; 0 by default
+   */
+  constructor(
+    private readonly maxBytesPerSec: number,
+    private readonly creditMs = 0,
+  ) {
     this.nowBytesPerSec = maxBytesPerSec;
   }
 
@@ -41,7 +47,7 @@ export class RateLimit {
 
   /** @returns a pacer that counts what others send under this limit */
   createPacer(): Pacer {
-    return new Pacer(this.spacing);
+    return new Pacer(this.spacing, this.creditMs);
   }
 
   /** The time that data of this size takes. */
@@ -53,7 +59,10 @@ export class RateLimit {
 export class Pacer {
   private isWaiting = false;
 
-  constructor(private readonly spacing: Spacing = { untilMs: -Infinity }) {}
+  constructor(
+    private readonly spacing: Spacing = { untilMs: -Infinity },
+    private readonly creditMs = 0,
+  ) {}
 
   maySend(nowMs: TimeMs): boolean {
     this.isWaiting = nowMs < this.spacing.untilMs - burstMs;
@@ -62,7 +71,7 @@ export class Pacer {
 
   /** @param takesMs the time that the sent data takes at the current pace */
   handleSent(nowMs: TimeMs, takesMs: number): void {
-    this.spacing.untilMs = Math.max(this.spacing.untilMs, nowMs) + takesMs;
+    this.spacing.untilMs = Math.max(this.spacing.untilMs, nowMs - this.creditMs) + takesMs;
   }
 
   /** If `maySend` last forbade sending: the time at which sending continues. Infinity otherwise. */

@@ -85,6 +85,11 @@ export interface SessionSenderOptions {
   readonly rateBytesPerSec?: number;
   /** A limit that this session shares with others, in place of `rateBytesPerSec`. Each follows its paths below it. */
   readonly rateLimit?: RateLimit;
+  /**
+   * The number of hosts that send to the same receivers at the same time, this one included; by default 1. It may change.
+   * Each leaves room on the way for what the others have in flight.
+   */
+  readonly senderCount?: () => number;
   /** Creates the congestion controller of a rate group; by default, `createCongestionController`. */
   readonly createController?: CreateCongestionController;
   /** Maximum number of reports per second from all receivers together. */

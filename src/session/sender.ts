@@ -112,9 +112,10 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.probe = group === undefined ? undefined : new GroupProbe(group, session, seal);
     this.offer = createOffer(options, terms, session, groupKey);
     const { manifest, rateBytesPerSec, rateLimit, createController, digestTree } = options;
+    const { senderCount = () => 1 } = options;
     this.delivery = new Delivery({
       ...{ session, geometry, reportInterval, manifest, seal, group, rateBytesPerSec },
-      ...{ hash: crypto.hash, digestTree, createController, rateLimit },
+      ...{ hash: crypto.hash, digestTree, createController, rateLimit, senderCount },
       // Keeps concurrent sessions from probing their paths at the same moments.
       randomPhase: session / 2 ** 32,
     });

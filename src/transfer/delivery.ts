@@ -52,6 +52,8 @@ export interface DeliveryOptions {
   readonly rateBytesPerSec: number | undefined;
   /** A limit that this delivery shares with others. */
   readonly rateLimit: RateLimit | undefined;
+  /** The number of hosts that send to the same receivers. */
+  readonly senderCount: () => number;
   readonly createController: CreateCongestionController | undefined;
 }
 
@@ -98,7 +100,7 @@ export class Delivery {
   };
 
   constructor(private readonly options: DeliveryOptions) {
-    const { geometry, hash, reportInterval, randomPhase, createController } = options;
+    const { geometry, hash, reportInterval, randomPhase, createController, senderCount } = options;
     const { rateBytesPerSec, rateLimit } = options;
     const ownLimit = rateBytesPerSec === undefined ? undefined : new RateLimit(rateBytesPerSec);
     const limit = rateLimit ?? ownLimit;
@@ -116,7 +118,7 @@ export class Delivery {
     this.rateGroups = new RateGroups({
       ...{ geometry, demands, digests, encoder, reportInterval, randomPhase },
       maxBlocks: Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes)),
-      ...{ rateBytesPerSec, createController },
+      ...{ rateBytesPerSec, createController, senderCount },
     });
     const { manifest } = options;
     const { tree, actions, rateGroups } = this;

@@ -131,7 +131,7 @@ class Target {
   }
 }
 
-interface Setup extends Partial<SessionSenderOptions> {
+interface Setup extends Omit<Partial<SessionSenderOptions>, 'senderCount'> {
   readonly seed?: string;
   readonly senderCount?: number;
   readonly sizeBytes?: number;

@@ -164,7 +164,7 @@ export class Joining {
       { ...options, port, keyPair, onEvent: (event) => this.handleServeEvent(event) },
       {
         ...{ crypto, machine, listener, endpoint, host, socketHost },
-        rateLimit: machine.peer.rateLimit,
+        sending: machine.peer.sending,
         handleOther: (event) => {
           if (event.role === 'peer') this.handlePeerEvent(event.event);
         },

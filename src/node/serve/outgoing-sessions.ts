@@ -8,7 +8,6 @@ import { P2mpError } from '../../base/errors.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { Endpoint } from '../../endpoint/endpoint.js';
 import { sessionMssLimits } from '../../object/geometry.js';
-import type { RateLimit } from '../../path/pacer.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import type { AskListener } from '../../session/asks/ask-listener.js';
 import type { AskListenerEvent } from '../../session/asks/listener-events.js';
@@ -25,6 +24,7 @@ import { PathFit } from '../net/path-fit.js';
 import type { CrowdGroups } from './crowd-groups.js';
 import type { OfferedObject, ReadFailure } from './object-catalogue.js';
 import type { ClientStatus } from './serve-options.js';
+import type { Sending } from './serving-port.js';
 
 type Ask = Extract<AskListenerEvent, { type: 'ask' }>;
 
@@ -40,8 +40,7 @@ export interface OutgoingSessionsOptions {
   readonly endpoint: Pick<Endpoint, 'addSender' | 'removeSender'>;
   readonly host: DriverHost;
   readonly livenessTimeoutMs: number | undefined;
-  /** Of all clients together. */
-  readonly rateLimit: RateLimit | undefined;
+  readonly sending: Sending;
   readonly maxClients: number;
   readonly maxOpenFiles: number;
   readonly groups: CrowdGroups;
@@ -210,11 +209,12 @@ export class OutgoingSessions {
   ): Running {
     const { groups } = this.options;
     const group = groupFrom === undefined ? undefined : groups.begin(first, groupFrom);
-    const { crypto, endpoint, host, livenessTimeoutMs, rateLimit } = this.options;
+    const { crypto, endpoint, host, livenessTimeoutMs, sending } = this.options;
     const sender = new SessionSender({
       ...object.terms,
       ...{ crypto, mssBytes, existing: 'quick' as const },
-      ...withoutUndefined({ group, livenessTimeoutMs, rateLimit }),
+      ...sending,
+      ...withoutUndefined({ group, livenessTimeoutMs }),
     });
     const content = object.open((error) => this.handleReadError(object, error));
     const session = { object, sender, driver: new SourceDriver(content, host), group };

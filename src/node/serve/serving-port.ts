@@ -1,14 +1,17 @@
 /** The port of a server, whether it serves its own paths, relays, or takes part in an exchange. */
 import type { Machine } from '../../base/machine.js';
 import type { Endpoint, EndpointEvent } from '../../endpoint/endpoint.js';
-import type { RateLimit } from '../../path/pacer.js';
 import type { PeerMachineEvent } from '../../roles/exchange/peer-machine.js';
 import type { RelayMachineEvent } from '../../roles/relay/relay-machine.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import type { AskListener } from '../../session/asks/ask-listener.js';
 import type { DriverHost } from '../../session/drivers/driver-host.js';
+import type { SessionSenderOptions } from '../../session/sender-options.js';
 import type { SocketRunner } from '../net/socket-runner.js';
 import type { ServeOptions } from './serve-options.js';
+
+/** What holds for all sessions in which a host sends. */
+export type Sending = Pick<SessionSenderOptions, 'rateLimit' | 'senderCount'>;
 
 export type PortEvent = EndpointEvent<never> | RelayMachineEvent | PeerMachineEvent;
 
@@ -25,8 +28,8 @@ export interface ServingPort {
   readonly host: DriverHost;
   /** Gets the sockets. */
   readonly socketHost: LateHost;
-  /** A limit for all sessions together, in place of `rateBytesPerSec`. */
-  readonly rateLimit?: RateLimit;
+  /** What all sessions together keep to, in place of `rateBytesPerSec`. */
+  readonly sending?: Sending;
   /** Handles what is neither of the listener nor of a session. Without it, the port only serves. */
   readonly handleOther?: (event: PortEvent) => void;
 }

@@ -118,9 +118,9 @@ export class Serving {
     this.sessions = new OutgoingSessions({
       ...{ crypto, listener, endpoint, host },
       ...{ livenessTimeoutMs, maxClients, maxOpenFiles, groups: this.groups },
-      rateLimit:
-        prepared.rateLimit ??
-        (rateBytesPerSec === undefined ? undefined : new RateLimit(rateBytesPerSec)),
+      sending:
+        prepared.sending ??
+        (rateBytesPerSec === undefined ? {} : { rateLimit: new RateLimit(rateBytesPerSec) }),
       handleOutcome: ({ name, terms: { contentSizeBytes } }, outcome) => {
         const { status } = outcome;
         this.endedClients[status] = (this.endedClients[status] ?? 0) + 1;

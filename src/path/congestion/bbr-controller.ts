@@ -56,6 +56,9 @@ const inFlightGain = 2;
 /** Minimum in-flight limit, in blocks. It also applies before the first report. */
 const leastBlocks = 4;
 
+/** The same for a sender that shares the links of its receivers with others, whose blocks keep them busy. */
+const leastSharedBlocks = 2;
+
 /**
  * Added to the in-flight limit, because hosts read late and timers are coarse. This much data fits in a
  * socket buffer, so it adds no queue on the path.
@@ -215,12 +218,13 @@ export class BbrController implements CongestionController {
 
   /** Maximum number of datagrams in flight to a member. */
   private inFlightLimit({ model, returnPath }: ControlledPath): number {
-    const { blockDatagrams, reportIntervalMs } = this.options;
-    const least = leastBlocks * blockDatagrams;
+    const { blockDatagrams, reportIntervalMs, senderCount = 1 } = this.options;
+    const leastOfOne = Math.max(leastSharedBlocks, leastBlocks / senderCount);
+    const least = leastOfOne * blockDatagrams;
     if (model.deliveryRate === 0) return least;
     const gain = this.phase === 'startup' ? startupGain : inFlightGain;
     const { capacity, minRttMs } = model;
-    const slack = Math.min(capacity * hostSlackMs, mostSlackBlocks * blockDatagrams);
+    const slack = Math.min(capacity * hostSlackMs, mostSlackBlocks * blockDatagrams) / senderCount;
     const product = capacity * minRttMs;
     const held = 2 * Math.max(reportIntervalMs, returnPath.gapMs) * capacity;
     return Math.max(least, this.share * (Math.max(gain * product, product + slack) + held));

@@ -53,6 +53,8 @@ export interface CongestionControlOptions {
   readonly reportIntervalMs: number;
   /** A random number, 0..1, so that sessions do not probe at the same time. */
   readonly randomPhase: number;
+  /** Number of hosts that send to the same receivers, this one included; 1 by default. It may change. */
+  readonly senderCount?: number;
   /** The rate that the user configured, which is enforced for all rate groups together. */
   readonly rateBytesPerSec: number | undefined;
 }

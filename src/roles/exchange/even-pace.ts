@@ -1,118 +1,196 @@
 /**
- * Keeps the owners of an exchange together. All that arrives at a peer shares its downlink, so an owner that is ahead of
- * the others only delays them, and the last of them end the exchange. An owner that is ahead of most others therefore
- * sends no faster than they do. Congestion control does the rest.
+ * Keeps the owners of an exchange together. All that arrives at a peer shares its downlink, and the last owner ends the
+ * exchange. So each owner takes a part of each downlink that is in proportion to what it still has to send there, or
+ * what the others leave. What a downlink carries is known from what its peer says it holds. Congestion control does the
+ * rest.
  */
-import { at } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
 import { RateLimit } from '../../path/pacer.js';
-import type { ExchangedContent, Roster, RosterPeer } from './roster.js';
+import { WindowedExtreme } from '../../path/windowed-extreme.js';
+import type { Roster, RosterPeer } from './roster.js';
 
-/** How far an owner was: the share of its content that had arrived, from 0 to 1. */
-interface Seen {
-  readonly atMs: TimeMs;
-  readonly share: number;
+/** How far an owner is at a receiver, in blocks. */
+export interface Progress {
+  readonly held: number;
+  readonly total: number;
+}
+
+export interface Receiver {
+  /** When it said so. */
+  readonly heardAtMs: TimeMs;
+  /** How far each owner is, by their numbers. */
+  readonly owners: ReadonlyMap<number, Progress>;
 }
 
 /** Speed is measured over this time. */
 const measuredMs = 1000;
 
-/** A lead is given up within this time. */
-const catchUpMs = 1000;
+/** For how long a speed counts as what a downlink can carry. */
+const memoryMs = 10_000;
 
-/** A lead costs at most this share of the speed. */
-const leastShare = 0.5;
+/** A speed that has grown by more in this time may be that of sessions that begin. */
+const steadyMs = 500;
+const steadyGrowth = 1.1;
+
+/** More than what a downlink carries by measure, because it may carry more. What is in flight has another limit. */
+const headroom = 1.05;
+const growingHeadroom = 2;
+
+/** At less than this share of what it carries, a downlink has room. */
+const fullShare = 0.95;
+
+/** An owner that takes more than its part gives up so much of it within `measuredMs`. */
+const givenUpShare = 0.15;
+
+/** For how long a busy host may be late without a loss of speed. */
+const creditMs = 20;
 
 export class EvenPace {
   /** For all sessions in which this peer sends. */
   readonly rateLimit: RateLimit;
-  /** What was seen of each owner lately, by its number. */
-  private readonly seen = new Map<number, Seen[]>();
-  private ownSeen: Seen[] = [];
-  private fastest = 0;
+  private mostOwners = 1;
+  private readonly downlinks = new Map<number, Downlink>();
+  /** When peers last said what they hold. */
+  private readonly heardAtMs = new Map<number, TimeMs>();
 
   constructor(
     private readonly blockSizeBytes: number,
     rateBytesPerSec = Infinity,
   ) {
-    this.rateLimit = new RateLimit(rateBytesPerSec);
+    this.rateLimit = new RateLimit(rateBytesPerSec, creditMs);
+  }
+
+  /** A peer has said what it holds. */
+  handleHeld(nowMs: TimeMs, receiver: number): void {
+    this.heardAtMs.set(receiver, nowMs);
+  }
+
+  /** The number of owners whose content still arrives at the same receiver. */
+  get ownerCount(): number {
+    return this.mostOwners;
   }
 
   /**
    * Sets the limit.
    * @param number that of this peer, if it has one
-   * @param heldCount the number of blocks that this peer holds of what others bring
+   * @param isByMulticast whether what peers send leaves them once, and not once for each receiver
    */
-  update(
-    nowMs: TimeMs,
-    number: number | undefined,
-    { peers }: Roster,
-    heldCount: (content: ExchangedContent) => number,
-  ): void {
-    const own = number === undefined ? undefined : peers.get(number);
-    const ownBlocks = own === undefined ? 0 : blockCountOf(own);
-    if (own === undefined || ownBlocks === 0) return;
-    const shares = new Map<number, number>();
-    let [receiverCount, receivedBlocks] = [0, 0];
-    for (const peer of peers.values()) {
-      if (peer === own || !peer.isPresent) continue;
-      receiverCount++;
-      receivedBlocks += sum(own, (content) => peer.holdings.get(content)?.count ?? 0);
-      const blocks = blockCountOf(peer);
-      if (blocks > 0) shares.set(peer.number, sum(peer, heldCount) / blocks);
+  update(number: number | undefined, { peers }: Roster, isByMulticast: boolean): void {
+    if (number === undefined) return;
+    this.mostOwners = 1;
+    const receivers = new Map<number, Receiver>();
+    for (const receiver of peers.values()) {
+      if (receiver.number === number || !receiver.isPresent) continue;
+      const owners = progressAt(receiver, peers.values());
+      const active = [...owners.values()].filter((progress) => missingOf(progress) > 0);
+      this.mostOwners = Math.max(this.mostOwners, active.length);
+      const heardAtMs = this.heardAtMs.get(receiver.number);
+      if (heardAtMs !== undefined) receivers.set(receiver.number, { heardAtMs, owners });
     }
-    const share = receivedBlocks / Math.max(1, receiverCount) / ownBlocks;
-    const sharePerMs = this.limit(nowMs, share, shares);
-    this.rateLimit.lowerTo(1000 * sharePerMs * ownBlocks * this.blockSizeBytes);
+    if (isByMulticast)
+      this.rateLimit.lowerTo(1000 * this.limit(number, receivers) * this.blockSizeBytes);
   }
 
   /**
-   * @param own how far the others are with what this peer brings
-   * @param others how far this peer is with what others bring, by their numbers
-   * @returns the share of its own content that this peer may send in a millisecond; Infinity for no limit
+   * @param number that of this peer
+   * @param receivers the others, by their numbers
+   * @returns how many blocks this peer may send in a millisecond; Infinity for no limit
    */
-  limit(nowMs: TimeMs, own: number, others: ReadonlyMap<number, number>): number {
-    this.ownSeen = note(this.ownSeen, nowMs, own);
-    this.fastest = Math.max(this.fastest, speedOf(this.ownSeen));
-    for (const number of this.seen.keys()) if (!others.has(number)) this.seen.delete(number);
-    const shares: [number, number][] = [];
-    for (const [number, share] of others) {
-      this.seen.set(number, note(this.seen.get(number) ?? [], nowMs, share));
-      shares.push([share, number]);
+  limit(number: number, receivers: ReadonlyMap<number, Receiver>): number {
+    for (const receiver of this.downlinks.keys())
+      if (!receivers.has(receiver)) this.downlinks.delete(receiver);
+    let least = Infinity;
+    for (const [receiver, { heardAtMs, owners }] of receivers) {
+      let downlink = this.downlinks.get(receiver);
+      if (downlink === undefined) {
+        downlink = new Downlink();
+        this.downlinks.set(receiver, downlink);
+      }
+      downlink.note(heardAtMs, owners);
+      least = Math.min(least, downlink.limitOf(number));
     }
-    // What one other owner sends shares no link with what this peer sends.
-    if (shares.length < 2) return Infinity;
-    shares.sort(([a], [b]) => a - b);
-    const [share, number] = at(shares, (shares.length - 1) >> 1);
-    const lead = own - share;
-    const speed = speedOf(this.seen.get(number) ?? []);
-    // An owner that stands still needs no room.
-    if (lead <= 0 || speed <= 0) return Infinity;
-    const wanted = Math.max(speed - lead / catchUpMs, leastShare * speed);
-    // Its even share of a link is no less.
-    return Math.max(wanted, this.fastest / shares.length);
+    return least;
   }
 }
 
-/** @returns a number of blocks, summed over what a peer brings */
-function sum({ objects }: RosterPeer, countOf: (content: ExchangedContent) => number): number {
-  return objects.reduce((count, { content }) => count + countOf(content), 0);
+/** What arrives at one receiver. */
+class Downlink {
+  private seen: { readonly atMs: TimeMs; readonly owners: ReadonlyMap<number, Progress> }[] = [];
+  private readonly best = new WindowedExtreme('greatest', memoryMs);
+  /** What the best speed was some time ago. */
+  private earlier = { atMs: -Infinity, speed: 0 };
+  private isSteady = false;
+
+  /** @param atMs when the receiver said that */
+  note(atMs: TimeMs, owners: ReadonlyMap<number, Progress>): void {
+    const { seen, earlier } = this;
+    const lastAtMs = seen.at(-1)?.atMs ?? -Infinity;
+    if (atMs <= lastAtMs) return;
+    this.seen = seen.filter((_, i) => (seen[i + 1]?.atMs ?? atMs) > atMs - measuredMs);
+    this.seen.push({ atMs, owners });
+    const { speed } = this;
+    if (speed > 0) this.best.add(atMs, speed);
+    if (atMs - earlier.atMs < steadyMs) return;
+    const best = this.best.value ?? 0;
+    this.isSteady = best > 0 && best <= steadyGrowth * earlier.speed;
+    this.earlier = { atMs, speed: best };
+  }
+
+  /** The blocks that arrive in a millisecond; 0 if not enough was seen. */
+  private get speed(): number {
+    let speed = 0;
+    for (const owner of this.seen.at(-1)?.owners.keys() ?? []) speed += this.speedOf(owner);
+    return speed;
+  }
+
+  /** The blocks of one owner that arrive in a millisecond. */
+  private speedOf(owner: number): number {
+    const [first, last] = [this.seen[0], this.seen.at(-1)];
+    if (first === undefined || last === undefined) return 0;
+    const ms = last.atMs - first.atMs;
+    if (ms < measuredMs / 2) return 0;
+    return (heldOf(last.owners, owner) - heldOf(first.owners, owner)) / ms;
+  }
+
+  /** How many blocks the owner may send in a millisecond; Infinity for no limit. */
+  limitOf(owner: number): number {
+    const owners = this.seen.at(-1)?.owners;
+    const carried = this.best.value;
+    if (owners === undefined || carried === undefined) return Infinity;
+    const own = missingOf(owners.get(owner));
+    let missing = 0;
+    for (const progress of owners.values()) missing += missingOf(progress);
+    // The last owner has the link for itself.
+    if (own === 0 || own === missing) return Infinity;
+    const { speed } = this;
+    const ownSpeed = this.speedOf(owner);
+    const left =
+      speed < fullShare * carried ? ownSpeed + carried - speed : (1 - givenUpShare) * ownSpeed;
+    const room = this.isSteady ? headroom : growingHeadroom;
+    return room * Math.max((carried * own) / missing, left);
+  }
 }
 
-function blockCountOf(peer: RosterPeer): number {
-  return sum(peer, ({ blockCount }) => blockCount);
+function heldOf(owners: ReadonlyMap<number, Progress>, owner: number): number {
+  return owners.get(owner)?.held ?? 0;
 }
 
-/** @returns what was seen, from `measuredMs` ago */
-function note(seen: readonly Seen[], atMs: TimeMs, share: number): Seen[] {
-  const recent = seen.filter((_, i) => (seen[i + 1]?.atMs ?? atMs) > atMs - measuredMs);
-  return [...recent, { atMs, share }];
+function missingOf(progress: Progress | undefined): number {
+  return progress === undefined ? 0 : progress.total - progress.held;
 }
 
-/** In shares per millisecond; 0 if not enough was seen. */
-function speedOf(seen: readonly Seen[]): number {
-  const [first, last] = [seen[0], seen.at(-1)];
-  if (first === undefined || last === undefined || last.atMs - first.atMs < measuredMs / 2)
-    return 0;
-  return (last.share - first.share) / (last.atMs - first.atMs);
+/** How far each owner is at a receiver. */
+function progressAt(receiver: RosterPeer, owners: Iterable<RosterPeer>): Map<number, Progress> {
+  const found = new Map<number, Progress>();
+  for (const owner of owners) {
+    if (owner === receiver) continue;
+    let [held, total] = [0, 0];
+    for (const { content } of owner.objects) {
+      if (receiver.brings(content)) continue;
+      held += receiver.holdings.get(content)?.count ?? 0;
+      total += content.blockCount;
+    }
+    if (total > 0) found.set(owner.number, { held, total });
+  }
+  return found;
 }

@@ -6,7 +6,7 @@ import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import type { EndpointEvent } from '../../endpoint/endpoint.js';
 import type { ContentSource } from '../../object/content-source.js';
-import type { RateLimit } from '../../path/pacer.js';
+import type { SessionSenderOptions } from '../../session/sender-options.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { AskedObject } from '../../wire/asks.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
@@ -63,6 +63,8 @@ export class Peer {
   private beginsAtMs: TimeMs = Infinity;
   private toldAtMs: TimeMs = -Infinity;
   private lookAtMs: TimeMs = Infinity;
+  /** Whether an owner serves this host by multicast, so others do so, too. */
+  private usesMulticast = false;
   private hasEnded = false;
 
   constructor(private readonly options: PeerOptions) {
@@ -242,6 +244,7 @@ export class Peer {
         this.begin(nowMs, record.atMs);
         return true;
       case 'held':
+        this.pace.handleHeld(nowMs, record.holder);
         return known.takeHeld(record) !== undefined;
       case 'stored': {
         const content = known.find(record)?.content;
@@ -345,13 +348,15 @@ export class Peer {
       specOf: (peer: RosterPeer) => this.sources.specOf(peer),
     };
     for (const remote of this.remotes.values()) remote.chooseSources(nowMs, candidates);
-    const heldCount = ({ id }: ExchangedContent) => this.remotes.get(id)?.shared.held.count ?? 0;
-    this.pace.update(nowMs, this.number, this.known, heldCount);
+    for (const { fetch } of this.remotes.values())
+      if (fetch?.sources.isAnyPaced === true) this.usesMulticast = true;
+    this.pace.update(this.number, this.known, this.usesMulticast);
   }
 
-  /** For the sessions in which this host sends: leaves room for owners that are behind. */
-  get rateLimit(): RateLimit {
-    return this.pace.rateLimit;
+  /** For the sessions in which this host sends: leaves room for what other owners send to the same peers. */
+  get sending(): Pick<SessionSenderOptions, 'rateLimit' | 'senderCount'> {
+    const { pace } = this;
+    return { rateLimit: pace.rateLimit, senderCount: () => pace.ownerCount };
   }
 
   private handleFetchEvent(nowMs: TimeMs, object: RemoteObject, event: FetchRoleEvent): void {

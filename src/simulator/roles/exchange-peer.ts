@@ -163,7 +163,7 @@ export class ExchangePeerRole implements Role<PeerMachineEvent> {
     const sender = new SessionSender({
       ...head,
       ...{ blockSizeBytes, crypto: this.cryptoFor(`session ${this.groupCount}`) },
-      rateLimit: peer.rateLimit,
+      ...peer.sending,
       ...withoutUndefined({ mssBytes }),
       ...(hasGroup && { group }),
     });

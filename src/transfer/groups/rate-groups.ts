@@ -35,6 +35,8 @@ export interface RateGroupsOptions
   readonly randomPhase: number;
   /** The rate that the user configured. It holds for all rate groups together. */
   readonly rateBytesPerSec: number | undefined;
+  /** The number of hosts that send to the same receivers, this one included. */
+  readonly senderCount: () => number;
   /** Creates the controller of each rate group; by default, `createCongestionController`. */
   readonly createController: CreateCongestionController | undefined;
 }
@@ -232,7 +234,11 @@ export class RateGroups {
   splitOffSlow(nowMs: TimeMs): readonly Demand[] {
     if (nowMs - this.checkedAtMs < slowReceiverCheckMs) return [];
     this.checkedAtMs = nowMs;
-    const slow = this.slowReceivers.find(nowMs, this.main.servedDemands);
+    const slow = this.slowReceivers.find(
+      nowMs,
+      this.main.servedDemands,
+      this.options.senderCount(),
+    );
     if (slow.length === 0) return [];
     const leaving = slow.filter(({ path }) => path.isMulticastReachable);
     for (const demand of slow) this.splitOff(demand);
@@ -270,13 +276,16 @@ export class RateGroups {
   }
 
   private createController(rateBytesPerSec: number | undefined): CongestionController {
-    const { geometry, reportInterval, randomPhase } = this.options;
+    const { geometry, reportInterval, randomPhase, senderCount } = this.options;
     const { createController = createCongestionController } = this.options;
     return createController({
       blockDatagrams: geometry.segmentsPerBlock,
       datagramSizeBytes: geometry.mssBytes + sessionHeaderSizeBytes,
       get reportIntervalMs() {
         return reportInterval.ms;
+      },
+      get senderCount() {
+        return senderCount();
       },
       randomPhase: (randomPhase + this.count / 3) % 1,
       rateBytesPerSec,

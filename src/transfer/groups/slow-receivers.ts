@@ -2,7 +2,10 @@
 import type { TimeMs } from '../../base/machine.js';
 import type { Demand } from '../demand.js';
 
-/** A receiver is slow if its rate is less than this fraction of the next faster receiver's rate. */
+/**
+ * A receiver is slow if its rate is less than this fraction of the next faster receiver's rate. Where several hosts send
+ * to the same receivers, each gets a part of a link that varies, so the fraction is divided by their number.
+ */
 const slowShare = 0.5;
 
 /**
@@ -20,8 +23,8 @@ export class SlowReceivers {
    * members that have been below that step for long enough. Call this function often, because it records since
    * when each receiver has been slow.
    */
-  find(nowMs: TimeMs, members: readonly Demand[]): Demand[] {
-    const slow = findBelowStep(members);
+  find(nowMs: TimeMs, members: readonly Demand[], senderCount = 1): Demand[] {
+    const slow = findBelowStep(members, slowShare / senderCount);
     this.since = new Map(slow.map((demand) => [demand, this.since.get(demand) ?? nowMs]));
     return slow.filter((demand) => {
       const forMs = Math.max(slowForMs, slowForRounds * demand.path.model.rttMs);
@@ -31,7 +34,7 @@ export class SlowReceivers {
 }
 
 /** The members that are much slower than the others at the moment, slowest first. */
-function findBelowStep(members: readonly Demand[]): Demand[] {
+function findBelowStep(members: readonly Demand[], share: number): Demand[] {
   const known = members.filter(
     ({ path, missingBytes, isProbed }) =>
       path.model.rounds >= slowForRounds && missingBytes !== 0 && !isProbed,
@@ -41,7 +44,7 @@ function findBelowStep(members: readonly Demand[]): Demand[] {
   for (let i = 1; 2 * i <= known.length; i++) {
     const below = known[i - 1] as Demand;
     const above = known[i] as Demand;
-    if (rateOf(below) < slowShare * rateOf(above)) slowCount = i;
+    if (rateOf(below) < share * rateOf(above)) slowCount = i;
   }
   return known.slice(0, slowCount);
 }

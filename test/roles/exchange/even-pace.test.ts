@@ -1,60 +1,78 @@
 /** Owners of an exchange that stay together. */
 import t from 'tap';
+import type { Progress, Receiver } from '../../../src/roles/exchange/even-pace.js';
 import { EvenPace } from '../../../src/roles/exchange/even-pace.js';
 
 const stepMs = 100;
+const total = 10_000;
 
-/** What a pace allows after so long, if all owners have gone on evenly at these speeds, in shares per second. */
-function limitAfter(ms: number, ownSpeed: number, ...otherSpeeds: number[]): number {
-  const pace = new EvenPace(1000);
-  let limit = Number.NaN;
-  for (let nowMs = 0; nowMs <= ms; nowMs += stepMs) {
-    const shareOf = (speed: number) => Math.min(1, (speed * nowMs) / 1000);
-    const others = new Map(otherSpeeds.map((speed, i) => [i, shareOf(speed)]));
-    limit = pace.limit(nowMs, shareOf(ownSpeed), others);
+/** One receiver, at which owners arrive at these speeds, in blocks per second; the first is this peer. */
+class Arrivals {
+  private readonly pace = new EvenPace(1000);
+  private readonly held: number[];
+  private nowMs = 0;
+
+  constructor(ownerCount: number) {
+    this.held = Array(ownerCount).fill(0);
   }
-  return 1000 * limit;
+
+  /** @returns what the pace allows after so long, in blocks per second */
+  limitAfter(ms: number, ...speeds: number[]): number {
+    let limit = Number.NaN;
+    for (const endMs = this.nowMs + ms; this.nowMs < endMs; this.nowMs += stepMs) {
+      for (const [i, speed] of speeds.entries())
+        this.held[i] = Math.min(total, (this.held[i] ?? 0) + (speed * stepMs) / 1000);
+      const owners = new Map(this.held.map((held, i): [number, Progress] => [i, { held, total }]));
+      const receiver: Receiver = { heardAtMs: this.nowMs, owners };
+      limit = this.pace.limit(0, new Map([[7, receiver]]));
+    }
+    return Math.round(1000 * limit);
+  }
 }
 
-t.test('an owner that is ahead of most others slows down', async (t) => {
-  const limit = limitAfter(2000, 0.1, 0.05, 0.05, 0.05);
-  t.ok(limit > 0.02 && limit < 0.05, `${limit}`);
+t.test('nothing is limited before speeds are known', async (t) => {
+  t.equal(new Arrivals(3).limitAfter(300, 100, 100, 100), Infinity);
 });
 
 t.test(
-  'a lead costs no more than half of the speed, or what exceeds an even share of a link',
+  'owners that are equally far get equal parts, and a little more to find out what fits',
   async (t) => {
-    t.equal(limitAfter(2000, 0.4, 0.2, 0.2, 0.2).toFixed(4), '0.1333');
-    t.equal(limitAfter(2000, 0.2, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1).toFixed(4), '0.0500');
+    const limit = new Arrivals(3).limitAfter(3000, 100, 100, 100);
+    t.ok(limit >= 100 && limit <= 110, `${limit}`);
   },
 );
 
-t.test('an owner that is not ahead of most others is not limited', async (t) => {
-  t.equal(limitAfter(2000, 0.05, 0.05, 0.05, 0.01), Infinity);
-  t.equal(limitAfter(2000, 0.04, 0.1, 0.05, 0.01), Infinity);
+t.test('an owner that takes more than its part gives some of it up, bit by bit', async (t) => {
+  const limit = new Arrivals(3).limitAfter(3000, 200, 50, 50);
+  t.ok(limit > 100 && limit < 195, `${limit}`);
 });
 
-t.test('one owner with a slow link does not delay others', async (t) => {
-  t.equal(limitAfter(2000, 0.1, 0.11, 0.11, 0.001), Infinity);
+t.test('an owner that is behind may send more than the others', async (t) => {
+  const arrivals = new Arrivals(3);
+  arrivals.limitAfter(20_000, 100, 200, 200);
+  const limit = arrivals.limitAfter(2000, 166, 167, 167);
+  t.ok(limit > 190, `${limit}`);
 });
 
-t.test('owners that stand still are not waited for', async (t) => {
-  t.equal(limitAfter(2000, 0.1, 0, 0, 0.1), Infinity);
+t.test('what others do not use is there for those who can', async (t) => {
+  const arrivals = new Arrivals(3);
+  arrivals.limitAfter(3000, 100, 100, 100);
+  const limit = arrivals.limitAfter(2000, 100, 100, 0);
+  t.ok(limit >= 195, `one of the others has stopped: ${limit}`);
+});
+
+t.test('the last owner has the link for itself', async (t) => {
+  const arrivals = new Arrivals(3);
+  t.equal(arrivals.limitAfter(30_000, 50, 500, 500), Infinity);
 });
 
 t.test('two peers share no link, and are not limited', async (t) => {
-  t.equal(limitAfter(2000, 0.2, 0.1), Infinity);
+  t.equal(new Arrivals(1).limitAfter(3000, 200), Infinity);
 });
 
-t.test('the others that have ended leave the link to the last', async (t) => {
-  t.equal(limitAfter(12_000, 0.05, 0.1, 0.1, 0.1), Infinity);
-});
-
-t.test('an owner that is gone is forgotten', async (t) => {
-  const pace = new EvenPace(1000);
-  for (let nowMs = 0; nowMs <= 2000; nowMs += stepMs) {
-    const others = new Map([1, 2, 3].map((number) => [number, nowMs / 100_000]));
-    pace.limit(nowMs, nowMs / 50_000, others);
-  }
-  t.equal(pace.limit(2100, 0.05, new Map([[1, 0.021]])), Infinity);
+t.test('while a speed still grows, more than twice of it is allowed', async (t) => {
+  const arrivals = new Arrivals(2);
+  for (let speed = 10; speed < 100; speed *= 1.3) arrivals.limitAfter(500, speed, speed);
+  const limit = arrivals.limitAfter(100, 100, 100);
+  t.ok(limit > 150, `${limit}`);
 });
