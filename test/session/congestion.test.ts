@@ -13,6 +13,8 @@ import {
 } from '../support/congestion-runs.js';
 
 const seed = 'promise';
+/** Of a path with several flows: every datagram takes time to simulate. `npm run congestion` runs at 100 Mbit/s. */
+const mbits = 30;
 
 t.test('a session alone fills its path, even with random loss', (t) => {
   for (const [queueBdp, loss, least] of [
@@ -37,7 +39,8 @@ t.test('a session fills a local network too', (t) => {
   for (const what of ['one', 'group of 3', 'no limit, group of 3'] as const) {
     for (const loss of [0, 0.2]) {
       const least = (loss === 0 ? 0.9 : 0.65) * (1 - loss);
-      const share = Math.min(...runLocal(what, loss, 800, seed));
+      const runMs = what === 'no limit, group of 3' && loss === 0 ? 400 : 800;
+      const share = Math.min(...runLocal(what, loss, runMs, seed));
       t.ok(share > least, `${what}, loss ${loss}: ${share.toFixed(3)}`);
     }
   }
@@ -51,7 +54,7 @@ t.test('two sessions share a path fairly', (t) => {
     [1, 5000],
     [4, 0],
   ] as const) {
-    const { fairness, first, second } = runTwo({ seed, queueBdp }, startAtMs);
+    const { fairness, first, second } = runTwo({ seed, queueBdp, mbits }, startAtMs);
     const what = `queue ${queueBdp}, start ${startAtMs}: ${fairness.toFixed(3)} of`;
     t.ok(Math.abs(fairness - 0.5) < 0.2, `${what} total`);
     t.ok(first + second > 0.6, `${what} ${(first + second).toFixed(3)}`);
@@ -61,7 +64,7 @@ t.test('two sessions share a path fairly', (t) => {
 
 t.test('a session and NewReno do not starve each other', (t) => {
   for (const queueBdp of [0.5, 2]) {
-    const { session, reno } = runReno({ seed, queueBdp, runMs: 40_000 }, 5000, 25_000);
+    const { session, reno } = runReno({ seed, queueBdp, mbits, runMs: 40_000 }, 5000, 25_000);
     const what = `queue ${queueBdp}: ${session.toFixed(3)}, ${reno.toFixed(3)}`;
     t.ok(session > 0.2 && reno > 0.15, what);
   }

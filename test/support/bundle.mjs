@@ -38,6 +38,15 @@ export const bundleOptions = {
   plugins: [ownUrls],
 };
 
+/** No test compares React elements, and React takes as long to load as the rest of tap. */
+const withoutReact = {
+  name: 'without React',
+  setup: ({ onLoad }) => {
+    const filter = /\/tcompare\/.*\/react-element-to-jsx-string\.js$/;
+    onLoad({ filter }, () => ({ contents: 'export default undefined;' }));
+  },
+};
+
 /**
  * Joins tap into one script, as a package in a `node_modules` of this folder. To find its hundreds of files took half of
  * the time of a small test.
@@ -46,6 +55,7 @@ export async function bundleTap(folder) {
   const all = (from) => `export * from '${from}'; export { default } from '${from}';`;
   await build({
     ...{ bundle: true, platform: 'node', format: 'esm', target: 'node20', keepNames: true },
+    ...{ minifyWhitespace: true, minifySyntax: true, plugins: [withoutReact] },
     stdin: { contents: all('tap'), resolveDir: import.meta.dirname },
     // tap leaves files of this folder out of stacks.
     outfile: `${folder}/@tapjs/all.js`,

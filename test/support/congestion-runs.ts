@@ -126,8 +126,8 @@ export const leastPart = 0.4;
  * Runs two sessions that start at the same time, once with each seed.
  * @returns means over the seeds, and the least share of the total that one of the two got with any seed
  */
-export function runAlike(queueBdp: number, seeds: readonly string[] = alikeSeeds) {
-  const runs = seeds.map((seed) => runTwo({ seed, queueBdp, runMs: 60_000 }, 0, 40_000));
+export function runAlike(queueBdp: number, seeds: readonly string[] = alikeSeeds, mbits = 100) {
+  const runs = seeds.map((seed) => runTwo({ seed, queueBdp, mbits, runMs: 60_000 }, 0, 40_000));
   const mean = (pick: (run: (typeof runs)[number]) => number) =>
     runs.reduce((sum, run) => sum + pick(run), 0) / runs.length;
   return {
