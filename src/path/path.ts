@@ -55,6 +55,7 @@ export class Path implements ControlledPath {
   private inFlightCount = 0;
 
   private readonly localHost: string | undefined;
+  private isUsedNow = true;
 
   /** @param largestMssBytes size of the largest segment that is sent on this path */
   constructor(
@@ -75,6 +76,15 @@ export class Path implements ControlledPath {
   /** The local host from which the session sends; undefined if the system chooses. */
   get from(): string | undefined {
     return this.localHost;
+  }
+
+  /** Whether data goes by this path. */
+  get isUsed(): boolean {
+    return this.isUsedNow;
+  }
+
+  setUsed(isUsed: boolean): void {
+    this.isUsedNow = isUsed;
   }
 
   get addresses(): CandidateAddresses {

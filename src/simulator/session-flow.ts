@@ -37,6 +37,8 @@ export interface SessionFlowOptions
   /** Time that the source takes to provide a block. */
   readonly sourceTimeMs?: number;
   readonly sendTimeMs?: number;
+  /** Addresses of the sender and of a single receiver at which further paths end, as numbers. */
+  readonly furtherPaths?: readonly { readonly sender: string; readonly receiver: string }[];
   /** Lets a test intercept a receiver's inputs and outputs. */
   readonly wrapReceiver?: (
     receiver: SessionReceiver,
@@ -82,6 +84,8 @@ export class SessionFlow {
     private readonly options: SessionFlowOptions,
   ) {
     const { name, receiverCount, contentSizeBytes, hasGroup, startAtMs = 0 } = options;
+    const { furtherPaths = [] } = options;
+    const addresses = [name, ...furtherPaths.map(({ sender }) => sender)];
     const { sourceTimeMs: readTimeMs } = options;
     const names = Array.from({ length: receiverCount }, (_, i) => `${name}${i + 1}`);
     const receipts = names.map(() => new FlowReceipt());
@@ -100,6 +104,7 @@ export class SessionFlow {
       manifest: encodeManifest(createManifest([file])),
       crypto: createFlowCrypto(simulation.seed, name),
       ...(hasGroup === true ? { group: groupOf(name) } : {}),
+      ...(furtherPaths.length > 0 && { localHosts: addresses }),
     });
     const waiting = startsAt(this.sender, startAtMs);
     const timing = { clock: simulation, ...withoutUndefined({ readTimeMs }) };
@@ -110,7 +115,7 @@ export class SessionFlow {
         if (event.type === 'identify') this.sender.trust(simulation.nowMs, event.index);
         driver.handleEvent(this.sender, event);
       },
-      options,
+      { addresses, ...withoutUndefined({ sendTimeMs: options.sendTimeMs }) },
     );
     const driver = new SourceDriver(new MemorySource(contentAt, timing), host);
     simulation.at(startAtMs, () => host.drain());
@@ -120,11 +125,13 @@ export class SessionFlow {
   private addReceiver(name: string, index: number, receipt: FlowReceipt): void {
     const { simulation, options } = this;
     const group = groupOf(options.name).host;
+    const further = (options.furtherPaths ?? []).map(({ receiver }) => receiver);
     const machine = new SessionReceiver({
       crypto: createFlowCrypto(simulation.seed, name),
       name,
       platform: 'posix',
       refuseSender: () => undefined,
+      addresses: further.map(Simulation.address),
     });
     const handleEvent = (event: SessionReceiverEvent) => {
       const { nowMs } = simulation;
@@ -136,7 +143,9 @@ export class SessionFlow {
       }
     };
     const wrapped = options.wrapReceiver?.(machine, index) ?? machine;
-    const host = simulation.addHost(name, wrapped, handleEvent);
+    const host = simulation.addHost(name, wrapped, handleEvent, {
+      addresses: [name, ...further],
+    });
     const store = new CountingStore(simulation, receipt);
     const stores = { create: () => store, drop: () => undefined };
     const driver = new StoreDriver(machine, stores, host);

@@ -221,7 +221,9 @@ export class Delivery {
     // What does not arrive is not worth its share of the rate. Reports bring the next probe.
     if (demand.isProbed) for (const each of rateGroups.groupsOf(demand)) each.release(demand);
     else if (wasProbed) path.restartModel();
-    rateGroup.handleReport(demand, path.handleReport(nowMs, report, this.lastBurst, groupBursts));
+    const sample = path.handleReport(nowMs, report, this.lastBurst, groupBursts);
+    rateGroup.handleReport(demand, sample);
+    rateGroups.handleSample(demand, report.path, sample);
     this.splitOffSlow(nowMs);
     this.advance();
   }
@@ -236,6 +238,7 @@ export class Delivery {
     const path = rateGroup.pathTo(demand);
     const sample = path.handleReport(nowMs, report, this.lastBurst, rateGroup.groupBursts);
     rateGroup.handleReport(demand, sample);
+    this.rateGroups.handleSample(demand, report.path, sample);
     this.advance();
   }
 
@@ -253,9 +256,9 @@ export class Delivery {
     this.advance();
   }
 
-  /** Stops or continues to serve a receiver by one of its paths. The others send what was in flight by it. */
-  setSuspended(demand: Demand, path: number, isSuspended: boolean): void {
-    this.rateGroups.setSuspended(demand, path, isSuspended);
+  /** One of a receiver's paths falls silent, or is used again. The others send what was in flight by it. */
+  setSilent(demand: Demand, path: number, isSilent: boolean): void {
+    this.rateGroups.setSilent(demand, path, isSilent);
     this.advance();
   }
 

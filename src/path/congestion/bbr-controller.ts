@@ -318,7 +318,9 @@ export class BbrController implements CongestionController {
       return;
     }
     const isShared = nowMs - this.congestedAtMs < sharedForMs;
-    if (this.phaseRounds < cruiseRounds || (isShared && !this.hasWaited(nowMs))) return;
+    const { pathNumber = 0 } = this.options;
+    if (this.phaseRounds < cruiseRounds + pathNumber || (isShared && !this.hasWaited(nowMs)))
+      return;
     this.share = 1;
     // The wait differs each time, so that no session is always the first to probe.
     this.randomPhase = (this.randomPhase + goldenRatio) % 1;

@@ -55,6 +55,8 @@ export interface CongestionControlOptions {
   readonly randomPhase: number;
   /** Number of hosts that send to the same receivers, this one included; 1 by default. It may change. */
   readonly senderCount?: number;
+  /** The number of the path, so that several paths to one receiver probe at different intervals. */
+  readonly pathNumber?: number;
   /** The rate that the user configured, which is enforced for all rate groups together. */
   readonly rateBytesPerSec: number | undefined;
 }

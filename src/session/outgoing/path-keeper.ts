@@ -75,7 +75,7 @@ export class PathKeeper {
     if (!answer.isOpened) return true;
     const { delivery } = this.options;
     if (wasUnproven) delivery.addPath(nowMs, member.demand, kept.path);
-    else delivery.setSuspended(member.demand, kept.path.number, false);
+    else delivery.setSilent(member.demand, kept.path.number, false);
     this.chooseRoute(member);
     return true;
   }
@@ -109,7 +109,7 @@ export class PathKeeper {
   private handleDue(nowMs: TimeMs, member: SessionMember, kept: KeptPath): void {
     if (kept.isExhausted && this.isAnotherOpen(member, kept)) {
       kept.setSilent();
-      this.options.delivery.setSuspended(member.demand, kept.path.number, true);
+      this.options.delivery.setSilent(member.demand, kept.path.number, true);
       this.chooseRoute(member);
     }
     this.challenge(nowMs, member, kept);

@@ -84,7 +84,7 @@ function pathStatusOf({ demand }: SessionMember, { path, state }: KeptPath): Pat
     address: formatAddress(path.address),
     ...withoutUndefined({ from }),
     state,
-    isInUse: state === 'open',
+    isInUse: state === 'open' && path.isUsed,
     datagramsSent: count,
     datagramsReceived: arrived,
     receivedBytes: arrived * mssBytes,

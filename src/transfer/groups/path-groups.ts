@@ -5,14 +5,19 @@
  */
 import type { TimeMs } from '../../base/machine.js';
 import type { SessionGeometry } from '../../object/geometry.js';
+import type { PathSample } from '../../path/path-model.js';
 import type { Demand } from '../demand.js';
 import type { SessionBlock } from '../sealed-block.js';
+import { coupledRestMs, PathCoupling } from './path-coupling.js';
 import type { RateGroup } from './rate-group.js';
 
 /** A rate group of one path, which may be out of use for the moment. */
 interface PathGroup {
   readonly rateGroup: RateGroup;
-  isSuspended: boolean;
+  /** Nothing arrives by it. */
+  isSilent: boolean;
+  /** Until then, the path is not used although it works. */
+  restsUntilMs: TimeMs;
 }
 
 /** With more blocks left than this many windows of all paths, no path waits for another. */
@@ -23,13 +28,14 @@ const leastGainMs = 2;
 
 export class PathGroups {
   private readonly byNumber = new Map<number, PathGroup>();
+  private readonly coupling = new PathCoupling();
 
   constructor(
     private readonly demand: Demand,
     private readonly geometry: SessionGeometry,
     home: RateGroup,
   ) {
-    this.byNumber.set(0, { rateGroup: home, isSuspended: false });
+    this.add(0, home);
   }
 
   get count(): number {
@@ -37,35 +43,58 @@ export class PathGroups {
   }
 
   add(number: number, rateGroup: RateGroup): void {
-    this.byNumber.set(number, { rateGroup, isSuspended: false });
+    this.byNumber.set(number, {
+      rateGroup,
+      isSilent: false,
+      restsUntilMs: -Infinity,
+    });
   }
 
   /** The receiver has become slow: another rate group serves its first path. */
   moveHome(rateGroup: RateGroup): void {
-    this.byNumber.set(0, { rateGroup, isSuspended: this.isSuspended(0) });
+    this.byNumber.set(0, { ...(this.byNumber.get(0) as PathGroup), rateGroup });
   }
 
   find(number: number): RateGroup | undefined {
     return this.byNumber.get(number)?.rateGroup;
   }
 
-  isSuspended(number: number): boolean {
-    return this.byNumber.get(number)?.isSuspended === true;
-  }
-
   /** Whether the rate group serves the receiver at the moment. */
   isServedBy(rateGroup: RateGroup): boolean {
     for (const each of this.byNumber.values())
-      if (each.rateGroup === rateGroup) return !each.isSuspended;
+      if (each.rateGroup === rateGroup) return isServing(each);
     return false;
   }
 
-  /** @returns whether that is a change */
-  setSuspended(number: number, isSuspended: boolean): boolean {
+  /** The rate groups that serve the receiver at the moment. */
+  get serving(): ReadonlySet<RateGroup> {
+    return new Set(this.served());
+  }
+
+  setSilent(number: number, isSilent: boolean): void {
     const group = this.byNumber.get(number);
-    if (group === undefined || group.isSuspended === isSuspended) return false;
-    group.isSuspended = isSuspended;
-    return true;
+    if (group === undefined) return;
+    group.isSilent = isSilent;
+    this.coupling.forget(number);
+    if (this.serving.size > 0) return;
+    // The paths that rest are all that is left.
+    for (const each of this.byNumber.values()) each.restsUntilMs = -Infinity;
+  }
+
+  /** Lets a path rest that shares a bottleneck with another one, and ends rests that are over. */
+  handleSample(nowMs: TimeMs, number: number, sample: PathSample): void {
+    const group = this.byNumber.get(number);
+    if (group === undefined) return;
+    for (const each of this.byNumber.values())
+      if (each.restsUntilMs <= nowMs) each.restsUntilMs = -Infinity;
+    if (!isServing(group)) return;
+    const path = group.rateGroup.pathTo(this.demand);
+    const slower = this.coupling.handleSample(number, path.model, sample);
+    if (slower === undefined) return;
+    // By multicast, the first path costs nothing.
+    const resting = slower === 0 && this.demand.path.isMulticastReachable ? number : slower;
+    const tired = this.byNumber.get(resting);
+    if (tired !== undefined) tired.restsUntilMs = nowMs + coupledRestMs;
   }
 
   /** All rate groups of the receiver, that of its first path first. */
@@ -120,8 +149,7 @@ export class PathGroups {
   }
 
   private *served(): IterableIterator<RateGroup> {
-    for (const { rateGroup, isSuspended } of this.byNumber.values())
-      if (!isSuspended) yield rateGroup;
+    for (const each of this.byNumber.values()) if (isServing(each)) yield each.rateGroup;
   }
 
   private isFarFromEnd(blocksLeft: number): boolean {
@@ -155,6 +183,10 @@ export class PathGroups {
       if (isUnsent(block) && block.isPending(demand.index)) blocks++;
     return blocks * geometry.segmentsPerBlock;
   }
+}
+
+function isServing({ isSilent, restsUntilMs }: PathGroup): boolean {
+  return !isSilent && restsUntilMs === -Infinity;
 }
 
 /** Whether the first round of the block has not been sent completely. */

@@ -12,6 +12,7 @@ import type {
 } from '../../path/congestion/congestion-control.js';
 import { createCongestionController } from '../../path/congestion/create-controller.js';
 import type { Path } from '../../path/path.js';
+import type { PathSample } from '../../path/path-model.js';
 import { sessionHeaderSizeBytes } from '../../wire/header.js';
 import { maxPaths } from '../../wire/paths.js';
 import type { Demand } from '../demand.js';
@@ -128,7 +129,7 @@ export class RateGroups {
       pathTo: () => path,
       isMain: false,
       maxBlocks: share,
-      controller: this.createController(undefined),
+      controller: this.createController(undefined, path.number),
     });
     rateGroup.setContentOpen(this.isContentOpen);
     this.of(demand).giveUpBlocks(share);
@@ -146,6 +147,7 @@ export class RateGroups {
     if (own === undefined) return;
     this.pathGroups.delete(demand);
     demand.setPathCount(1);
+    demand.path.setUsed(true);
     for (const rateGroup of own) {
       if (rateGroup === this.of(demand)) continue;
       rateGroup.release(demand);
@@ -155,14 +157,34 @@ export class RateGroups {
     this.measureAll();
   }
 
-  /** Stops or continues to serve the receiver by one of its paths. The others get the blocks of a path that stops. */
-  setSuspended(demand: Demand, path: number, isSuspended: boolean): void {
+  /** A path falls silent, or is used again. The others get the blocks of a path that is silent. */
+  setSilent(demand: Demand, path: number, isSilent: boolean): void {
+    this.changePaths(demand, (own) => own.setSilent(path, isSilent));
+  }
+
+  /** A report says this about one of the receiver's paths, which may change the paths that are used. */
+  handleSample(demand: Demand, path: number, sample: PathSample | undefined): void {
+    if (sample === undefined || !this.pathGroups.has(demand)) return;
+    this.changePaths(demand, (own) => own.handleSample(this.nowMs, path, sample));
+  }
+
+  private changePaths(demand: Demand, change: (own: PathGroups) => void): void {
     const own = this.pathGroups.get(demand);
-    if (own?.setSuspended(path, isSuspended) !== true) return;
-    const rateGroup = own.find(path);
-    if (isSuspended) rateGroup?.release(demand);
-    else rateGroup?.pathTo(demand).restartModel();
-    this.measureAll();
+    if (own === undefined) return;
+    const before = own.serving;
+    change(own);
+    const after = own.serving;
+    let hasChanged = false;
+    for (const rateGroup of own) {
+      const path = rateGroup.pathTo(demand);
+      const isUsed = after.has(rateGroup);
+      if (isUsed === before.has(rateGroup)) continue;
+      hasChanged = true;
+      path.setUsed(isUsed);
+      if (isUsed) path.restartModel();
+      else rateGroup.release(demand);
+    }
+    if (hasChanged) this.measureAll();
   }
 
   private mayOpen(rateGroup: RateGroup): boolean {
@@ -275,7 +297,10 @@ export class RateGroups {
     return rateGroup;
   }
 
-  private createController(rateBytesPerSec: number | undefined): CongestionController {
+  private createController(
+    rateBytesPerSec: number | undefined,
+    pathNumber = 0,
+  ): CongestionController {
     const { geometry, reportInterval, randomPhase, senderCount } = this.options;
     const { createController = createCongestionController } = this.options;
     return createController({
@@ -288,6 +313,7 @@ export class RateGroups {
         return senderCount();
       },
       randomPhase: (randomPhase + this.count / 3) % 1,
+      pathNumber,
       rateBytesPerSec,
     });
   }
