@@ -65,6 +65,7 @@ export {
 export type { TrustAnswer } from './node/keys/trust-answer.js';
 export type { MulticastChoice } from './node/net/groups/group-address.js';
 export type { Offload } from './node/net/offload/offload-socket.js';
+export type { NetworkPaths } from './node/net/paths/local-paths.js';
 export type { FoundReceiver, ServerSpec } from './node/net/resolve-receivers.js';
 export type { CompleteSession, ReceivingTotals } from './node/receive/receiving-totals.js';
 export { Receiving, receive } from './node/receive.js';

@@ -29,6 +29,12 @@ export const signal = check(
   (value) => typeof Object(value).addEventListener === 'function',
 );
 
+/** `auto`, or interfaces and addresses of this host. */
+export const networkPaths = check(
+  "'auto' or a list of interfaces and addresses",
+  (value) => value === 'auto' || (Array.isArray(value) && listOf(text)(value, '') === undefined),
+);
+
 /** Addresses on this host to listen on. */
 export const hosts = listOf(text);
 

@@ -16,14 +16,18 @@ import { generateKeyPair } from './keys/key-files.js';
 import { createNodeCrypto } from './keys/node-crypto.js';
 import { chooseGroup, groupSource } from './net/groups/group-address.js';
 import { PathFit } from './net/path-fit.js';
+import type { LocalPath } from './net/paths/local-paths.js';
+import { chooseLocalPaths } from './net/paths/local-paths.js';
 import type { FoundReceiver } from './net/resolve-receivers.js';
-import { resolveReceivers } from './net/resolve-receivers.js';
+import { resolveReceivers, withLocalHosts } from './net/resolve-receivers.js';
 import type { PlanOptions } from './send-options.js';
 
 export interface PreparedSend {
   /** The open source. The caller must close it. */
   readonly source: ObjectSource;
   readonly receivers: readonly FoundReceiver[];
+  /** From where to send. */
+  readonly paths: readonly LocalPath[];
   readonly group: Address | undefined;
   /** Source address of multicast datagrams. */
   readonly groupFrom: string | undefined;
@@ -47,15 +51,19 @@ export async function prepareSend(options: PlanOptions): Promise<PreparedSend> {
   const source = await openSource(options, exclusions);
   try {
     const { mssBytes = 'auto' } = options;
-    const receivers = await resolveReceivers(options.receivers);
-    const addresses = receivers.map(({ address }) => address);
+    const found = await resolveReceivers(options.receivers);
+    const addresses = found.map(({ address }) => address);
+    const paths = chooseLocalPaths(options.networkPaths, { peers: addresses });
+    const localHosts = paths.map(({ host }) => host);
+    const receivers = await withLocalHosts(found, localHosts);
     const group = chooseGroup(options.multicast ?? 'auto', addresses);
     const groupFrom = group === undefined ? undefined : await groupSource(group, addresses);
     const fit = new PathFit({ receivers: addresses, group, groupFrom });
     const label = labelOf(options);
-    const createSender = await prepareSender(options, { source, exclusions }, receivers, group);
+    const ends = { receivers, localHosts, group };
+    const createSender = await prepareSender(options, { source, exclusions }, ends);
     const sender = createSender(mssBytes === 'auto' ? fit.mssBytes() : mssBytes);
-    return { source, receivers, group, groupFrom, label, fit, sender, createSender };
+    return { source, receivers, paths, group, groupFrom, label, fit, sender, createSender };
   } catch (error) {
     await source.close();
     throw error;
@@ -65,10 +73,14 @@ export async function prepareSend(options: PlanOptions): Promise<PreparedSend> {
 async function prepareSender(
   options: PlanOptions,
   { source, exclusions }: { readonly source: ObjectSource; readonly exclusions: Exclusions },
-  receivers: readonly ReceiverSpec[],
-  group: Address | undefined,
+  ends: {
+    readonly receivers: readonly ReceiverSpec[];
+    readonly localHosts: readonly string[];
+    readonly group: Address | undefined;
+  },
 ): Promise<(mssBytes: number) => SessionSender> {
   const { signal } = options;
+  const { receivers, localHosts, group } = ends;
   const manifest = await runInTurns(encodeInSteps(source.manifest), signal);
   if (manifest.length > manifestLimits.sizeBytes) {
     throw new P2mpError(
@@ -85,7 +97,7 @@ async function prepareSender(
   const manifestDigest = await runInTurns(hashInSteps(crypto, manifest), signal);
   return (mssBytes) =>
     new SessionSender({
-      receivers,
+      ...{ receivers, localHosts },
       label: labelOf(options),
       manifest,
       manifestDigest,

@@ -24,7 +24,8 @@ import type { ReceiveFileOptions } from './file-receiver.js';
 import { receiveFileChecks } from './file-receiver.js';
 import type { KeyPair } from './keys/key-files.js';
 import type { TrustAnswer } from './keys/trust-answer.js';
-import { hosts, keyPair, ownPort, signal } from './option-checks.js';
+import type { NetworkPaths } from './net/paths/local-paths.js';
+import { hosts, keyPair, networkPaths, ownPort, signal } from './option-checks.js';
 
 /** Options of `receive`: the addresses to listen on, the senders to trust and the target folder. */
 export interface ReceiveOptions {
@@ -34,6 +35,11 @@ export interface ReceiveOptions {
   readonly port: number;
   /** Local addresses to listen on; all by default. */
   readonly bind?: readonly string[];
+  /**
+   * Interfaces or local addresses at which senders reach this receiver by several paths at once; `auto` for those of this
+   * host. It listens on these and on `bind`, and on nothing else. By default, there is one path.
+   */
+  readonly networkPaths?: NetworkPaths;
   /** Name that this receiver reports to senders; the host name by default. */
   readonly name?: string;
   /** Identifies this receiver to senders. */
@@ -152,6 +158,7 @@ const receiveChecks: Checks<ReceiveOptions> = {
   dir: required(text),
   port: required(ownPort),
   bind: hosts,
+  networkPaths,
   name: text,
   keyPair: required(keyPair),
   trustSender: required(callback),

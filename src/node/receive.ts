@@ -12,6 +12,7 @@ import { SessionParts } from './disk/parts/session-parts.js';
 import { PlacedIndex } from './disk/store/placed-files.js';
 import { FileReceiver } from './file-receiver.js';
 import { createWarmCrypto } from './keys/node-crypto.js';
+import { chooseLocalPaths } from './net/paths/local-paths.js';
 import type { HostFolder } from './receive/receiving-host.js';
 import { machineOptionsOf, prepareFolder, ReceivingHost } from './receive/receiving-host.js';
 import type { ReceiveOptions } from './receive-options.js';
@@ -110,6 +111,7 @@ export class Receiving extends ReceivingHost<PortEvent> {
   static async open(options: ReceiveOptions): Promise<Receiving> {
     checkReceiveOptions(options);
     const { keyPair, maxEntries, mayDelete } = options;
+    const paths = chooseLocalPaths(options.networkPaths);
     const folder = await prepareFolder(options);
     const machine = new SessionReceiver({
       crypto: await createWarmCrypto(keyPair),
@@ -120,7 +122,7 @@ export class Receiving extends ReceivingHost<PortEvent> {
     const receiving = new Receiving(options, machine, folder, placed);
     const classic = await receiving.openClassic();
     await receiving.listen({
-      machine: new Endpoint({ classic, receiver: machine }),
+      ...{ machine: new Endpoint({ classic, receiver: machine }), paths },
       // Status reports can be slightly late. Polling would take CPU time from senders on the same host.
       deadlines: 'coarse',
       // The P2MP-FTP machine cannot split concatenated datagrams.

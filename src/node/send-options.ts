@@ -27,8 +27,9 @@ import type { KeyPair } from './keys/key-files.js';
 import type { TrustAnswer } from './keys/trust-answer.js';
 import type { MulticastChoice } from './net/groups/group-address.js';
 import type { Offload } from './net/offload/offload-socket.js';
+import type { NetworkPaths } from './net/paths/local-paths.js';
 import type { ServerSpec } from './net/resolve-receivers.js';
-import { keyPair, serverSpecs, signal } from './option-checks.js';
+import { keyPair, networkPaths, serverSpecs, signal } from './option-checks.js';
 
 /**
  * Decides whether to trust a receiver with this key.
@@ -65,6 +66,11 @@ export interface SendOptions {
   readonly multicast?: MulticastChoice;
   /** TTL (hop limit) of multicast datagrams. The default 1 keeps them on the local network. */
   readonly multicastTtl?: number;
+  /**
+   * Interfaces or local addresses from which to send to each receiver at once, or `auto` for those that lead to the
+   * receivers. By default, the system chooses one.
+   */
+  readonly networkPaths?: NetworkPaths;
   /** Maximum rate. By default, only congestion control limits the rate. */
   readonly rateBytesPerSec?: number;
   /** Bytes per segment. The default `auto` uses the largest size that the paths to all receivers carry. */
@@ -112,6 +118,7 @@ export const planChecks: Checks<PlanOptions> = {
   inputName: text,
   multicast: text,
   multicastTtl: wholeNumber(1, 255),
+  networkPaths,
   rateBytesPerSec: number,
   mssBytes: check(
     "a number or 'auto'",

@@ -148,7 +148,7 @@ class Sending {
   private async open(): Promise<void> {
     const { options, shell } = this;
     const prepared = await prepareSend(options);
-    const { source, receivers, group, groupFrom, fit, createSender } = prepared;
+    const { source, receivers, paths, group, groupFrom, fit, createSender } = prepared;
     this.source = source;
     this.label = prepared.label;
     const { existing = 'quick', deletion } = options;
@@ -159,7 +159,7 @@ class Sending {
     const runner = await shell.openSockets({
       machine: endpoint,
       current: () => sender,
-      receivers,
+      ...{ receivers, paths },
       deadlines: 'exact',
       handleEvent: (event) => {
         if (event.role !== 'sender') return;

@@ -5,6 +5,7 @@
 import type { P2mpError } from '../base/errors.js';
 import type { Machine } from '../base/machine.js';
 import { withoutUndefined } from '../base/without-undefined.js';
+import type { LocalPath } from './net/paths/local-paths.js';
 import type { PortWatchOptions } from './net/port-watch.js';
 import type { FoundReceiver } from './net/resolve-receivers.js';
 import { wildcardsFor } from './net/resolve-receivers.js';
@@ -39,6 +40,8 @@ export interface ShellMachine<E> extends Pick<PortWatchOptions, 'awaited'> {
   /** @returns the sender that the machine currently runs */
   readonly current: () => ShellSender;
   readonly receivers: readonly FoundReceiver[];
+  /** Local addresses from which to send by several paths; none by default. */
+  readonly paths?: readonly LocalPath[];
   readonly deadlines?: 'exact';
   readonly handleEvent: (event: E) => void;
   readonly handleRefusal: (
@@ -98,9 +101,10 @@ export class SenderShell<E, R> {
 
   /** @throws P2mpError PORT_UNAVAILABLE */
   async openSockets(run: ShellMachine<E>): Promise<SocketRunner<E>> {
+    const { paths = [] } = run;
     const runner = await SocketRunner.open({
       machine: run.machine,
-      bind: wildcardsFor(run.receivers),
+      ...{ paths, bind: wildcardsFor(run.receivers, paths) },
       port: 0,
       ...withoutUndefined({ deadlines: run.deadlines }),
       handleEvent: run.handleEvent,

@@ -56,7 +56,7 @@ function isV6(host: string): boolean {
 }
 
 /** Number of leading bits that two IPv4 addresses, or leading digits that two other addresses, have in common. */
-function commonBits(a: string | undefined, b: string): number {
+export function commonBits(a: string | undefined, b: string): number {
   if (a === undefined) return 0;
   const [x, y] = [parseV4(a), parseV4(b)];
   if (x !== undefined && y !== undefined) return Math.clz32(x ^ y);

@@ -163,7 +163,7 @@ const pollFlag = { hasBurst: 1, hasTags: 2, leavesGroup: 4 } as const;
  * ```ts
  * import { encodeMessage } from 'p2mp/core';
  *
- * console.log(encodeMessage({ kind: 'accept', name: 'a' }).length); // 4
+ * console.log(encodeMessage({ kind: 'accept', name: 'a' }).length); // 5
  * ```
  */
 export function encodeMessage(message: Message): Uint8Array {

@@ -3,6 +3,7 @@ import { defaultPort } from '../../classic/config.js';
 import { defaultKeyFolder } from '../../node/keys/key-files.js';
 import { createParser, flagOption, listOption, textOption } from '../command.js';
 import { fetchExitCodeHelp } from '../exit-code.js';
+import { networkPathsOption } from '../network-paths-option.js';
 import { knownReceiversOption } from '../receivers/known-receivers-option.js';
 import { originOption } from '../receivers/origin-option.js';
 import { serverInvitationOptions } from '../receivers/server-trust.js';
@@ -74,6 +75,7 @@ const transferOptions = {
     default: 'speed',
     describe: 'How to share the work: by the speed of the sources, or in equal parts',
   },
+  ...networkPathsOption,
   'verify-disk': {
     ...flagOption,
     describe: 'Read everything back from the disk before files get their final names',

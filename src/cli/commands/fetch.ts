@@ -13,6 +13,7 @@ import { onInterrupt, parse, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
 import { parseInvitations } from '../invitation-list.js';
+import { networkPathsOf } from '../network-paths-option.js';
 import { FetchOutput, fetchResultJson, printFetchSummary } from '../output/fetch-output.js';
 import { Output } from '../output/output.js';
 import { printInterrupted } from '../output/print-event.js';
@@ -148,6 +149,7 @@ function transferOf(argv: TransferArguments) {
     split: splitOf(single('split', argv.split)),
     patienceMs: parseSeconds('give-up-after', single('give-up-after', argv['give-up-after'])),
     verifiesDisk: argv['verify-disk'],
+    ...networkPathsOf(argv),
   };
 }
 
@@ -156,6 +158,7 @@ interface TransferArguments {
   readonly split: string;
   readonly 'give-up-after': string;
   readonly 'verify-disk': boolean;
+  readonly path: readonly string[] | undefined;
 }
 
 function splitOf(text: string): 'speed' | 'equal' {

@@ -18,6 +18,7 @@ import { onInterrupt, single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
 import type { Interrupt } from '../interrupts.js';
+import { networkPathsOf } from '../network-paths-option.js';
 import type { OnComplete } from '../on-complete.js';
 import { describeOffload } from '../output/describe-offload.js';
 import type { Output } from '../output/output.js';
@@ -149,6 +150,7 @@ class ReceiveCommand {
       dir: single('dir', argv.dir),
       port: parsePort(single('port', argv.port), 0),
       ...withoutUndefined({ bind }),
+      ...networkPathsOf(argv),
       ...(name === undefined ? {} : { name: single('name', name) }),
       ...withoutUndefined({ existing }),
       maxSessions: parseCount('max-sessions', single('max-sessions', argv['max-sessions'])),

@@ -16,6 +16,7 @@ import { authorizedPathOf, loadAuthorizedKeys } from '../authorized-keys-option.
 import { single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
 import { exitCode } from '../exit-code.js';
+import { networkPathsOf } from '../network-paths-option.js';
 import type { Output } from '../output/output.js';
 import { progressIntervalMsOf } from '../output/receive-output.js';
 import { printCache, RelayOutput } from '../output/relay/relay-output.js';
@@ -123,6 +124,7 @@ class RelayCommand {
     const { signal } = this.interruption;
     return {
       ...{ port, upstreams: specs, cacheFolder, ...withoutUndefined({ bind }) },
+      ...networkPathsOf(argv),
       cacheLimitBytes: parseSize('cache-size', single('cache-size', argv['cache-size'])),
       ...clientLimitsOf(argv),
       ...withoutUndefined({ progressIntervalMs: progressIntervalMsOf(output) }),

@@ -3,6 +3,7 @@ import { defaultPort } from '../../classic/config.js';
 import { defaultKeyFolder } from '../../node/keys/key-files.js';
 import { createParser, flagOption, listOption, textOption } from '../command.js';
 import { sendExitCodeHelp } from '../exit-code.js';
+import { networkPathsOption } from '../network-paths-option.js';
 import { knownReceiversOption } from '../receivers/known-receivers-option.js';
 
 const usage = [
@@ -59,6 +60,7 @@ const pathOptions = {
     default: '1',
     describe: 'TTL (hop limit) of multicast datagrams, 1 to 255; 1 keeps them on the local network',
   },
+  ...networkPathsOption,
   'give-up-after': {
     ...textOption,
     value: 'SECONDS',

@@ -18,6 +18,7 @@ import type { ExitCode } from '../exit-code.js';
 import { exitCode, sendExitCode } from '../exit-code.js';
 import { createFirstUsePrompt } from '../first-use-prompt.js';
 import { parseInvitations } from '../invitation-list.js';
+import { networkPathsOf } from '../network-paths-option.js';
 import { Output } from '../output/output.js';
 import { printInterrupted } from '../output/print-event.js';
 import { printSendSummary, SendOutput, sendResultJson } from '../output/send-output.js';
@@ -65,6 +66,7 @@ export async function send(args: readonly string[]): Promise<ExitCode> {
       single('give-up-after', argv['give-up-after']),
     ),
     mssBytes: parseSegmentSize(single('mss', argv.mss)),
+    ...networkPathsOf(argv),
     existing,
     inputName: single('stdin-name', argv['stdin-name']),
     ...selectionOf(argv),

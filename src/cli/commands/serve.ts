@@ -16,6 +16,7 @@ import { parseCount, parsePort } from '../arguments.js';
 import { authorizedPathOf, loadAuthorizedKeys } from '../authorized-keys-option.js';
 import { single } from '../command.js';
 import type { ExitCode } from '../exit-code.js';
+import { networkPathsOf } from '../network-paths-option.js';
 import { describeOffload } from '../output/describe-offload.js';
 import type { Output } from '../output/output.js';
 import { progressIntervalMsOf } from '../output/receive-output.js';
@@ -103,6 +104,7 @@ class ServeCommand {
       paths: argv._,
       port: parsePort(single('port', argv.port), 0),
       ...withoutUndefined({ bind }),
+      ...networkPathsOf(argv),
       indexFolder: index === undefined ? defaultIndexFolder() : single('index', index),
       ...clientLimitsOf(argv),
       multicast: single('multicast', argv.multicast),

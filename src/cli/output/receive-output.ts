@@ -23,6 +23,7 @@ import type {
 import type { OnComplete } from '../on-complete.js';
 import { arrivalJson } from './json/arrival-json.js';
 import type { Output } from './output.js';
+import { incomingPathsJson } from './paths/path-figures.js';
 import { printNoGroup, printOddity } from './print-event.js';
 import { incomingTable } from './progress/incoming-table.js';
 import { printServerSummary } from './server-summary.js';
@@ -300,6 +301,7 @@ function statusJson(status: IncomingStatus) {
     activity: status.activity,
     ...arrivalJson(status, status.datagramsReceived),
     duplicates: status.duplicates,
+    ...incomingPathsJson(status.paths),
     badBlocks: status.badBlocks,
     updatedBlocks: status.updatedBlocks,
     ...withoutUndefined({ contentRoot: status.contentRoot }),

@@ -20,6 +20,8 @@ import { arrivalJson } from './json/arrival-json.js';
 import type { JsonEvent } from './json/json-events.js';
 import type { Output } from './output.js';
 import { errorJson } from './output.js';
+import { benefitJson, pathsJson } from './paths/path-figures.js';
+import { printPaths } from './paths/path-summary.js';
 import { printOddity, printOtherAddress, printRefused } from './print-event.js';
 import { formatLoss } from './progress/progress-parts.js';
 import { receiverName } from './progress/receiver-name.js';
@@ -119,7 +121,7 @@ export class SendOutput {
     const { output } = this;
     const { status, reason } = outcome;
     const receiver = receiverName(outcome);
-    output.json({ event: 'receiver-result', ...receiverJson(outcome) });
+    output.json({ event: 'receiver-result', ...receiverJson(outcome), ...benefitJson(outcome) });
     if (!output.isJson) printDeletion(output, outcome, this.isVerbose);
     if (output.isJson || (status === 'complete' && !this.isVerbose)) return;
     const text = `${receiver}: ${status}${reason === undefined ? '' : `: ${reason}`}`;
@@ -142,8 +144,9 @@ export class SendOutput {
     this.rates.update(nowMs, keyed);
     const rates = keyed.map(([key]) => this.rates.perSec(nowMs, key));
     const elapsedMs = nowMs - this.startedAtMs;
+    const showsPaths = this.isVerbose;
     output.progress((area) =>
-      sessionTable({ receivers, rates, contentSizeBytes, elapsedMs }, area),
+      sessionTable({ receivers, rates, contentSizeBytes, elapsedMs, showsPaths }, area),
     );
   }
 }
@@ -191,6 +194,7 @@ export function receiverJson(status: SessionReceiverStatus | SessionReceiverOutc
     ...withoutUndefined({ reason: status.reason }),
     ...arrivalJson(status, status.datagramsSent),
     repairs: status.repairs,
+    ...pathsJson(status.paths),
     ...withoutUndefined({ deletedNames, undeletedNames: undeleted }),
   };
 }
@@ -225,6 +229,7 @@ export function sendResultJson(
     ...withoutUndefined({ error: error && errorJson(error) }),
     receivers: receivers.map((status) => ({
       ...receiverJson(status),
+      ...benefitJson(status),
       ...withoutUndefined({ fingerprint: fingerprintOf(status.receiver) }),
     })),
   };
@@ -305,4 +310,5 @@ export function printSendSummary(output: Output, result: SendResult): void {
   ]);
   const notes = receivers.map((status) => note(status));
   output.table([head, ...rows], ['loss', 'time', ...held, 'received'], notes);
+  printPaths(output, receivers);
 }

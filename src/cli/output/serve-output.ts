@@ -20,6 +20,7 @@ import type {
 } from '../../node/serve/serve-options.js';
 import { deliveryJson } from './json/arrival-json.js';
 import type { Output } from './output.js';
+import { benefitJson, describePaths, pathsJson } from './paths/path-figures.js';
 import { printOddity } from './print-event.js';
 import { servingTable } from './progress/serving-table.js';
 import { join, statusTone, toned } from './text.js';
@@ -166,7 +167,7 @@ export class ServeOutput {
     this.receivedBytes += receivedBytes;
     output.json({
       ...{ event: 'client-result', ...clientJson({ ...outcome, name, contentSizeBytes }) },
-      ...{ status, ...withoutUndefined({ reason }) },
+      ...{ status, ...withoutUndefined({ reason }), ...benefitJson(outcome) },
     });
     const why = reason === undefined ? '' : `: ${reason}`;
     const goodput = bytesPerSec(receivedBytes, elapsedMs);
@@ -174,6 +175,7 @@ export class ServeOutput {
       `${formatBytes(receivedBytes)} sent`,
       formatSeconds(elapsedMs / 1000),
       ...(goodput === undefined || receivedBytes === 0 ? [] : [formatRate(goodput)]),
+      ...describePaths(outcome),
     ];
     const line = [`${name} to ${receiver}: `, toned(statusTone(status), status)];
     if (status === 'complete') output.line(join([...line, `, ${facts.join(', ')}`]));
@@ -196,7 +198,10 @@ export class ServeOutput {
     } else if (clients.length + indexing.length > 0) {
       const rates = this.ratesOf(clients, indexing);
       const { completeCount } = this;
-      output.progress((area) => servingTable({ clients, indexing, rates, completeCount }, area));
+      const { isVerbose: showsPaths } = this.options;
+      output.progress((area) =>
+        servingTable({ clients, indexing, rates, completeCount, showsPaths }, area),
+      );
     } else {
       output.endProgress();
     }
@@ -231,5 +236,6 @@ function clientJson(status: ClientStatus) {
     activity: status.activity,
     ...deliveryJson(status, status.datagramsSent),
     repairs: status.repairs,
+    ...pathsJson(status.paths),
   };
 }

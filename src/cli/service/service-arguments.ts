@@ -3,6 +3,7 @@ import { P2mpError } from '../../base/errors.js';
 import { defaultPort } from '../../classic/config.js';
 import { parseChoice, parseCount, parseSeconds, parseSize } from '../arguments.js';
 import { listOption, single, textOption } from '../command.js';
+import { networkPathsOption } from '../network-paths-option.js';
 import type { LogLevel } from '../output/log-output.js';
 import { LogOutput, logFormats, logLevels } from '../output/log-output.js';
 import { Output } from '../output/output.js';
@@ -24,6 +25,7 @@ export const listenOptions = {
     describe: 'Local address to listen on; may be repeated',
     defaultDescription: 'all',
   },
+  ...networkPathsOption,
 } as const;
 
 /** Options for the state over HTTP, and for a stop. */

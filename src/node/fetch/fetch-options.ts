@@ -16,8 +16,17 @@ import type { ExistingFiles } from '../../wire/offer.js';
 import { existingFiles } from '../../wire/offer.js';
 import type { KeyPair } from '../keys/key-files.js';
 import type { TrustAnswer } from '../keys/trust-answer.js';
+import type { NetworkPaths } from '../net/paths/local-paths.js';
 import type { ServerSpec } from '../net/resolve-receivers.js';
-import { hosts, keyPair, ownPort, publicKey, serverSpecs, signal } from '../option-checks.js';
+import {
+  hosts,
+  keyPair,
+  networkPaths,
+  ownPort,
+  publicKey,
+  serverSpecs,
+  signal,
+} from '../option-checks.js';
 
 /** Options of `fetch`. */
 export interface FetchFilesOptions {
@@ -59,6 +68,11 @@ export interface FetchFilesOptions {
   readonly port?: number;
   /** Local addresses; all by default. */
   readonly bind?: readonly string[];
+  /**
+   * Interfaces or local addresses at which each source reaches this host by several paths at once; `auto` for those that
+   * lead to the sources. It uses these and `bind`, and nothing else. By default, there is one path.
+   */
+  readonly networkPaths?: NetworkPaths;
   /** Content bytes per datagram that the paths are expected to carry; 1400 by default. */
   readonly mssBytes?: number;
   /** Whether everything is read back from the disk before files get their final names. */
@@ -104,6 +118,7 @@ export const fetchChecks: Checks<FetchFilesOptions> = {
   patienceMs: amount,
   port: ownPort,
   bind: hosts,
+  networkPaths,
   mssBytes: amount,
   verifiesDisk: flag,
   maxOpenFiles: amount,

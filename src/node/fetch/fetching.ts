@@ -17,8 +17,10 @@ import { generateKeyPair } from '../keys/key-files.js';
 import { createNodeCrypto } from '../keys/node-crypto.js';
 import { refusalOf } from '../keys/trust-answer.js';
 import { SessionGroups } from '../net/groups/session-groups.js';
+import type { LocalPath } from '../net/paths/local-paths.js';
+import { chooseLocalPaths } from '../net/paths/local-paths.js';
 import type { FoundReceiver, ServerSpec } from '../net/resolve-receivers.js';
-import { resolveReceivers } from '../net/resolve-receivers.js';
+import { resolveReceivers, withLocalHosts } from '../net/resolve-receivers.js';
 import { SendErrorLog } from '../net/send-error-log.js';
 import { SocketRunner } from '../net/socket-runner.js';
 import type { FetchFilesOptions } from './fetch-options.js';
@@ -72,6 +74,7 @@ export class Fetching {
     private readonly options: FetchFilesOptions,
     private readonly stores: SessionParts,
     private readonly placed: PlacedIndex,
+    private readonly paths: readonly LocalPath[],
   ) {
     const ended = new Promise<FetchResult>((resolve, reject) => {
       this.handleEnd = resolve;
@@ -88,7 +91,9 @@ export class Fetching {
     // Its library loads while the disk answers.
     const crypto = loadCrypto(keyPair);
     crypto.catch(() => undefined);
-    const specs = await resolveReceivers(options.sources.map(named));
+    const found = await resolveReceivers(options.sources.map(named));
+    const peers = found.map(({ address }) => address);
+    const paths = chooseLocalPaths(options.networkPaths, { peers });
     await (await TargetFolder.open(dir)).checkTakesFiles();
     await removeStaleParts(dir, undefined);
     const placed = await PlacedIndex.open(undefined);
@@ -100,9 +105,9 @@ export class Fetching {
       ...{ sharesParts: true, continuesEarlier: true, comparesAll: true, answersEarly: true },
       handleBadBlock: () => undefined,
     });
-    const fetching = new Fetching(options, stores, placed);
+    const fetching = new Fetching(options, stores, placed, paths);
     try {
-      await fetching.begin(specs, await crypto);
+      await fetching.begin(await fetching.withLocalHosts(found), await crypto);
     } catch (error) {
       fetching.crash(error);
       await fetching.result.catch(() => undefined);
@@ -117,7 +122,7 @@ export class Fetching {
    * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST; then all stay as they are
    */
   async setSources(sources: readonly ServerSpec[]): Promise<void> {
-    const found = await resolveReceivers(sources.map(named));
+    const found = await this.withLocalHosts(await resolveReceivers(sources.map(named)));
     this.noteNames(sources);
     const { machine, runner } = this;
     if (machine === undefined || runner === undefined) return;
@@ -163,11 +168,12 @@ export class Fetching {
       ...withoutUndefined({ split, existing, patienceMs, mssBytes, invitations, origin }),
     });
     const runner = await SocketRunner.open<FetchRoleEvent>({
-      ...{ machine, port, ...withoutUndefined({ bind }) },
+      ...{ machine, port, paths: this.paths, ...withoutUndefined({ bind }) },
       receivesBatches: true,
       handleEvent: (event) => this.handleEvent(machine, event),
       handleSendError: (error) => this.sendErrors.add(error),
     });
+    if (this.paths.length > 0) machine.setAddresses(runner.pathAddresses);
     this.noteNames(this.options.sources);
     this.machine = machine;
     this.runner = runner;
@@ -182,6 +188,13 @@ export class Fetching {
     signal?.addEventListener('abort', this.stop, { once: true });
     runner.drain();
     if (signal?.aborted) this.stop();
+  }
+
+  private withLocalHosts(sources: readonly FoundReceiver[]): Promise<FoundReceiver[]> {
+    return withLocalHosts(
+      sources,
+      this.paths.map(({ host }) => host),
+    );
   }
 
   private noteNames(sources: readonly ServerSpec[]): void {

@@ -1,12 +1,13 @@
 /** UDP sockets that use the address type of the core. They open, send with backpressure, and close. */
 import type dgram from 'node:dgram';
 import type { Address } from '../../base/address.js';
-import { formatAddress, isIPv6 } from '../../base/address.js';
+import { isIPv6, isWildcardHost } from '../../base/address.js';
 import type { ErrorCode } from '../../base/errors.js';
 import { P2mpError } from '../../base/errors.js';
 import type { Transmit } from '../../base/machine.js';
 import type { Refusal } from '../../base/refusal.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
+import { bindError } from './bind-error.js';
 import { GroupMemberships, multicastInterfaces } from './groups/group-memberships.js';
 import { openSocket } from './offload/offload-open.js';
 import type { SendingSocket } from './offload/offload-sender.js';
@@ -14,21 +15,20 @@ import { OffloadSender } from './offload/offload-sender.js';
 import type { Offload } from './offload/offload-socket.js';
 import type { SystemCalls } from './offload/offload-system.js';
 import { loadSystemCalls } from './offload/offload-system.js';
+import type { LocalPath } from './paths/local-paths.js';
+import { type BoundPort, familyOf, isGroupHost, portAt, portNear } from './paths/port-choice.js';
 import { receiveBufferBytes } from './receive-buffer.js';
 import type { RefusalWatch } from './refusal-watch.js';
 import { openRefusalWatch } from './refusal-watch.js';
 import { SendBuffer } from './send-buffer.js';
 
-/** An open socket and its sender. */
-interface Port {
+/** An open socket and its sender. Its address is cached, because a query at each send would cost a system call. */
+interface Port extends BoundPort {
   readonly socket: dgram.Socket;
   readonly sender: OffloadSender;
   readonly sendBuffer: SendBuffer;
   readonly groups: GroupMemberships;
-  /**
-   * The address family of the socket. It is cached, because a query at each send would cost a system call.
-   */
-  readonly family: string;
+  readonly isRouted: boolean;
   readonly setPortSharing: SendingSocket['setPortSharing'];
 }
 
@@ -42,6 +42,11 @@ interface PortAddress extends Address {
 export interface EndpointOptions {
   /** Addresses to bind; by default the IPv4 wildcard and, if the host has IPv6, the IPv6 wildcard. */
   readonly bind?: readonly string[];
+  /**
+   * Local addresses from which paths begin, to bind before those of `bind`, and by default in place of the wildcards.
+   * What is sent from one leaves by its interface, where the system allows that.
+   */
+  readonly paths?: readonly LocalPath[];
   /** 0 for any free port. */
   readonly port: number;
   /**
@@ -76,6 +81,8 @@ export class Endpoint {
   private readonly ports: Port[] = [];
   /** Sockets that only send to groups, by the local address of their interface. */
   private readonly groupPorts = new Map<string, Port>();
+  /** The sockets that send to all other groups, by IP version. */
+  private readonly groupSenders = new Map<string, Port>();
   /** The socket for each group that has one of these. */
   private readonly portOfGroup = new Map<string, Port>();
   private readonly watches = new Set<RefusalWatch>();
@@ -104,8 +111,11 @@ export class Endpoint {
   static async open(options: EndpointOptions): Promise<Endpoint> {
     const endpoint = new Endpoint(options);
     try {
-      if (options.bind === undefined) await endpoint.bindWildcards();
-      else for (const host of options.bind) await endpoint.bind(host, options.port);
+      const { bind, paths = [], port } = options;
+      for (const path of paths) await endpoint.bind(path.host, port, path);
+      if (bind === undefined && paths.length === 0) await endpoint.bindWildcards();
+      const isNew = (host: string) => !paths.some((path) => path.host === host);
+      for (const host of (bind ?? []).filter(isNew)) await endpoint.bind(host, port);
     } catch (error) {
       await endpoint.close();
       throw error;
@@ -122,14 +132,28 @@ export class Endpoint {
     });
   }
 
+  /** Where the paths of `paths` begin. */
+  get pathAddresses(): Address[] {
+    const { paths = [] } = this.options;
+    return this.addresses.slice(0, paths.length);
+  }
+
+  /** The local host at which this datagram arrived, if a socket is bound to it alone. */
+  localHostOf(from: Address): string | undefined {
+    const host = 'by' in from ? (from as PortAddress).by.host : undefined;
+    return host === undefined || isWildcardHost(host) ? undefined : host;
+  }
+
   /** The offload in use. `send` becomes false if the kernel refuses a batch. */
   get offload(): Offload {
     const all = this.ports.map(({ sender }) => sender.offload);
     const reason = all.find((each) => each.reason !== undefined)?.reason;
+    const routedHosts = this.ports.filter(({ isRouted }) => isRouted).map(({ host }) => host);
     return {
       send: all.every(({ send }) => send),
       receive: all.every(({ receive }) => receive),
       ...withoutUndefined({ reason }),
+      ...(routedHosts.length === 0 ? {} : { routedHosts }),
     };
   }
 
@@ -158,18 +182,25 @@ export class Endpoint {
   /** Sends a batch in as few system calls as possible. */
   send(transmit: Transmit): void {
     if (this.isClosed) return;
-    const { to, from, bytes } = transmit;
-    const chosen =
-      this.portOfGroup.get(to.host) ?? ('by' in to ? (to as PortAddress).by : this.portFor(to));
-    const port = (from === undefined ? undefined : this.portAt(from)) ?? chosen;
+    const { bytes } = transmit;
+    const port = this.portOf(transmit);
     this.sentBytes += bytes.length;
     port?.sendBuffer.handleSent(bytes.length, now);
     port?.sender.send(transmit);
   }
 
-  /** The socket that is bound to this local host, if there is one. */
-  private portAt(host: string): Port | undefined {
-    return this.ports.find(({ socket }) => socket.address().address === host);
+  private portOf({ to, from }: Transmit): Port | undefined {
+    const { ports } = this;
+    // Most endpoints have one socket of each IP version, and no choice.
+    if (from !== undefined) {
+      const own = portAt(ports, from, to);
+      if (own !== undefined) return own;
+    }
+    const group = this.portOfGroup.get(to.host);
+    if (group !== undefined) return group;
+    if ('by' in to) return (to as PortAddress).by;
+    const sender = this.groupSenders.get(familyOf(to));
+    return sender !== undefined && isGroupHost(to.host) ? sender : portNear(ports, to);
   }
 
   /**
@@ -192,8 +223,10 @@ export class Endpoint {
 
   /** Sets the TTL of multicast datagrams and makes them leave through the interface that has this address. */
   sendGroupsBy(address: string, ttl: number): void {
-    const socket = this.portFor({ host: address, port: 0 })?.socket;
-    if (socket === undefined || this.isClosed) return;
+    const port = portNear(this.ports, { host: address, port: 0 });
+    if (port === undefined || this.isClosed) return;
+    const { socket } = port;
+    this.groupSenders.set(port.family, port);
     const found = multicastInterfaces(address, (info) => info.address === address)[0];
     if (found !== undefined) socket.setMulticastInterface(found);
     socket.setMulticastTTL(ttl);
@@ -238,7 +271,7 @@ export class Endpoint {
    * @returns a function that stops the watch; undefined if the port cannot be watched
    */
   watchRefusals(to: Address, handleRefusal: (refusal: Refusal) => void): (() => void) | undefined {
-    const port = this.portFor(to);
+    const port = portNear(this.ports, to);
     const { system } = this;
     if (port?.setPortSharing === undefined || system === undefined || this.isClosed)
       return undefined;
@@ -327,13 +360,6 @@ export class Endpoint {
     });
   }
 
-  private portFor(to: Address): Port | undefined {
-    const [first] = this.ports;
-    if (this.ports.length <= 1) return first;
-    const family = isIPv6(to.host) ? 'IPv6' : 'IPv4';
-    return this.ports.find((port) => port.family === family) ?? first;
-  }
-
   private async bindWildcards(): Promise<void> {
     const first = await this.bind('0.0.0.0', this.options.port);
     try {
@@ -346,10 +372,10 @@ export class Endpoint {
     }
   }
 
-  private async bind(host: string, port: number): Promise<dgram.Socket> {
+  private async bind(host: string, port: number, path?: LocalPath): Promise<dgram.Socket> {
     const address = { host, port };
     try {
-      const opened = this.createPort(await this.openSocket(host, port));
+      const opened = this.createPort(await this.openSocket(host, port, path?.interfaceName));
       this.ports.push(opened);
       return opened.socket;
     } catch (error) {
@@ -357,17 +383,17 @@ export class Endpoint {
     }
   }
 
-  private openSocket(host: string, port: number): Promise<SendingSocket> {
+  private openSocket(host: string, port: number, leaveBy?: string): Promise<SendingSocket> {
     const { system, noOffload } = this;
     const { receivesBatches = false } = this.options;
-    return openSocket({ host, port }, { system, noOffload, receivesBatches });
+    return openSocket({ host, port }, { system, noOffload, receivesBatches, leaveBy });
   }
 
   private createPort(opened: SendingSocket): Port {
     const { socket } = opened;
-    const { family } = socket.address();
+    const { address: host, family } = socket.address();
     const sender = new OffloadSender(opened, this.handleSent);
-    const { setPortSharing } = opened;
+    const { setPortSharing, isRouted = false } = opened;
     const sendBuffer = new SendBuffer(socket);
     const { receivesBatches = false, handleSendError: handleError } = this.options;
     const handleMessage: ReturnType<typeof this.takeFrom> = (bytes, info) => take(bytes, info);
@@ -379,7 +405,9 @@ export class Endpoint {
       handleError,
     };
     const groups = new GroupMemberships(groupOptions);
-    const port: Port = { socket, family, sender, sendBuffer, groups, setPortSharing };
+    const port: Port = {
+      ...{ socket, host, family, sender, sendBuffer, groups, isRouted, setPortSharing },
+    };
     const take = this.takeFrom(port);
     const grantedBytes = receiveBufferBytes(socket);
     this.leastReceiveBufferBytes = Math.min(this.leastReceiveBufferBytes, grantedBytes);
@@ -398,21 +426,6 @@ export class Endpoint {
 
 function now(): number {
   return performance.now();
-}
-
-function bindError(error: NodeJS.ErrnoException, address: Address): P2mpError {
-  const remedies: Record<string, string> = {
-    EADDRINUSE: 'the port is in use; stop the program that uses it, or choose another port',
-    EACCES: 'permission denied; choose a port from 1024, or run with permission to bind this port',
-    EADDRNOTAVAIL: 'this host has no such address; use an address of this host',
-    EINVAL: 'not an IP address; use an address of this host',
-    ENOTFOUND: 'not an IP address; use an address of this host',
-    EAFNOSUPPORT: 'this host does not support that IP version',
-  };
-  const remedy = remedies[error.code ?? ''] ?? error.message;
-  return new P2mpError('PORT_UNAVAILABLE', `UDP ${formatAddress(address)}: ${remedy}`, {
-    cause: error,
-  });
 }
 
 /** @returns the error with which the transfer must stop; undefined if retransmission can help */

@@ -5,6 +5,8 @@ import { formatAddress, isIPv6 } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import { mapLimited } from '../limited-concurrency.js';
+import { localAddressTowards } from './groups/group-address.js';
+import type { LocalPath } from './paths/local-paths.js';
 import { checkIsHost } from './receiver-address.js';
 import { resolveHost } from './resolve-host.js';
 import { findNoRoute } from './routes.js';
@@ -69,13 +71,37 @@ async function withRoute(
   return { address: addresses[0], noRoute: reasons[0] ?? '' };
 }
 
-/** @returns the wildcard addresses to bind in order to send to all of these receivers */
-export function wildcardsFor(receivers: readonly FoundReceiver[]): string[] {
+/**
+ * Says from which of these local hosts the first path to each receiver begins: from the one that the system chooses.
+ * @param localHosts none if the system chooses for each datagram
+ */
+export async function withLocalHosts(
+  receivers: readonly FoundReceiver[],
+  localHosts: readonly string[],
+): Promise<FoundReceiver[]> {
+  if (localHosts.length === 0) return [...receivers];
+  return mapLimited(receivers, lookupsAtOnce, async (receiver) => {
+    const localHost = await localAddressTowards(receiver.address);
+    const isChosen = localHost !== undefined && localHosts.includes(localHost);
+    return isChosen ? { ...receiver, localHost } : receiver;
+  });
+}
+
+/**
+ * @param paths local addresses that are bound as well
+ * @returns the wildcard addresses to bind in order to send to all of these receivers
+ */
+export function wildcardsFor(
+  receivers: readonly FoundReceiver[],
+  paths: readonly LocalPath[] = [],
+): string[] {
   const addresses = receivers.flatMap(({ address, otherAddresses = [], noRoute }) =>
     noRoute === undefined ? [address, ...otherAddresses] : [],
   );
   const hosts = addresses.map(({ host }) => (isIPv6(host) ? '::' : '0.0.0.0'));
-  return hosts.length === 0 ? ['0.0.0.0'] : [...new Set(hosts)];
+  const isPath = (host: string) => paths.some((path) => isIPv6(path.host) === isIPv6(host));
+  const wanted = [...new Set(hosts)].filter((host) => !isPath(host));
+  return wanted.length + paths.length === 0 ? ['0.0.0.0'] : wanted;
 }
 
 function checkIsNew(nameOf: Map<string, string>, name: string, address: Address): void {

@@ -7,6 +7,7 @@ import { withoutUndefined } from '../../base/without-undefined.js';
 import { Endpoint } from './endpoint.js';
 import type { Offload } from './offload/offload-socket.js';
 import { noOffload } from './offload/offload-socket.js';
+import type { LocalPath } from './paths/local-paths.js';
 import type { AwaitedPeer } from './port-watch.js';
 import { PortWatch } from './port-watch.js';
 
@@ -26,6 +27,8 @@ export type MulticastSockets = Pick<
 export interface SocketRunnerOptions<Event> {
   readonly machine: Machine<Event>;
   readonly bind?: readonly string[];
+  /** Local addresses from which paths begin; none by default. */
+  readonly paths?: readonly LocalPath[];
   readonly port: number;
   readonly deadlines?: DeadlinePolicy;
   /** Whether the machine accepts several datagrams that arrived together, joined into one buffer. */
@@ -62,10 +65,10 @@ export class SocketRunner<Event> {
 
   /** Opens the sockets. The machine sends nothing before the first call of `drain`. */
   static async open<Event>(options: SocketRunnerOptions<Event>): Promise<SocketRunner<Event>> {
-    const { bind, port, receivesBatches = false, handleSendError } = options;
+    const { bind, paths, port, receivesBatches = false, handleSendError } = options;
     const runner = new SocketRunner(options);
     runner.endpoint = await Endpoint.open({
-      ...withoutUndefined({ bind }),
+      ...withoutUndefined({ bind, paths }),
       port,
       receivesBatches,
       handleDatagram: (from, bytes) => runner.runner.handleDatagram(from, bytes),
@@ -81,6 +84,16 @@ export class SocketRunner<Event> {
 
   get addresses(): Address[] {
     return this.endpoint?.addresses ?? [];
+  }
+
+  /** Where the paths begin. */
+  get pathAddresses(): Address[] {
+    return this.endpoint?.pathAddresses ?? [];
+  }
+
+  /** The local host at which a datagram from this address arrived, if a socket is bound to it alone. */
+  localHostOf(from: Address): string | undefined {
+    return this.endpoint?.localHostOf(from);
   }
 
   /** Whether the system sends and receives batches of datagrams. */

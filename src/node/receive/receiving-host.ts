@@ -34,6 +34,7 @@ type HostOptions = Pick<
   | 'dir'
   | 'port'
   | 'bind'
+  | 'networkPaths'
   | 'name'
   | 'keyPair'
   | 'trustSender'
@@ -138,6 +139,7 @@ export abstract class ReceivingHost<PortEvent> implements ReceivingState {
       ...{ ...options, port, ...withoutUndefined({ bind }) },
     });
     this.openRunner = runner;
+    if (runner.pathAddresses.length > 0) this.receiver.setAddresses(runner.pathAddresses);
     const handleError = (error: unknown) => {
       this.receiver.handleInternalError(runner.nowMs, undefined, error);
       runner.drain();

@@ -10,7 +10,7 @@ import {
 import type { RelayReport } from '../../roles/relay/relay-events.js';
 import type { TrustAnswer } from '../keys/trust-answer.js';
 import type { ServerSpec } from '../net/resolve-receivers.js';
-import { hosts, keyPair, ownPort, serverSpecs, signal } from '../option-checks.js';
+import { hosts, keyPair, networkPaths, ownPort, serverSpecs, signal } from '../option-checks.js';
 import type { ServeEvent, ServeOptions } from '../serve/serve-options.js';
 
 /** Options of `relay`. */
@@ -47,6 +47,7 @@ export const relayChecks: Checks<RelayFilesOptions> = {
   cacheLimitBytes: required(amount),
   port: required(ownPort),
   bind: hosts,
+  networkPaths,
   keyPair: required(keyPair),
   trustClient: required(callback),
   maxClients: amount,

@@ -12,7 +12,8 @@ import { FileBudget } from '../disk/store/file-budget.js';
 import { createWarmCrypto } from '../keys/node-crypto.js';
 import { refusalOf } from '../keys/trust-answer.js';
 import type { Offload } from '../net/offload/offload-socket.js';
-import { resolveReceivers } from '../net/resolve-receivers.js';
+import { chooseLocalPaths } from '../net/paths/local-paths.js';
+import { resolveReceivers, withLocalHosts } from '../net/resolve-receivers.js';
 import type { ClientStatus } from '../serve/serve-options.js';
 import type { ServingTotals } from '../serve/serving.js';
 import { refuserOf, Serving } from '../serve/serving.js';
@@ -62,7 +63,11 @@ export class Relaying {
   static async open(options: RelayFilesOptions): Promise<Relaying> {
     const { keyPair, trustClient, cacheFolder: path, cacheLimitBytes } = options;
     const { maxOpenFiles = defaultMaxOpenFiles, answerTimeoutMs, patienceMs } = options;
-    const upstreams = await resolveReceivers(options.upstreams);
+    const paths = chooseLocalPaths(options.networkPaths);
+    const upstreams = await withLocalHosts(
+      await resolveReceivers(options.upstreams),
+      paths.map(({ host }) => host),
+    );
     const crypto = await createWarmCrypto(keyPair);
     const fileBudget = new FileBudget(await affordableFileCount(maxOpenFiles));
     const report = (event: RelayFilesEvent) => options.onEvent?.(event);
@@ -75,6 +80,7 @@ export class Relaying {
       const machine = new RelayMachine({
         ...{ crypto, upstreams, cache, cacheLimitBytes, ownKey: keyPair.publicKey },
         ...{ name: hostname(), host: socketHost, refuseAsker: refuserOf(trustClient) },
+        localHostOf: socketHost.localHostOf,
         ...withoutUndefined({ answerTimeoutMs, patienceMs }),
       });
       const relaying = new Relaying(options, machine, cache);
@@ -82,13 +88,15 @@ export class Relaying {
       relaying.serving = await Serving.openPort(
         options,
         {
-          ...{ crypto, machine, listener, endpoint, host, socketHost },
+          ...{ crypto, machine, listener, endpoint, host, socketHost, paths },
           handleOther: (event) => {
             if (event.role === 'relay') relaying.handleEvent(event.event);
           },
         },
         async () => relaying.catalogue,
       );
+      const { pathAddresses = [] } = socketHost.runner ?? {};
+      if (pathAddresses.length > 0) machine.setAddresses(pathAddresses);
       return relaying;
     } catch (error) {
       await cache.close();

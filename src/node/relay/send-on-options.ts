@@ -13,8 +13,9 @@ import type { SessionReceiverOutcome } from '../../session/sender-events.js';
 import type { KeyPair } from '../keys/key-files.js';
 import type { TrustAnswer } from '../keys/trust-answer.js';
 import type { MulticastChoice } from '../net/groups/group-address.js';
+import type { NetworkPaths } from '../net/paths/local-paths.js';
 import type { ServerSpec } from '../net/resolve-receivers.js';
-import { hosts, keyPair, ownPort, serverSpecs, signal } from '../option-checks.js';
+import { hosts, keyPair, networkPaths, ownPort, serverSpecs, signal } from '../option-checks.js';
 import type { ReceiveEvent } from '../receive-options.js';
 import type { TrustReceiver } from '../send-options.js';
 
@@ -28,6 +29,11 @@ export interface SendOnOptions {
   readonly port: number;
   /** Local addresses to listen on; all by default. */
   readonly bind?: readonly string[];
+  /**
+   * Interfaces or local addresses from which to receive and send by several paths at once; `auto` for those of this host. It
+   * listens on these and on `bind`, and on nothing else. By default, there is one path.
+   */
+  readonly networkPaths?: NetworkPaths;
   /** Name that the relay reports to senders; the host name by default. */
   readonly name?: string;
   /** Identifies the relay to senders and receivers. */
@@ -84,6 +90,7 @@ export const sendOnChecks: Checks<SendOnOptions> = {
   dir: required(text),
   port: required(ownPort),
   bind: hosts,
+  networkPaths,
   name: text,
   keyPair: required(keyPair),
   trustSender: required(callback),

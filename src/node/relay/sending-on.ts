@@ -15,8 +15,9 @@ import { chooseGroup, groupSource } from '../net/groups/group-address.js';
 import { NarrowPaths } from '../net/narrow-paths.js';
 import { createOwnAddressCheck } from '../net/own-address.js';
 import { PathFit } from '../net/path-fit.js';
+import { chooseLocalPaths } from '../net/paths/local-paths.js';
 import type { ServerSpec } from '../net/resolve-receivers.js';
-import { resolveReceivers } from '../net/resolve-receivers.js';
+import { resolveReceivers, withLocalHosts } from '../net/resolve-receivers.js';
 import { findUnreachable } from '../net/routes.js';
 import { machineOptionsOf, prepareFolder, ReceivingHost } from '../receive/receiving-host.js';
 import { LateHost } from '../serve/serving-port.js';
@@ -29,17 +30,24 @@ interface Route extends ForwardRoute {
   readonly groupFrom: string | undefined;
 }
 
+/** This host, as a sender. */
+interface Own {
+  readonly crypto: SessionCrypto;
+  /** From where it sends; none if the system chooses. */
+  readonly localHosts: readonly string[];
+}
+
 /** @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST */
 async function findRoute(
   options: SendOnOptions,
-  crypto: SessionCrypto,
+  { crypto, localHosts }: Own,
   to: readonly ServerSpec[],
 ): Promise<Route> {
   const { multicast = 'auto', livenessTimeoutMs, rateBytesPerSec } = options;
   const invitations = options.invitations?.map(parseInvitation);
   // Hosts behind one address differ in the port.
   const named = to.map((spec) => ({ ...spec, name: formatAddress(spec) }));
-  const receivers = await resolveReceivers(named);
+  const receivers = await withLocalHosts(await resolveReceivers(named), localHosts);
   const addresses = receivers.map(({ address }) => address);
   const createGroup = () => chooseGroup(multicast, addresses);
   const group = createGroup();
@@ -48,7 +56,7 @@ async function findRoute(
   return {
     ...{ receivers, fit, groupFrom },
     createTerms: (mssBytes = fit.mssBytes()) => ({
-      ...{ crypto, mssBytes },
+      ...{ crypto, mssBytes, localHosts },
       ...withoutUndefined({ group: createGroup(), invitations }),
       ...withoutUndefined({ livenessTimeoutMs, rateBytesPerSec }),
     }),
@@ -84,7 +92,7 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
     private readonly options: SendOnOptions,
     private readonly machine: ForwardMachine,
     private readonly parts: SessionParts,
-    private readonly crypto: SessionCrypto,
+    private readonly own: Own,
   ) {
     super(options, machine.receiver, 'relay');
   }
@@ -92,8 +100,10 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
   /** @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: SendOnOptions): Promise<SendingOn> {
     const { dir, keyPair } = options;
+    const paths = chooseLocalPaths(options.networkPaths);
     const crypto = await createWarmCrypto(keyPair);
-    const route = await findRoute(options, crypto, options.to);
+    const own = { crypto, localHosts: paths.map(({ host }) => host) };
+    const route = await findRoute(options, own, options.to);
     const folder = await prepareFolder(options);
     const parts = new SessionParts({
       ...{ dir, verifiesDisk: false, sharesParts: false, comparesAll: false, updatesModes: false },
@@ -107,9 +117,9 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
       ...machineOptionsOf(options, folder),
       ...{ crypto, host, stores: parts, ...route },
     });
-    const sendingOn = new SendingOn(options, machine, parts, crypto);
+    const sendingOn = new SendingOn(options, machine, parts, own);
     const runner = await sendingOn.listen({
-      machine,
+      ...{ machine, paths },
       receivesBatches: true,
       handleEvent: (event) => sendingOn.handleEvent(event),
       handleSendError: (error) => sendingOn.handleSendError(error),
@@ -129,7 +139,7 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
    * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST; then all stay as they are
    */
   async setReceivers(to: readonly ServerSpec[]): Promise<void> {
-    this.setRoute(await findRoute(this.options, this.crypto, to));
+    this.setRoute(await findRoute(this.options, this.own, to));
   }
 
   private setRoute(route: Route): void {

@@ -39,6 +39,8 @@ export interface OutgoingSessionsOptions {
   readonly listener: AskListener;
   readonly endpoint: Pick<Endpoint, 'addSender' | 'removeSender'>;
   readonly host: DriverHost;
+  /** From where to send to each client; none if the system chooses. */
+  readonly localHosts: readonly string[];
   readonly livenessTimeoutMs: number | undefined;
   readonly sending: Sending;
   readonly maxClients: number;
@@ -209,10 +211,10 @@ export class OutgoingSessions {
   ): Running {
     const { groups } = this.options;
     const group = groupFrom === undefined ? undefined : groups.begin(first, groupFrom);
-    const { crypto, endpoint, host, livenessTimeoutMs, sending } = this.options;
+    const { crypto, endpoint, host, localHosts, livenessTimeoutMs, sending } = this.options;
     const sender = new SessionSender({
       ...object.terms,
-      ...{ crypto, mssBytes, existing: 'quick' as const },
+      ...{ crypto, mssBytes, localHosts, existing: 'quick' as const },
       ...sending,
       ...withoutUndefined({ group, livenessTimeoutMs }),
     });

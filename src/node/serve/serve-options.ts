@@ -16,7 +16,8 @@ import type { FaultEvent } from '../../wire/faults.js';
 import type { KeyPair } from '../keys/key-files.js';
 import type { TrustAnswer } from '../keys/trust-answer.js';
 import type { MulticastChoice } from '../net/groups/group-address.js';
-import { hosts, keyPair, ownPort, signal } from '../option-checks.js';
+import type { NetworkPaths } from '../net/paths/local-paths.js';
+import { hosts, keyPair, networkPaths, ownPort, signal } from '../option-checks.js';
 import type { IndexProgress } from './object-catalogue.js';
 
 /** Options of `serve`. */
@@ -27,6 +28,11 @@ export interface ServeOptions {
   readonly port: number;
   /** Local addresses to listen on; all by default. */
   readonly bind?: readonly string[];
+  /**
+   * Interfaces or local addresses from which to send to each client by several paths at once; `auto` for those of this
+   * host. It listens on these and on `bind`, and on nothing else. By default, there is one path.
+   */
+  readonly networkPaths?: NetworkPaths;
   /** Identifies this host to clients. */
   readonly keyPair: KeyPair;
   /** Decides whether a client with this key may list and fetch. This option is required; `() => true` accepts all. */
@@ -159,6 +165,7 @@ export const serveChecks: Checks<ServeOptions> = {
   paths: required(listOf(text)),
   port: required(ownPort),
   bind: hosts,
+  networkPaths,
   keyPair: required(keyPair),
   trustClient: required(callback),
   indexFolder: text,

@@ -1,4 +1,5 @@
 /** The port of a server, whether it serves its own paths, relays, or takes part in an exchange. */
+import type { Address } from '../../base/address.js';
 import type { Machine } from '../../base/machine.js';
 import type { Endpoint, EndpointEvent } from '../../endpoint/endpoint.js';
 import type { PeerMachineEvent } from '../../roles/exchange/peer-machine.js';
@@ -7,6 +8,7 @@ import type { SessionCrypto } from '../../security/crypto.js';
 import type { AskListener } from '../../session/asks/ask-listener.js';
 import type { DriverHost } from '../../session/drivers/driver-host.js';
 import type { SessionSenderOptions } from '../../session/sender-options.js';
+import type { LocalPath } from '../net/paths/local-paths.js';
 import type { SocketRunner } from '../net/socket-runner.js';
 import type { ServeOptions } from './serve-options.js';
 
@@ -28,15 +30,19 @@ export interface ServingPort {
   readonly host: DriverHost;
   /** Gets the sockets. */
   readonly socketHost: LateHost;
+  /** Local addresses from which to send by several paths; none by default. */
+  readonly paths?: readonly LocalPath[];
   /** What all sessions together keep to, in place of `rateBytesPerSec`. */
   readonly sending?: Sending;
   /** Handles what is neither of the listener nor of a session. Without it, the port only serves. */
   readonly handleOther?: (event: PortEvent) => void;
 }
 
+type RunnerParts = 'nowMs' | 'drain' | 'sockets' | 'watchPorts' | 'pathAddresses' | 'localHostOf';
+
 /** The sockets that run a machine, which are opened after the machine is made. */
 export class LateHost implements DriverHost {
-  runner: Pick<SocketRunner<never>, 'nowMs' | 'drain' | 'sockets' | 'watchPorts'> | undefined;
+  runner: Pick<SocketRunner<never>, RunnerParts> | undefined;
 
   get nowMs(): number {
     return this.runner?.nowMs ?? 0;
@@ -45,4 +51,7 @@ export class LateHost implements DriverHost {
   drain(): void {
     this.runner?.drain();
   }
+
+  /** The local host at which a datagram from this address arrived, if a socket is bound to it alone. */
+  readonly localHostOf = (from: Address): string | undefined => this.runner?.localHostOf(from);
 }

@@ -16,6 +16,7 @@ import { checkInvitationTerms, formatInvitation } from '../keys/invitation-code.
 import { createWarmCrypto } from '../keys/node-crypto.js';
 import { refusalOf } from '../keys/trust-answer.js';
 import { noOffload, type Offload } from '../net/offload/offload-socket.js';
+import { chooseLocalPaths } from '../net/paths/local-paths.js';
 import { SendErrorLog } from '../net/send-error-log.js';
 import { SocketRunner } from '../net/socket-runner.js';
 import { Catalogue } from './catalogue.js';
@@ -117,6 +118,7 @@ export class Serving {
     this.handleOther = handleOther;
     this.sessions = new OutgoingSessions({
       ...{ crypto, listener, endpoint, host },
+      localHosts: (prepared.paths ?? []).map((path) => path.host),
       ...{ livenessTimeoutMs, maxClients, maxOpenFiles, groups: this.groups },
       sending:
         prepared.sending ??
@@ -141,13 +143,17 @@ export class Serving {
 
   /** @throws P2mpError INVALID_ARGUMENT, SOURCE_UNREADABLE, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: ServeOptions): Promise<Serving> {
-    const { paths, keyPair, indexFolder, trustClient } = options;
+    const { paths, keyPair, indexFolder, trustClient, networkPaths } = options;
     const crypto = await createWarmCrypto(keyPair);
-    const listener = new AskListener({ crypto, refuseAsker: refuserOf(trustClient) });
-    const endpoint = new Endpoint({ listener });
     const host = new LateHost();
+    const { localHostOf } = host;
+    const listener = new AskListener({ crypto, refuseAsker: refuserOf(trustClient), localHostOf });
+    const endpoint = new Endpoint({ listener });
     const folder = indexFolder === undefined ? undefined : await IndexFolder.open(indexFolder);
-    const port = { crypto, listener, endpoint, machine: endpoint, host, socketHost: host };
+    const port = {
+      ...{ crypto, listener, endpoint, machine: endpoint, host, socketHost: host },
+      paths: chooseLocalPaths(networkPaths),
+    };
     return Serving.openPort(options, port, (serving) =>
       Catalogue.open({
         paths,
@@ -167,13 +173,13 @@ export class Serving {
     openCatalogue: (serving: Serving) => Promise<ObjectCatalogue>,
   ): Promise<Serving> {
     const { port, bind, maxOpenFiles = defaultMaxOpenFiles } = options;
-    const { machine, socketHost } = prepared;
+    const { machine, socketHost, paths = [] } = prepared;
     const serving = new Serving(options, prepared, await affordableFileCount(maxOpenFiles));
     const catalogue = await openCatalogue(serving);
     serving.catalogue = catalogue;
     try {
       const runner = await SocketRunner.open<PortEvent>({
-        ...{ machine, port, ...withoutUndefined({ bind }) },
+        ...{ machine, port, paths, ...withoutUndefined({ bind }) },
         receivesBatches: prepared.handleOther !== undefined,
         handleEvent: (event) => serving.handleEvent(event),
         handleSendError: (error) => void serving.handleSendError(error),

@@ -64,6 +64,7 @@ export class ReceiverMetrics {
       registers,
     });
     this.addGauges();
+    addPaths(this.registry, receiving);
     addLastComplete(this.registry, receiving);
     if (commands !== undefined) addCommands(this.registry, commands);
   }
@@ -158,6 +159,23 @@ export class ReceiverMetrics {
     }
     this.counted = now;
   }
+}
+
+/** What has arrived by each of several paths. */
+function addPaths(registry: Registry, receiving: ReceivingState): void {
+  new Gauge({
+    name: 'p2mp_session_path_datagrams',
+    help: 'Data datagrams received, per path of active sessions with several paths',
+    labelNames: ['sender', 'label', 'path'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { from, label, paths = [] } of receiving.statuses()) {
+        for (const { number: path, datagramsReceived } of paths)
+          this.set({ sender: from, label, path: String(path) }, datagramsReceived);
+      }
+    },
+  });
 }
 
 /** What arrived last, so that others can compare it. */

@@ -115,6 +115,15 @@ export class ServerMetrics {
       },
     });
     new Gauge({
+      name: 'p2mp_open_paths',
+      help: 'Paths that carry data to clients with several paths',
+      registers,
+      collect() {
+        const paths = serving.statuses().flatMap((client) => client.paths ?? []);
+        this.set(paths.filter(({ isInUse }) => isInUse).length);
+      },
+    });
+    new Gauge({
       name: 'p2mp_offered_bytes',
       help: 'Content of each path that can be fetched',
       labelNames: ['name', 'content_root'],

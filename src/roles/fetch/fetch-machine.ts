@@ -127,6 +127,11 @@ export class FetchMachine implements Machine<FetchRoleEvent> {
     this.fetch.abort(nowMs, reason);
   }
 
+  /** Says at which addresses senders can reach this host, for several paths at once. Sessions that have begun keep theirs. */
+  setAddresses(addresses: readonly Address[]): void {
+    this.port.receiver.setAddresses(addresses);
+  }
+
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     this.endpoint.handleDatagram(nowMs, from, bytes);
     this.pump(nowMs);

@@ -18,7 +18,7 @@ import type { RelayEvent } from './relay-events.js';
 export interface RelayMachineOptions
   extends Omit<RelayOptions, 'port'>,
     Omit<FetchPortOptions, 'blockSizeBytes' | 'platform'>,
-    Pick<AskListenerOptions, 'refuseAsker'> {}
+    Pick<AskListenerOptions, 'refuseAsker' | 'localHostOf'> {}
 
 /** An event for the shell: what clients ask for, what their sessions need, or what the relay reports. */
 export type RelayMachineEvent =
@@ -36,7 +36,8 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
   private readonly events = new Queue<RelayMachineEvent>();
 
   constructor(private readonly options: RelayMachineOptions) {
-    const { crypto, refuseAsker, blockSizeBytes = standardBlockSizeBytes, name } = options;
+    const { crypto, refuseAsker, localHostOf, name } = options;
+    const { blockSizeBytes = standardBlockSizeBytes } = options;
     const { mssBytes, bufferBytes } = options;
     this.port = new FetchPort({
       ...{ crypto, name, blockSizeBytes, platform: 'posix' },
@@ -44,7 +45,10 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
     });
     const { port } = this;
     const { receiver, asker } = port;
-    this.listener = new AskListener({ crypto, refuseAsker, receiver });
+    this.listener = new AskListener({
+      ...{ crypto, refuseAsker, receiver },
+      ...withoutUndefined({ localHostOf }),
+    });
     this.endpoint = new Endpoint({ receiver, asker, listener: this.listener });
     const { host } = options;
     this.host = new BusyHost(host);
@@ -74,6 +78,11 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
   trust(nowMs: TimeMs, ask: number, refusal?: string): void {
     this.relay.trust(nowMs, ask, refusal);
     this.pump(nowMs);
+  }
+
+  /** Says at which addresses senders can reach this host, for several paths at once. Sessions that have begun keep theirs. */
+  setAddresses(addresses: readonly Address[]): void {
+    this.port.receiver.setAddresses(addresses);
   }
 
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {

@@ -6,6 +6,7 @@ import type { Address } from '../../base/address.js';
 import { formatAddress, sameAddress } from '../../base/address.js';
 import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import type { Proven } from '../../security/incoming-handshakes.js';
 import { IncomingHandshakes } from '../../security/incoming-handshakes.js';
@@ -38,6 +39,11 @@ export interface AskListenerOptions {
   readonly receiver?: SessionReceiver;
   /** Whether this host coordinates an exchange, whose peers talk to it. */
   readonly isCoordinator?: boolean;
+  /**
+   * Returns the local host at which a datagram from this address arrived, so that the session begins on that path. By
+   * default, it is not known.
+   */
+  readonly localHostOf?: (from: Address) => string | undefined;
   /** Maximum number of channels; 1,024 by default. */
   readonly maxChannels?: number;
 }
@@ -124,7 +130,9 @@ export class AskListener implements Machine<AskListenerEvent> {
     const asked = this.channels.get(channel);
     if (asked?.state !== 'asked') return undefined;
     const { from: address } = asked;
-    const spec = { name: name ?? formatAddress(address), address };
+    const localHost = this.options.localHostOf?.(address);
+    const ends = { address, ...withoutUndefined({ localHost }) };
+    const spec = { name: name ?? formatAddress(address), ...ends };
     const index = sender.join(nowMs, spec, asked.proven);
     asked.handOver(sender, index);
     return index;

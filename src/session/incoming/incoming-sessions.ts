@@ -29,6 +29,7 @@ export class IncomingSessions {
   readonly budget: MemoryBudget;
   readonly maxSessions: number;
   private readonly byNumber = new Map<number, IncomingSession>();
+  private addresses: readonly Address[] | undefined;
 
   constructor(
     private readonly options: SessionReceiverOptions,
@@ -36,6 +37,7 @@ export class IncomingSessions {
     private readonly outputs: IncomingSessionOutputs,
   ) {
     this.budget = new MemoryBudget(options.bufferBytes ?? receiverLimits.bufferBytes);
+    this.addresses = options.addresses;
     this.maxSessions = options.maxSessions ?? receiverLimits.sessions;
   }
 
@@ -63,6 +65,11 @@ export class IncomingSessions {
 
   find(number: number): IncomingSession | undefined {
     return this.byNumber.get(number);
+  }
+
+  /** Sessions that begin from now on name these addresses to their senders. */
+  setAddresses(addresses: readonly Address[]): void {
+    this.addresses = addresses;
   }
 
   delete(number: number): void {
@@ -106,7 +113,7 @@ export class IncomingSessions {
     const { allocationBytes = commonAllocationBytes } = options;
     return new IncomingSession(
       {
-        ...{ crypto, platform, name, budget, isSource, addresses: options.addresses },
+        ...{ crypto, platform, name, budget, isSource, addresses: this.addresses },
         blockSizeBytes: options.blockSizeBytes ?? standardBlockSizeBytes,
         limits: { maxBytes: maxObjectBytes, maxEntries, allocationBytes },
         idleMs: options.idleMs ?? receiverLimits.idleMs,

@@ -61,6 +61,12 @@ const outerIPv6 = Object.values(networkInterfaces())
   .filter(({ internal, scopeid }) => !internal && scopeid === 0)
   .map(({ address }) => address)
   .slice(0, 1);
+/** Interfaces that are not loopback, with an IPv4 address of each. */
+const outerIPv4 = Object.entries(networkInterfaces()).flatMap(([name, infos = []]) =>
+  infos
+    .filter(({ internal, family }) => !internal && family === 'IPv4')
+    .map(({ address }) => [name, address] as const),
+);
 const noOuterIPv6 = outerIPv6.length === 0 && 'this host has no IPv6 interface for groups';
 
 for (const [kind, offload, skip] of [
@@ -121,6 +127,35 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
       }
     },
   );
+
+  t.test('a path begins at its own address', { skip: noSecondLoopback }, async (t) => {
+    const paths = [{ host: '127.0.0.1' }, { host: '127.0.0.2' }];
+    const a = await open(t, { paths });
+    t.match(a.endpoint.pathAddresses, paths, 'nothing else is bound');
+    t.equal(a.endpoint.addresses.length, 2);
+    const b = await open(t, { bind: ['127.0.0.1'] });
+    const sends = [{ from: '127.0.0.2' }, { from: '127.0.0.1' }, { from: '192.0.2.9' }, {}];
+    for (const end of sends) {
+      a.endpoint.send({ to: b.address, bytes: Buffer.from('x'), ...end });
+      await b.until(() => b.datagrams.length > 0);
+      const { host } = b.datagrams.pop()?.from ?? {};
+      const wanted = end.from === '127.0.0.2' ? end.from : '127.0.0.1';
+      t.equal(host, wanted, 'without such an address, the one that is nearest to the other host');
+    }
+    const [first, second] = a.endpoint.addresses;
+    b.send(second as Address, 'to the second');
+    await a.until(() => a.datagrams.length === 1);
+    const { from } = a.datagrams[0] ?? {};
+    t.equal(a.endpoint.localHostOf(from as Address), '127.0.0.2');
+    t.equal(a.endpoint.localHostOf(first as Address), undefined, 'nothing has arrived from there');
+  });
+
+  const [name, outer] = outerIPv4[0] ?? ['', ''];
+  t.test('a path leaves by its interface', { skip: outer === '' && 'no interface' }, async (t) => {
+    const paths = [{ host: outer, interfaceName: name }];
+    const { endpoint } = await open(t, { paths });
+    t.same(endpoint.offload.routedHosts, offload === 'auto' ? undefined : [outer]);
+  });
 
   t.test(
     'a port in use is refused with a reason, and no other socket stays open',

@@ -23,6 +23,7 @@ import { single } from '../../command.js';
 import type { ExitCode } from '../../exit-code.js';
 import { createFirstUsePrompt } from '../../first-use-prompt.js';
 import { parseInvitations } from '../../invitation-list.js';
+import { networkPathsOf } from '../../network-paths-option.js';
 import type { Output } from '../../output/output.js';
 import { progressIntervalMsOf } from '../../output/receive-output.js';
 import { SendOnOutput } from '../../output/relay/send-on-output.js';
@@ -139,6 +140,7 @@ class SendOnCommand {
     );
     return {
       ...{ port, to, dir, multicastTtl, ...withoutUndefined({ bind }) },
+      ...networkPathsOf(argv),
       multicast: single('multicast', argv.multicast),
       livenessTimeoutMs: parseSeconds(
         'give-up-after',

@@ -8,6 +8,7 @@ import * as z from 'zod';
 import { coordinateEvents, joinEvents } from './json-exchange-events.js';
 import { fetchEvents } from './json-fetch-events.js';
 import {
+  benefit,
   contentRoot,
   count,
   deletedNames,
@@ -167,7 +168,7 @@ const sendEvents = [
   event('progress', receiverFields),
   event('silent', { receiver: text }),
   event('deferred', { receiver: text, reason: text }),
-  event('receiver-result', receiverFields),
+  event('receiver-result', { ...receiverFields, benefit }),
   event('result', {
     status: z.enum(['complete', 'incomplete']),
     label: text,
@@ -185,7 +186,9 @@ const sendEvents = [
     reports: count,
     faults: faultCounts,
     error: error.optional(),
-    receivers: z.array(z.strictObject({ ...receiverFields, ...announcedFields })).readonly(),
+    receivers: z
+      .array(z.strictObject({ ...receiverFields, ...announcedFields, benefit }))
+      .readonly(),
   }),
   event('result', {
     status: z.literal('dry-run'),
@@ -271,7 +274,7 @@ const sendOnEvents = [
   }),
   event('progress', sessionFields),
   event('resize', { mssBytes: count, reason: text }),
-  event('receiver-result', { label: text, ...receiverFields }),
+  event('receiver-result', { label: text, ...receiverFields, benefit }),
   event('reloaded', {
     receivers: texts.optional().describe('All receivers, as their files name them now.'),
     reason: text.optional().describe('Why they stay as they are.'),

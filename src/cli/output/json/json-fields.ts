@@ -13,7 +13,14 @@ export const error = z.strictObject({
 });
 
 export const offload = z
-  .strictObject({ send: z.boolean(), receive: z.boolean(), reason: text.optional() })
+  .strictObject({
+    send: z.boolean(),
+    receive: z.boolean(),
+    reason: text.optional(),
+    routedHosts: texts
+      .optional()
+      .describe('Addresses of paths for which the routing chooses the interface.'),
+  })
   .describe('Whether the system segments and coalesces batches of datagrams, and why not.');
 
 export const manifestDigest = text.describe('SHA-256 of the manifest.');
@@ -67,6 +74,52 @@ export const deliveryFields = {
   deleted: count.describe('Entries that the receiver deleted.'),
   undeleted: count.describe('Entries that the receiver should have deleted, and did not.'),
 };
+
+/** The paths to a receiver or client. */
+export const paths = z
+  .array(
+    z.strictObject({
+      path: count.describe('0 is the one of the handshake.'),
+      address: text.describe('IP and port of the receiver.'),
+      from: text.optional().describe('IP of this host; missing if the system chooses.'),
+      state: z
+        .enum(['new', 'open', 'silent', 'closed'])
+        .describe('Not proven yet, in order, without answers now, or never answered.'),
+      isInUse: z.boolean().describe('Whether data goes by this path.'),
+      receivedBytes: count.describe('Content that arrived by this path.'),
+      share: z.number().min(0).max(1).describe('Its part of what arrived by all paths.'),
+      datagrams: count.describe('Data datagrams sent by this path.'),
+      arrived: count.describe('Those of them that arrived.'),
+      loss: z.number().min(0).max(1),
+      rate: count.describe('Bytes per second that arrived lately.'),
+      bestRate: count.describe('Estimate of what the path alone could carry, in bytes per second.'),
+      rttMs: z.number().nonnegative().optional(),
+    }),
+  )
+  .readonly()
+  .optional()
+  .describe('Missing if there is only one path.');
+
+/** The aggregation benefit of several paths. */
+export const benefit = z
+  .number()
+  .optional()
+  .describe(
+    'With several paths: 1 if they were as fast as the sum of their best rates, 0 if as fast as the best of them, and below 0 if slower.',
+  );
+
+/** The paths from a sender. */
+export const incomingPaths = z
+  .array(
+    z.strictObject({
+      path: count.describe('0 is the one of the handshake.'),
+      datagrams: count.describe('Data datagrams that arrived by this path.'),
+      from: text.optional().describe('IP and port of the sender, once proven.'),
+    }),
+  )
+  .readonly()
+  .optional()
+  .describe('Missing if there is only one path.');
 
 export const arrivalFields = {
   heldBytes: count.describe('Content that the receiver holds.'),

@@ -1,6 +1,7 @@
 /** The events of `p2mp serve` and `p2mp list`. */
 import * as z from 'zod';
 import {
+  benefit,
   contentRoot,
   count,
   deliveryFields,
@@ -9,6 +10,7 @@ import {
   invitedFields,
   manifestDigest,
   offload,
+  paths,
   seconds,
   text,
   texts,
@@ -26,6 +28,7 @@ const clientFields = {
   activity: text.describe('The current activity for people: the texts may change.'),
   ...deliveryFields,
   repairs: count.describe('Datagrams with segments that the client missed the first time.'),
+  paths,
 };
 
 export const serveEvents = [
@@ -56,6 +59,7 @@ export const serveEvents = [
     ...clientFields,
     status: z.enum(['complete', 'failed', 'refused', 'aborted']),
     reason: text.optional(),
+    benefit,
   }),
   event('message', { message: text.describe('Text for people, with --log json only.') }),
   event('result', {

@@ -5,7 +5,9 @@ import {
   contentRoot,
   count,
   deletedNames,
+  incomingPaths,
   manifestDigest,
+  paths,
   text,
   texts,
   undeletedCauses,
@@ -35,6 +37,7 @@ export const receiverFields = {
   deletedNames,
   undeletedNames: undeletedCauses,
   repairs: count.describe('Datagrams with segments that the receiver missed the first time.'),
+  paths,
 };
 
 export const originFingerprint = text
@@ -53,6 +56,7 @@ export const sessionFields = {
   activity,
   ...arrivalFields,
   duplicates: count,
+  paths: incomingPaths,
   badBlocks: count.describe('Blocks that were damaged on the way or on disk.'),
   updatedBlocks: count.describe("Blocks that were held before, and differed from the sender's."),
 };

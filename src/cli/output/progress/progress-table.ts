@@ -35,6 +35,8 @@ export interface ProgressRow {
   readonly rate: number | undefined;
   /** Bytes per second since the start. */
   readonly average: number | undefined;
+  /** Whether this is a part of the row before it, without an end of its own; false by default. */
+  readonly isPart?: boolean;
   /** Further columns by name; the same ones in every row. */
   readonly more: Readonly<Record<string, string>>;
 }
@@ -48,6 +50,16 @@ const tones: Readonly<Record<Standing, Tone | undefined>> = {
 
 /** Number of lines besides the rows: the header and the total line. */
 const fixedLines = 2;
+
+/** Adds the parts of rows below them, if there is room for all. */
+export function withParts(
+  rows: readonly ProgressRow[],
+  partsOf: (index: number, row: ProgressRow) => readonly ProgressRow[],
+  { lines }: ViewArea,
+): readonly ProgressRow[] {
+  const all = rows.flatMap((row, i) => [row, ...partsOf(i, row)]);
+  return all.length + fixedLines <= lines ? all : rows;
+}
 
 /** Columns that only a very narrow terminal leaves out, the least important first. */
 const essentials = ['bar', 'rate', 'state'];
@@ -95,7 +107,7 @@ export function progressTable(table: ProgressTable, area: ViewArea): Text[] {
     `${percent(row.heldBytes, row.sizeBytes)}%`,
     rateOrDash(row.rate),
     rateOrDash(row.average),
-    formatEta(secondsFor(row.sizeBytes - row.heldBytes, row.rate)) ?? '-',
+    etaOf(row),
     ...more.map((name) => row.more[name] ?? ''),
   ]);
   // A name is worth more than an extra figure, but less than the essential ones.
@@ -111,6 +123,11 @@ export function progressTable(table: ProgressTable, area: ViewArea): Text[] {
     ...(hidden > 0 ? [`and ${hidden} more`] : []),
     total,
   ];
+}
+
+function etaOf({ isPart, sizeBytes, heldBytes, rate }: ProgressRow): string {
+  if (isPart === true) return '';
+  return formatEta(secondsFor(sizeBytes - heldBytes, rate)) ?? '-';
 }
 
 function placeOf({ standing }: ProgressRow): number {

@@ -1,11 +1,12 @@
 /** The live table of `p2mp serve`: a row for each client and each index that is being made, and a total line. */
 import { bytesPerSec, formatBytes, formatPlural, formatRate } from '../../../base/format.js';
 import type { ClientStatus, OfferedPathStatus } from '../../../node/serve/serve-options.js';
+import { pathRows } from '../paths/path-rows.js';
 import { joinFitting } from '../table.js';
 import type { Text } from '../text.js';
 import type { ViewArea } from './live-view.js';
 import { formatLoss, percent } from './progress-parts.js';
-import { type ProgressRow, progressTable } from './progress-table.js';
+import { type ProgressRow, progressTable, withParts } from './progress-table.js';
 
 /** What the server knows at one moment. */
 export interface ServingStatus {
@@ -15,6 +16,8 @@ export interface ServingStatus {
   readonly rates: readonly (number | undefined)[];
   /** Number of complete clients since the start. */
   readonly completeCount: number;
+  /** Whether the paths to a client have rows of their own; false by default. */
+  readonly showsPaths?: boolean;
 }
 
 const extras = ['loss', 'average', 'object'];
@@ -53,10 +56,10 @@ export function servingTable(serving: ServingStatus, area: ViewArea): Text[] {
     }),
   );
   const total = totalLine(serving, area);
-  return progressTable(
-    { head: 'client', rows: [...clientRows, ...indexRows], extras, omitted, total },
-    area,
-  );
+  const partsOf = (i: number, row: ProgressRow) =>
+    serving.showsPaths === true ? pathRows(row, clients[i]?.paths) : [];
+  const rows = withParts([...clientRows, ...indexRows], partsOf, area);
+  return progressTable({ head: 'client', rows, extras, omitted, total }, area);
 }
 
 function totalLine({ clients, rates, completeCount }: ServingStatus, { columns }: ViewArea): Text {

@@ -2,6 +2,7 @@
 import { bytesPerSec, formatBytes, formatSeconds } from '../../../base/format.js';
 import { secondsFor } from '../../../base/recent-rate.js';
 import type { SessionReceiverStatus } from '../../../session/sender-events.js';
+import { pathRows } from '../paths/path-rows.js';
 import { joinFitting } from '../table.js';
 import { join, type Text, toned } from '../text.js';
 import type { ViewArea } from './live-view.js';
@@ -14,7 +15,7 @@ import {
   percent,
   shareOf,
 } from './progress-parts.js';
-import { type ProgressRow, progressTable, type Standing } from './progress-table.js';
+import { type ProgressRow, progressTable, type Standing, withParts } from './progress-table.js';
 import { receiverName } from './receiver-name.js';
 
 /** What the sender knows at one moment. */
@@ -24,6 +25,8 @@ export interface SendingStatus {
   readonly rates: readonly (number | undefined)[];
   readonly contentSizeBytes: number;
   readonly elapsedMs: number;
+  /** Whether the paths to a receiver have rows of their own; false by default. */
+  readonly showsPaths?: boolean;
 }
 
 const extras = ['rtt', 'loss', 'ETA', 'average'];
@@ -47,7 +50,10 @@ export function sessionTable(sending: SendingStatus, area: ViewArea): Text[] {
     };
   });
   const total = totalLine(sending, area);
-  return progressTable({ head: 'receiver', rows, extras, total }, area);
+  const partsOf = (i: number, row: ProgressRow) =>
+    sending.showsPaths === true ? pathRows(row, receivers[i]?.paths) : [];
+  const all = withParts(rows, partsOf, area);
+  return progressTable({ head: 'receiver', rows: all, extras, total }, area);
 }
 
 function standingOf({ status }: SessionReceiverStatus): Standing {

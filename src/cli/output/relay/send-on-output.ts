@@ -4,6 +4,7 @@ import { escapeControls } from '../../../base/control-characters.js';
 import type { ServerSpec } from '../../../node/net/resolve-receivers.js';
 import type { SendOnEvent } from '../../../node/relay/send-on-options.js';
 import type { Output } from '../output.js';
+import { benefitJson } from '../paths/path-figures.js';
 import { printReload } from '../print-event.js';
 import { receiverName } from '../progress/receiver-name.js';
 import { ReceiveOutput, type ReceiveOutputOptions } from '../receive-output.js';
@@ -25,7 +26,12 @@ export class SendOnOutput {
       output.json({ event: 'resize', mssBytes: event.mssBytes, reason: event.reason });
     } else if (event.type === 'receiver') {
       const { info, outcome } = event;
-      output.json({ event: 'receiver-result', label: info.label, ...receiverJson(outcome) });
+      output.json({
+        event: 'receiver-result',
+        label: info.label,
+        ...receiverJson(outcome),
+        ...benefitJson(outcome),
+      });
       if (output.isJson) return;
       const { status, reason } = outcome;
       const why = reason === undefined ? '' : `: ${reason}`;

@@ -12,18 +12,22 @@ export interface OpenSocketOptions {
   /** Why `system` is undefined. */
   readonly noOffload: string | undefined;
   readonly receivesBatches: boolean;
+  /** The interface by which datagrams leave; by default, the routing chooses it. */
+  readonly leaveBy?: string | undefined;
 }
 
 /** @throws NodeJS.ErrnoException if the address cannot be bound */
 export async function openSocket(
   address: Address,
-  { system, noOffload, receivesBatches }: OpenSocketOptions,
+  { system, noOffload, receivesBatches, leaveBy }: OpenSocketOptions,
 ): Promise<SendingSocket> {
   const dgramOptions = dgramOptionsFor(address);
   let reason = noOffload ?? '';
   if (system !== undefined) {
     const receiveBufferSizeBytes = wantedReceiveBufferBytes;
-    const how = { system, address, dgramOptions, receivesBatches, receiveBufferSizeBytes };
+    const how = {
+      ...{ system, address, dgramOptions, receivesBatches, receiveBufferSizeBytes, leaveBy },
+    };
     try {
       const opened = openOffloadSocket(how);
       widenReceiveBuffer(opened.socket);
@@ -36,7 +40,8 @@ export async function openSocket(
   }
   const socket = await openPlainSocket(address, dgramOptions);
   widenReceiveBuffer(socket);
-  return { socket, offload: { send: false, receive: false, reason } };
+  const offload = { send: false, receive: false, reason };
+  return { socket, offload, isRouted: leaveBy !== undefined };
 }
 
 /**

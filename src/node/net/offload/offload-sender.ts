@@ -30,6 +30,8 @@ const sendsPerResult = 16;
 
 /** What a sender needs from its socket. */
 export interface SendingSocket extends Pick<OffloadSocket, 'socket' | 'offload'> {
+  /** Whether datagrams leave by another interface than the wanted one, if the routing says so. */
+  readonly isRouted?: boolean;
   /** Undefined for a socket without GSO. */
   readonly setSegmentSize?: OffloadSocket['setSegmentSize'];
   /** Undefined if the system calls are unavailable. */

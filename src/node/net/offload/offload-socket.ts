@@ -18,6 +18,8 @@ export interface Offload {
   readonly receive: boolean;
   /** Why requested offload is not in use. */
   readonly reason?: string;
+  /** Addresses of paths from which datagrams leave by whichever interface the routing chooses; missing if there are none. */
+  readonly routedHosts?: readonly string[];
 }
 
 /** For sockets that are not open. */
@@ -26,6 +28,8 @@ export const noOffload: Offload = { send: false, receive: false };
 export interface OffloadSocket {
   readonly socket: dgram.Socket;
   readonly offload: Offload;
+  /** Whether datagrams leave by another interface than `leaveBy`, if the routing says so. */
+  readonly isRouted: boolean;
   /** Sets the size of the datagrams into which the kernel cuts batches; 0 turns GSO off. */
   readonly setSegmentSize: (sizeBytes: number) => void;
   /**
@@ -42,6 +46,8 @@ export interface OffloadSocketOptions {
   readonly dgramOptions: dgram.SocketOptions;
   /** Whether the address is a multicast group, which other sockets can share; false by default. */
   readonly isGroup?: boolean;
+  /** The interface by which datagrams leave; by default, the routing chooses it. */
+  readonly leaveBy?: string | undefined;
 }
 
 /**
@@ -54,6 +60,7 @@ export function openOffloadSocket(options: OffloadSocketOptions): OffloadSocket 
   const socket = dgram.createSocket(dgramOptions);
   try {
     const offload = prepare(fd, options);
+    const isRouted = !leaveByInterface(fd, options);
     if (isGroup) prepareForGroup(fd, options);
     system.bind(fd, address);
     socket.bind({ fd, exclusive: true });
@@ -63,7 +70,7 @@ export function openOffloadSocket(options: OffloadSocketOptions): OffloadSocket 
       system.setOption(fd, socketOptions.udpSegment, sizeBytes);
     const setPortSharing = (isOn: boolean) =>
       system.setOption(fd, socketOptions.reuseAddress, isOn ? 1 : 0);
-    return { socket, offload, setSegmentSize, setPortSharing };
+    return { socket, offload, isRouted, setSegmentSize, setPortSharing };
   } catch (error) {
     socket.close();
     system.close(fd);
@@ -90,6 +97,26 @@ function prepare(fd: Descriptor, options: OffloadSocketOptions): Offload {
   if (noReceive !== undefined)
     return { ...offload, reason: `the kernel refuses UDP_GRO: ${noReceive}` };
   return offload;
+}
+
+/**
+ * Makes unicast datagrams leave by an interface, even if the routing would choose another one. Unlike with
+ * SO_BINDTODEVICE, datagrams may arrive by any interface.
+ * @returns whether the system does that; true if no interface is wanted
+ */
+function leaveByInterface(
+  fd: Descriptor,
+  { system, address, leaveBy }: OffloadSocketOptions,
+): boolean {
+  if (leaveBy === undefined) return true;
+  const index = system.interfaceIndex(leaveBy);
+  if (index === 0) return false;
+  const { ipv4UnicastInterface, ipv6UnicastInterface } = socketOptions;
+  const option = isIPv6(address.host) ? ipv6UnicastInterface : ipv4UnicastInterface;
+  const value = Buffer.alloc(4);
+  // Unlike other options, it is in network byte order.
+  value.writeInt32BE(index);
+  return refusal(() => system.setOption(fd, option, value.readInt32LE())) === undefined;
 }
 
 /** Lets other sockets have the same group, and ignores what arrives on interfaces that have not joined it. */

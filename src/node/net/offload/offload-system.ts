@@ -45,11 +45,14 @@ export const socketOptions = {
   ipv4Mtu: [ipv4Level, 14],
   /** Whether a socket receives from groups that it has joined on another interface, or not at all. */
   ipv4MulticastAll: [ipv4Level, 49],
+  /** The interface by which unicast datagrams leave. */
+  ipv4UnicastInterface: [ipv4Level, 50],
   ipv6MulticastInterface: [ipv6Level, 17],
   ipv6MtuDiscover: [ipv6Level, 23],
   ipv6ReceiveErrors: [ipv6Level, 25],
   ipv6Mtu: [ipv6Level, 24],
   ipv6Only: [ipv6Level, 26],
+  ipv6UnicastInterface: [ipv6Level, 76],
   ipv6MulticastAll: [ipv6Level, 29],
   /** Makes the kernel cut sent data into datagrams of this size (UDP GSO). */
   udpSegment: [udpLevel, 103],
