@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { contenders } from './contenders.mjs';
 import { benchCrowd } from './crowd.mjs';
 import { benchExchange } from './exchange.mjs';
+import { benchMultipath } from './multipath.mjs';
 import { benchPeers, WrongArguments } from './peers.mjs';
 import { benchRelay } from './relay.mjs';
 import { benchRelayLoss } from './relay-loss.mjs';
@@ -10,7 +11,7 @@ import { render } from './render.mjs';
 import { benchSources } from './sources.mjs';
 import { benchStopAndWait } from './stop-and-wait.mjs';
 
-const help = `npm run bench -- [peers | sources | crowd | exchange | relay | relay-loss | stop-and-wait | render] [options]
+const help = `npm run bench -- [peers | sources | crowd | exchange | multipath | relay | relay-loss | stop-and-wait | render] [options]
 
   peers           sessions against UFTP, udpcast, TCP and bare GSO, in network namespaces
   sources         p2mp fetch against aria2c, from three servers at 100, 60 and 40 Mbit/s: steady, with a server that
@@ -18,6 +19,8 @@ const help = `npm run bench -- [peers | sources | crowd | exchange | relay | rel
   crowd           what 8 clients that fetch the same cost the link of one server, with and without multicast
   exchange        p2mp exchange among four peers against BitTorrent (libtorrent), with links of equal and of different
                   rates, and with a peer that dies
+  multipath       p2mp send by two paths of different rates against one of them, and kernel MPTCP beside it; and a path
+                  that is cut
   relay           p2mp fetch through relays against the same without them, and nginx as a caching proxy beside it
   relay-loss      p2mp send through a relay to 8 receivers that lose 5 %, and UFTP with its proxies: what the origin sends
   stop-and-wait   P2MP-FTP over loopback against bare dgram
@@ -30,7 +33,7 @@ const help = `npm run bench -- [peers | sources | crowd | exchange | relay | rel
   --link 0            of the sender, in Mbit/s; 0: unlimited
   --wire ...          batches, datagrams; batches without loss, else datagrams
   --only p2mp,uftp    contenders: ${contenders.map(({ id }) => id).join(', ')}
-  --scene 1,2         of exchange
+  --scene 1,2         of exchange; grid,cut of multipath
   --limit-s 180       after which a run is killed
   --skip-start        leaves out the time to the first data
   --resume            goes on with an interrupted run: scenes that are done stay as they are
@@ -96,6 +99,12 @@ const parts = {
       only: values.only?.split(','),
       scene: numbers(values.scene),
     }),
+  multipath: () =>
+    benchMultipath({
+      runs,
+      only: values.only?.split(','),
+      scene: values.scene?.split(','),
+    }),
   relay: () =>
     benchRelay({
       runs,
@@ -112,7 +121,8 @@ const parts = {
 };
 const named = positionals.length === 0 ? ['stop-and-wait', 'peers'] : positionals;
 const isKnown = (wanted) =>
-  contenders.some(({ id }) => id === wanted) || ['aria2c', 'nginx', 'libtorrent'].includes(wanted);
+  contenders.some(({ id }) => id === wanted) ||
+  ['aria2c', 'nginx', 'libtorrent', 'mptcp'].includes(wanted);
 const unknown = values.only?.split(',').filter((id) => !isKnown(id)) ?? [];
 if (values.help || unknown.length > 0 || named.some((name) => !(name in parts))) {
   console.log(help);

@@ -16,6 +16,7 @@ const debian = {
   openssl: 'openssl',
   nginx: 'nginx',
   curl: 'curl',
+  mptcpize: 'mptcpd',
 };
 /** Packages that cannot be looked up as commands. */
 const packages = { koffi: () => import('koffi') };

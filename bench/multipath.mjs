@@ -1,0 +1,179 @@
+// p2mp send by two paths against one of them, and kernel MPTCP beside it, through routers of different rates; and what
+// happens when a path is cut.
+
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { closePathLabs, PathLab } from './path-lab.mjs';
+import { sendByP2mp, sendByTcp } from './path-programs.mjs';
+import { median } from './processes.mjs';
+import { withServedFile } from './served-file.mjs';
+
+/** Rates of the two paths in Mbit/s. */
+const grid = [
+  [100, 100],
+  [100, 50],
+  [100, 20],
+  [100, 10],
+  [100, 5],
+  [50, 50],
+  [20, 20],
+];
+
+/** How long a transfer by both paths takes at best. */
+const aimS = 4;
+const largestMb = 100;
+
+/** Headers of Ethernet, IP, UDP and the session for each datagram of 1,400 bytes, and the tag of each block. */
+const wireShare = 1 + (14 + 20 + 8 + 16) / 1400 + 16 / 61_440;
+
+export async function benchMultipath({
+  runs = 3,
+  only = ['p2mp', 'mptcp'],
+  scene = ['grid', 'cut'],
+}) {
+  process.once('exit', closePathLabs);
+  const lab = new PathLab();
+  try {
+    if (only.includes('mptcp')) lab.allowMptcp();
+    if (scene.includes('grid')) await measureGrid(lab, { runs, only });
+    if (scene.includes('cut')) await measureCuts(lab, { runs });
+  } finally {
+    lab.close();
+  }
+}
+
+async function measureGrid(lab, { runs, only }) {
+  console.log(
+    `Mbit/s of payload; the wire of p2mp adds ${(100 * (wireShare - 1)).toFixed(1)} %; medians of ${runs} runs`,
+  );
+  const benefits = [];
+  for (const rates of grid) {
+    for (const [path, rate] of rates.entries()) lab.setRate(path, rate);
+    const sum = rates[0] + rates[1];
+    const sizeMb = Math.max(5, Math.min(largestMb, Math.round((sum * aimS) / 8)));
+    await withFile(sizeMb, async (place) => {
+      const measured = {};
+      for (let run = 0; run < runs; run++) {
+        for (const [name, send] of Object.entries(waysOf(lab, place, only))) {
+          measured[name] ??= [];
+          measured[name].push((await send()).mbit);
+        }
+      }
+      const mid = Object.fromEntries(Object.entries(measured).map(([k, v]) => [k, median(v)]));
+      console.log(`${rates.join(' + ')} Mbit/s, ${sizeMb} MB`);
+      for (const kind of only) {
+        const [first, second, both] = ['first', 'second', 'both'].map(
+          (how) => mid[`${kind} ${how}`],
+        );
+        const best = Math.max(first, second);
+        const benefit =
+          both < best ? (both - best) / best : (both - best) / (first + second - best);
+        if (kind === 'p2mp') benefits.push(benefit);
+        console.log(
+          `  ${kind}: ${first.toFixed(1)} and ${second.toFixed(1)} alone, ${both.toFixed(1)} by both (${list(measured[`${kind} both`])}); ` +
+            `${(both / best).toFixed(2)} of the best alone, benefit ${benefit.toFixed(2)}`,
+        );
+      }
+    });
+  }
+  if (benefits.length > 0) console.log(`p2mp: median benefit ${median(benefits).toFixed(2)}`);
+}
+
+function waysOf(lab, place, only) {
+  const p2mp = (paths) => () => sendByP2mp(lab, paths, place);
+  const tcp = (path, isMptcp) => () => sendByTcp(lab, path, { isMptcp, sizeMb: place.sizeMb });
+  return {
+    ...(only.includes('p2mp') && {
+      'p2mp first': p2mp([0]),
+      'p2mp second': p2mp([1]),
+      'p2mp both': p2mp([0, 1]),
+    }),
+    ...(only.includes('mptcp') && {
+      'mptcp first': tcp(0, false),
+      'mptcp second': tcp(1, false),
+      'mptcp both': tcp(0, true),
+    }),
+  };
+}
+
+/** Cuts each path in turn at half of the content, also the one of the handshake, and measures how long nothing arrives. */
+async function measureCuts(lab, { runs }) {
+  for (const path of [0, 1]) lab.setRate(path, 100);
+  const sizeMb = largestMb;
+  await withFile(sizeMb, async (place) => {
+    for (const cut of [0, 1]) {
+      const stalls = [];
+      const times = [];
+      for (let run = 0; run < runs; run++) {
+        const stall = { longestMs: 0 };
+        const act = ({ sender }) => cutMidway(lab, cut, { sizeMb, sender, stall });
+        const { seconds } = await sendByP2mp(lab, [0, 1], { ...place, act });
+        lab.mend(cut);
+        stalls.push(stall.longestMs);
+        times.push(seconds);
+      }
+      const bestS = ((8 * sizeMb) / 2 / 200 + (8 * sizeMb) / 2 / 100) * wireShare;
+      console.log(
+        `100 + 100 Mbit/s, ${sizeMb} MB, path ${cut} cut at half: complete in ${median(times).toFixed(2)} s (${list(times)}), ` +
+          `at best ${bestS.toFixed(2)} s; longest time without any arrival ${median(stalls).toFixed(0)} ms (${list(stalls)})`,
+      );
+    }
+  });
+}
+
+async function cutMidway(lab, cut, { sizeMb, sender, stall }) {
+  const [ip, ...args] = lab.onReceiver();
+  // /proc shows a network's counters through a process that lives in it.
+  const resident = spawn(ip, [...args, 'sleep', 'infinity'], { stdio: 'ignore' });
+  let hasEnded = false;
+  void sender.ended.then(() => {
+    hasEnded = true;
+  });
+  try {
+    const startBytes = readReceived(resident.pid);
+    let cutAtMs;
+    let bytes = startBytes;
+    let arrivedAtMs = performance.now();
+    while (!hasEnded) {
+      const now = readReceived(resident.pid);
+      const nowMs = performance.now();
+      // Reports of the network itself, such as ARP, are no arrivals.
+      if (now >= bytes + 1000) {
+        if (cutAtMs !== undefined) stall.longestMs = Math.max(stall.longestMs, nowMs - arrivedAtMs);
+        bytes = now;
+        arrivedAtMs = nowMs;
+      }
+      const payloadMb = (bytes - startBytes) / wireShare / 1e6;
+      if (cutAtMs === undefined && payloadMb >= sizeMb / 2) {
+        lab.cut(cut);
+        cutAtMs = performance.now();
+        arrivedAtMs = cutAtMs;
+      }
+      // After the last content only small messages come.
+      if (payloadMb >= 0.99 * sizeMb) break;
+      await sleep(1);
+    }
+  } finally {
+    resident.kill('SIGKILL');
+  }
+}
+
+function readReceived(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/net/dev`, 'utf8')
+      .split('\n')
+      .filter((line) => line.trimStart().startsWith('eth'))
+      .reduce((sum, line) => sum + Number(line.split(':')[1].trim().split(/\s+/)[0]), 0);
+  } catch {
+    return 0;
+  }
+}
+
+function withFile(sizeMb, measure) {
+  return withServedFile(sizeMb, ({ folder, data }) => measure({ data, sizeMb, work: folder }));
+}
+
+function list(values) {
+  return values.map((each) => each.toFixed(1)).join(' ');
+}
