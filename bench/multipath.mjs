@@ -101,13 +101,17 @@ function waysOf(lab, place, only) {
 async function measureCuts(lab, { runs }) {
   for (const path of [0, 1]) lab.setRate(path, 100);
   const sizeMb = largestMb;
+  // /proc shows a network's counters through a process that lives in it.
+  const [ip, ...args] = lab.onReceiver();
+  const resident = spawn(ip, [...args, 'sleep', 'infinity'], { stdio: 'ignore' });
+  const { pid } = resident;
   await withFile(sizeMb, async (place) => {
     for (const cut of [0, 1]) {
       const stalls = [];
       const times = [];
       for (let run = 0; run < runs; run++) {
         const stall = { longestMs: 0 };
-        const act = ({ sender }) => cutMidway(lab, cut, { sizeMb, sender, stall });
+        const act = ({ sender }) => cutMidway(lab, cut, { sizeMb, sender, pid, stall });
         const { seconds } = await sendByP2mp(lab, [0, 1], { ...place, act });
         lab.mend(cut);
         stalls.push(stall.longestMs);
@@ -120,42 +124,36 @@ async function measureCuts(lab, { runs }) {
       );
     }
   });
+  resident.kill('SIGKILL');
 }
 
-async function cutMidway(lab, cut, { sizeMb, sender, stall }) {
-  const [ip, ...args] = lab.onReceiver();
-  // /proc shows a network's counters through a process that lives in it.
-  const resident = spawn(ip, [...args, 'sleep', 'infinity'], { stdio: 'ignore' });
+async function cutMidway(lab, cut, { sizeMb, sender, pid, stall }) {
   let hasEnded = false;
   void sender.ended.then(() => {
     hasEnded = true;
   });
-  try {
-    const startBytes = readReceived(resident.pid);
-    let cutAtMs;
-    let bytes = startBytes;
-    let arrivedAtMs = performance.now();
-    while (!hasEnded) {
-      const now = readReceived(resident.pid);
-      const nowMs = performance.now();
-      // Reports of the network itself, such as ARP, are no arrivals.
-      if (now >= bytes + 1000) {
-        if (cutAtMs !== undefined) stall.longestMs = Math.max(stall.longestMs, nowMs - arrivedAtMs);
-        bytes = now;
-        arrivedAtMs = nowMs;
-      }
-      const payloadMb = (bytes - startBytes) / wireShare / 1e6;
-      if (cutAtMs === undefined && payloadMb >= sizeMb / 2) {
-        lab.cut(cut);
-        cutAtMs = performance.now();
-        arrivedAtMs = cutAtMs;
-      }
-      // After the last content only small messages come.
-      if (payloadMb >= 0.99 * sizeMb) break;
-      await sleep(1);
+  const startBytes = readReceived(pid);
+  let cutAtMs;
+  let bytes = startBytes;
+  let arrivedAtMs = performance.now();
+  while (!hasEnded) {
+    const now = readReceived(pid);
+    const nowMs = performance.now();
+    // Reports of the network itself, such as ARP, are no arrivals.
+    if (now >= bytes + 1000) {
+      if (cutAtMs !== undefined) stall.longestMs = Math.max(stall.longestMs, nowMs - arrivedAtMs);
+      bytes = now;
+      arrivedAtMs = nowMs;
     }
-  } finally {
-    resident.kill('SIGKILL');
+    const payloadMb = (bytes - startBytes) / wireShare / 1e6;
+    if (cutAtMs === undefined && payloadMb >= sizeMb / 2) {
+      lab.cut(cut);
+      cutAtMs = performance.now();
+      arrivedAtMs = cutAtMs;
+    }
+    // After the last content only small messages come.
+    if (payloadMb >= 0.99 * sizeMb) break;
+    await sleep(1);
   }
 }
 
