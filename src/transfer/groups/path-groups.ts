@@ -9,6 +9,7 @@ import type { PathSample } from '../../path/path-model.js';
 import type { Demand } from '../demand.js';
 import type { SessionBlock } from '../sealed-block.js';
 import { coupledRestMs, PathCoupling } from './path-coupling.js';
+import { PathIncast } from './path-incast.js';
 import type { RateGroup } from './rate-group.js';
 
 /** A rate group of one path, which may be out of use for the moment. */
@@ -18,6 +19,9 @@ interface PathGroup {
   isSilent: boolean;
   /** Until then, the path is not used although it works. */
   restsUntilMs: TimeMs;
+  /** Whether the path rests because of incast. */
+  yieldsToCrowd: boolean;
+  readonly incast: PathIncast;
 }
 
 /** With more blocks left than this many windows of all paths, no path waits for another. */
@@ -43,11 +47,8 @@ export class PathGroups {
   }
 
   add(number: number, rateGroup: RateGroup): void {
-    this.byNumber.set(number, {
-      rateGroup,
-      isSilent: false,
-      restsUntilMs: -Infinity,
-    });
+    const rest = { isSilent: false, restsUntilMs: -Infinity, yieldsToCrowd: false };
+    this.byNumber.set(number, { rateGroup, incast: new PathIncast(), ...rest });
   }
 
   /** The receiver has become slow: another rate group serves its first path. */
@@ -78,7 +79,10 @@ export class PathGroups {
     this.coupling.forget(number);
     if (this.serving.size > 0) return;
     // The paths that rest are all that is left.
-    for (const each of this.byNumber.values()) each.restsUntilMs = -Infinity;
+    for (const each of this.byNumber.values()) {
+      each.restsUntilMs = -Infinity;
+      each.yieldsToCrowd = false;
+    }
   }
 
   /** Lets a path rest that shares a bottleneck with another one, and ends rests that are over. */
@@ -89,6 +93,8 @@ export class PathGroups {
       if (each.restsUntilMs <= nowMs) each.restsUntilMs = -Infinity;
     if (!isServing(group)) return;
     const path = group.rateGroup.pathTo(this.demand);
+    group.incast.update(path.model);
+    this.yieldToCrowd();
     const slower = this.coupling.handleSample(number, path.model, sample);
     if (slower === undefined) return;
     // By multicast, the first path costs nothing.
@@ -148,6 +154,21 @@ export class PathGroups {
     return true;
   }
 
+  /** Uses only the first path while all of them are crowded, and the others again once it is clear. */
+  private yieldToCrowd(): void {
+    const groups = [...this.byNumber.values()];
+    const [first, ...others] = groups.filter(isServing);
+    if (first === undefined) return;
+    if (first.incast.isClear) {
+      for (const each of groups) each.yieldsToCrowd = false;
+    } else if (first.incast.isCrowded && others.every(({ incast }) => incast.isCrowded)) {
+      for (const each of others) {
+        each.yieldsToCrowd = true;
+        each.incast.restart();
+      }
+    }
+  }
+
   private *served(): IterableIterator<RateGroup> {
     for (const each of this.byNumber.values()) if (isServing(each)) yield each.rateGroup;
   }
@@ -185,8 +206,8 @@ export class PathGroups {
   }
 }
 
-function isServing({ isSilent, restsUntilMs }: PathGroup): boolean {
-  return !isSilent && restsUntilMs === -Infinity;
+function isServing({ isSilent, restsUntilMs, yieldsToCrowd }: PathGroup): boolean {
+  return !isSilent && restsUntilMs === -Infinity && !yieldsToCrowd;
 }
 
 /** Whether the first round of the block has not been sent completely. */
