@@ -32,7 +32,9 @@ t.test('a disk without room for the object', async (t) => {
 t.test('a disk that fills up midway', async (t) => {
   const { path, disk, server, fetch } = await prepare(t, '12m', '2MB');
   const fetching = fetch();
-  await fetching.waitForEvent('progress');
+  // Then there was room, and blocks have been written.
+  await fetching.waitForFile(disk, /p2mp-part/);
+  await fetching.waitFor(/"event":"progress".*"deliveredBytes":[1-9]/);
   // As much as another program can get.
   const filler = join(disk, 'filler');
   try {

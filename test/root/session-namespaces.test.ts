@@ -108,7 +108,10 @@ t.test('a full disk fails one receiver, until there is room', { skip }, async (t
   // With --open, each sender process has its own key.
   const programs = await lab.receive(['--compare-all'], { 2: disk });
   const sender = lab.send(4, '--rate', '400k');
-  await sender.waitForEvent('progress');
+  // By then, the first of them has been written.
+  await sender.waitFor(
+    /"event":"progress".*"receiver":"10\.99\.0\.12.*?"receivedBytes":[3-9]\d{5}/,
+  );
   const filler = join(disk, 'filler');
   t.throws(() => writeFileSync(filler, Buffer.alloc(4 * 1024 * 1024)), { code: 'ENOSPC' });
   const exit = await sender.exited;
