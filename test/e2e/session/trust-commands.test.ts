@@ -68,7 +68,8 @@ for (const format of ['people', 'json', 'log text', 'log json'] as const) {
 
     const refused = parseResult(await send())['receivers'][0];
     t.equal(refused.status, 'refused');
-    const [, hint = ''] = /add this line to its authorized_keys: (.*)$/.exec(refused.reason) ?? [];
+    const [, hint = ''] =
+      /add this line .*to its authorized_keys: (.*)$/.exec(refused.reason) ?? [];
     const [, line = ''] = await program.waitFor(
       /(send p2mp-x25519 \S{44} 127\.0\.0\.1)/,
       format === 'people' ? 'stderr' : 'stdout',
