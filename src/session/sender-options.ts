@@ -40,6 +40,11 @@ export interface SessionSenderOptions {
    * its digest is not sent; the source counts as changed.
    */
   readonly digestTree?: DigestTree;
+  /**
+   * Whether all receivers are sent the same blocks at about the same time, because it is expensive to read blocks again. By
+   * default only with a multicast group, or if the digests are not known; otherwise each is served at its own pace.
+   */
+  readonly servesTogether?: boolean;
   /** If this sender is a relay: where the object comes from. Its receivers then need envelopes of that host. */
   readonly relayed?: Relayed;
   /** Cryptographic functions that use this sender's key. */

@@ -113,16 +113,18 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.offer = createOffer(options, terms, session, groupKey);
     const { manifest, rateBytesPerSec, rateLimit, createController, digestTree } = options;
     const { senderCount = () => 1 } = options;
+    const { servesTogether = group !== undefined || digestTree === undefined } = options;
     this.delivery = new Delivery({
       ...{ session, geometry, reportInterval, manifest, seal, group, rateBytesPerSec },
       ...{ hash: crypto.hash, digestTree, createController, rateLimit, senderCount },
+      servesTogether,
       // Keeps concurrent sessions from probing their paths at the same moments.
       randomPhase: session / 2 ** 32,
     });
     this.contentRoot = new ContentRoot(this.delivery, options.relayed !== undefined);
     this.withdrawals = new Withdrawals(geometry);
     const { members, outbox, delivery, contentRoot, withdrawals, probe, offer, events } = this;
-    this.startBarrier = new StartBarrier(members, reportInterval);
+    this.startBarrier = new StartBarrier(members, reportInterval, servesTogether);
     this.behind = new ReceiversBehind({ crypto, offer, contentRoot, outbox, events });
     const { behind } = this;
     const shared = { members, outbox, delivery, contentRoot, events, reportInterval, behind };

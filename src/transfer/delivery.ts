@@ -46,6 +46,8 @@ export interface DeliveryOptions {
   /** The leaf digests of the content, if they are known before it is read. */
   readonly digestTree: DigestTree | undefined;
   readonly group: Address | undefined;
+  /** Whether receivers are sent the same blocks at the same time. If not, each has a rate group of its own. */
+  readonly servesTogether: boolean;
   readonly reportInterval: ReportInterval;
   /** 0..1, different for each session. */
   readonly randomPhase: number;
@@ -119,6 +121,7 @@ export class Delivery {
       ...{ geometry, demands, digests, encoder, reportInterval, randomPhase },
       maxBlocks: Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes)),
       ...{ rateBytesPerSec, createController, senderCount },
+      servesTogether: options.servesTogether,
     });
     const { manifest } = options;
     const { tree, actions, rateGroups } = this;

@@ -19,6 +19,7 @@ export interface FinalFigures {
 
 export class Demand {
   private isBeingServed = false;
+  private hasEnded = false;
   /** Blocks that the receiver misses and that are not in flight to the receiver. */
   private readonly needed = new RangeSet();
   /**
@@ -89,8 +90,13 @@ export class Demand {
     this.arrivals.handleArrival();
   }
 
+  get isOver(): boolean {
+    return this.hasEnded;
+  }
+
   /** The receiver has its outcome. */
   end(): void {
+    this.hasEnded = true;
     this.needed.clear();
   }
 

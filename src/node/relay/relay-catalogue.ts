@@ -99,7 +99,8 @@ class OfferedRelayedObject implements OfferedObject {
 
   get terms() {
     const { label, manifest, manifestDigest, contentSizeBytes, digestTree, listedAtMs } = this.head;
-    return { label, manifest, manifestDigest, contentSizeBytes, digestTree, listedAtMs };
+    const facts = { label, manifest, manifestDigest, contentSizeBytes, digestTree, listedAtMs };
+    return this.object.isPassing ? { ...facts, servesTogether: true } : facts;
   }
 
   open(): RelayedObject {

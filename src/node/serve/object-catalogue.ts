@@ -11,7 +11,7 @@ export interface OfferedObject {
   readonly name: string;
   readonly terms: Pick<
     SessionSenderOptions,
-    'label' | 'manifest' | 'manifestDigest' | 'contentSizeBytes' | 'listedAtMs'
+    'label' | 'manifest' | 'manifestDigest' | 'contentSizeBytes' | 'listedAtMs' | 'servesTogether'
   > &
     Required<Pick<SessionSenderOptions, 'digestTree'>>;
   /** Undefined if it is not known. */

@@ -72,6 +72,11 @@ export class RelayedObject implements ContentSource {
     return known !== undefined && place?.keeps === true && place.held.count === blockCount;
   }
 
+  /** Whether its blocks stay only for a short while, because the cache does not keep them. */
+  get isPassing(): boolean {
+    return this.place?.keeps === false;
+  }
+
   get isInUse(): boolean {
     return this.users > 0;
   }

@@ -9,23 +9,25 @@ import type { SessionMember } from './member.js';
 
 export class StartBarrier {
   private opened = false;
-  private servesOne = false;
+  private servesAtOnce = false;
   private hasServed = false;
   /** Time at which the first receiver became ready for content. */
   private readyAtMs: TimeMs | undefined;
 
+  /** @param servesTogether whether receivers are sent the same blocks at the same time; if not, none waits for another */
   constructor(
     private readonly members: readonly SessionMember[],
     private readonly reportInterval: ReportInterval,
+    private readonly servesTogether: boolean,
   ) {}
 
   get isOpen(): boolean {
     return this.opened;
   }
 
-  /** Whether content is sent: the barrier is open, or there is only one receiver, which has nobody to wait for. */
+  /** Whether content is sent: the barrier is open, or the receivers have nobody to wait for. */
   get isServing(): boolean {
-    return this.opened || this.servesOne;
+    return this.opened || this.servesAtOnce;
   }
 
   /** Whether content has ever been sent. */
@@ -54,8 +56,8 @@ export class StartBarrier {
       if (!isReady || !(path.isMulticastReachable || isGroupSettled)) isAnyAwaited = true;
       if (handshake?.isBeingProbed) isAnyNarrow = true;
     }
-    this.servesOne = memberCount === 1 && wantingCount === 1;
-    this.hasServed ||= this.servesOne;
+    this.servesAtOnce = (memberCount === 1 || !this.servesTogether) && wantingCount > 0;
+    this.hasServed ||= this.servesAtOnce;
     if (!isAnyReady) return undefined;
     this.readyAtMs ??= nowMs;
     const narrowMs = isAnyNarrow ? retryTiming.narrowGraceMs : 0;

@@ -159,6 +159,7 @@ export class RelayRole implements Role<RelayMachineEvent> {
       ...shown,
       crypto: this.cryptoFor(`session ${this.simulation.nowMs} ${this.sessions.size}`),
       ...withoutUndefined({ mssBytes, blockSizeBytes }),
+      ...(object.isPassing ? { servesTogether: true } : {}),
     });
     this.ended.forget(this.simulation.nowMs, endpoint);
     object.use();

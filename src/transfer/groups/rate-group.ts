@@ -184,6 +184,13 @@ export class RateGroup {
     this.maxBlocks = Math.max(2, this.maxBlocks - count);
   }
 
+  /** Leaves a share of its blocks in flight to another rate group. @returns their number */
+  giveUpShare(share: number): number {
+    const count = Math.max(2, Math.floor(this.maxBlocks * share));
+    this.giveUpBlocks(count);
+    return count;
+  }
+
   /** Stops serving a receiver. Blocks in flight that the receiver misses become needed again. */
   release(demand: Demand): void {
     for (const block of this.rounds.window) demand.takeBack(block);

@@ -27,6 +27,12 @@ const maxCatchUpRateGroups = 8;
 /** Share of the blocks in flight that one catch-up group may use. */
 const catchUpShare = 1 / 16;
 
+/** Maximum number of receivers with a rate group of their own beside the main group, if each is to have one. */
+const maxApartRateGroups = 8;
+
+/** Share of the blocks in flight of the main group that such a rate group takes over. */
+const apartShare = 1 / 4;
+
 /** How often to look for slow receivers. */
 const slowReceiverCheckMs = 100;
 
@@ -38,20 +44,26 @@ export interface RateGroupsOptions
   readonly rateBytesPerSec: number | undefined;
   /** The number of hosts that send to the same receivers, this one included. */
   readonly senderCount: () => number;
+  /** Whether receivers share the main group. If not, each has a rate group of its own, as far as there are enough. */
+  readonly servesTogether: boolean;
   /** Creates the controller of each rate group; by default, `createCongestionController`. */
   readonly createController: CreateCongestionController | undefined;
 }
 
 export class RateGroups {
   readonly main: RateGroup;
-  /** The main group comes first, then the catch-up groups. */
+  /** The main group comes first. */
   private readonly groups: RateGroup[] = [];
+  private readonly catchUp: RateGroup[] = [];
+  /** The rate groups of receivers that do not want the same as others. */
+  private readonly apart: RateGroup[] = [];
   /** The rate groups of further paths to receivers. */
   private readonly furtherGroups: RateGroup[] = [];
   private readonly groupOf = new Map<Demand, RateGroup>();
   /** The rate groups of the receivers that are served by several paths. */
   private readonly pathGroups = new Map<Demand, PathGroups>();
   private readonly slowReceivers = new SlowReceivers();
+  private readonly slow = new Set<Demand>();
   private checkedAtMs: TimeMs = -Infinity;
   private isContentOpen = false;
   private nowMs: TimeMs = 0;
@@ -77,7 +89,20 @@ export class RateGroups {
   }
 
   add(demand: Demand): void {
-    this.groupOf.set(demand, this.main);
+    const rateGroup = this.options.servesTogether ? this.main : this.findOwn();
+    this.groupOf.set(demand, rateGroup);
+  }
+
+  /** A rate group for one more receiver: one that is out of use, a new one, or the main group if there are many. */
+  private findOwn(): RateGroup {
+    const busy = new Set<RateGroup>();
+    for (const [{ isOver }, rateGroup] of this.groupOf) if (!isOver) busy.add(rateGroup);
+    const free = [this.main, ...this.apart].find((rateGroup) => !busy.has(rateGroup));
+    if (free !== undefined) return free;
+    if (this.apart.length === maxApartRateGroups) return this.main;
+    const rateGroup = this.createGroup(this.main.giveUpShare(apartShare));
+    this.apart.push(rateGroup);
+    return rateGroup;
   }
 
   /** The rate group that serves the receiver. */
@@ -89,7 +114,7 @@ export class RateGroups {
 
   /** Whether the receiver was too slow for the main group and was moved to a catch-up group. */
   isSlow(demand: Demand): boolean {
-    return this.of(demand) !== this.main;
+    return this.slow.has(demand);
   }
 
   /** Sets the time at which blocks are opened. */
@@ -121,8 +146,8 @@ export class RateGroups {
 
   /** Serves the receiver by a further path, too. */
   addPath(demand: Demand, path: Path): void {
-    const { maxBlocks, geometry } = this.options;
-    const share = Math.max(2, Math.floor(maxBlocks / maxPaths));
+    const { geometry } = this.options;
+    const share = this.of(demand).giveUpShare(1 / maxPaths);
     const rateGroup = new RateGroup({
       ...this.options,
       ...this.rules,
@@ -132,7 +157,6 @@ export class RateGroups {
       controller: this.createController(undefined, path.number),
     });
     rateGroup.setContentOpen(this.isContentOpen);
-    this.of(demand).giveUpBlocks(share);
     this.furtherGroups.push(rateGroup);
     const own = this.pathGroups.get(demand) ?? new PathGroups(demand, geometry, this.of(demand));
     own.add(path.number, rateGroup);
@@ -271,28 +295,34 @@ export class RateGroups {
 
   private splitOff(demand: Demand): void {
     this.main.release(demand);
-    const isRoom = this.groups.length <= maxCatchUpRateGroups;
+    const isRoom = this.catchUp.length < maxCatchUpRateGroups;
     const rateGroup = isRoom
       ? this.createCatchUpGroup()
-      : this.get(1 + (demand.index % maxCatchUpRateGroups));
+      : at(this.catchUp, demand.index % maxCatchUpRateGroups);
     this.groupOf.set(demand, rateGroup);
+    this.slow.add(demand);
     this.pathGroups.get(demand)?.moveHome(rateGroup);
     demand.path.leaveGroup();
     demand.path.restartModel();
   }
 
   private createCatchUpGroup(): RateGroup {
-    const { maxBlocks } = this.options;
-    const catchUpBlocks = Math.max(2, Math.floor(maxBlocks * catchUpShare));
+    const blocks = Math.max(2, Math.floor(this.options.maxBlocks * catchUpShare));
+    this.main.giveUpBlocks(blocks);
+    const rateGroup = this.createGroup(blocks);
+    this.catchUp.push(rateGroup);
+    return rateGroup;
+  }
+
+  private createGroup(maxBlocks: number): RateGroup {
     const rateGroup = new RateGroup({
       ...this.options,
       isMain: false,
       ...this.rules,
-      maxBlocks: catchUpBlocks,
+      maxBlocks,
       controller: this.createController(undefined),
     });
     rateGroup.setContentOpen(this.isContentOpen);
-    this.main.giveUpBlocks(catchUpBlocks);
     this.groups.push(rateGroup);
     return rateGroup;
   }
