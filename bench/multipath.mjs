@@ -1,13 +1,16 @@
 // p2mp send by two paths against one of them, and kernel MPTCP beside it, through routers of different rates; and what
 // happens when a path is cut.
-
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { killCommands } from './commands.mjs';
+import { describeMaking } from './made.mjs';
 import { closePathLabs, PathLab } from './path-lab.mjs';
 import { sendByP2mp, sendByTcp } from './path-programs.mjs';
 import { median } from './processes.mjs';
-import { withServedFile } from './served-file.mjs';
 
 /** Rates of the two paths in Mbit/s. */
 const grid = [
@@ -20,7 +23,7 @@ const grid = [
   [20, 20],
 ];
 
-/** How long a transfer by both paths takes at best. */
+/** How long a transfer takes at best. */
 const aimS = 4;
 const largestMb = 100;
 
@@ -32,7 +35,13 @@ export async function benchMultipath({
   only = ['p2mp', 'mptcp'],
   scene = ['grid', 'cut'],
 }) {
-  process.once('exit', closePathLabs);
+  const stop = () => {
+    killCommands();
+    closePathLabs();
+  };
+  process.once('exit', stop);
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+  console.log(JSON.stringify(describeMaking()));
   const lab = new PathLab();
   try {
     if (only.includes('mptcp')) lab.allowMptcp();
@@ -50,18 +59,16 @@ async function measureGrid(lab, { runs, only }) {
   const benefits = [];
   for (const rates of grid) {
     for (const [path, rate] of rates.entries()) lab.setRate(path, rate);
-    const sum = rates[0] + rates[1];
-    const sizeMb = Math.max(5, Math.min(largestMb, Math.round((sum * aimS) / 8)));
-    await withFile(sizeMb, async (place) => {
+    await withFiles(rates, async (places) => {
       const measured = {};
       for (let run = 0; run < runs; run++) {
-        for (const [name, send] of Object.entries(waysOf(lab, place, only))) {
+        for (const [name, send] of Object.entries(waysOf(lab, places, only))) {
           measured[name] ??= [];
           measured[name].push((await send()).mbit);
         }
       }
       const mid = Object.fromEntries(Object.entries(measured).map(([k, v]) => [k, median(v)]));
-      console.log(`${rates.join(' + ')} Mbit/s, ${sizeMb} MB`);
+      console.log(`${rates.join(' + ')} Mbit/s, ${places.both.sizeMb} MB by both`);
       for (const kind of only) {
         const [first, second, both] = ['first', 'second', 'both'].map(
           (how) => mid[`${kind} ${how}`],
@@ -80,19 +87,18 @@ async function measureGrid(lab, { runs, only }) {
   if (benefits.length > 0) console.log(`p2mp: median benefit ${median(benefits).toFixed(2)}`);
 }
 
-function waysOf(lab, place, only) {
-  const p2mp = (paths) => () => sendByP2mp(lab, paths, place);
-  const tcp = (path, isMptcp) => () => sendByTcp(lab, path, { isMptcp, sizeMb: place.sizeMb });
+function waysOf(lab, { first, second, both }, only) {
+  const tcp = (path, isMptcp, { sizeMb }) => sendByTcp(lab, path, { isMptcp, sizeMb });
   return {
     ...(only.includes('p2mp') && {
-      'p2mp first': p2mp([0]),
-      'p2mp second': p2mp([1]),
-      'p2mp both': p2mp([0, 1]),
+      'p2mp first': () => sendByP2mp(lab, [0], first),
+      'p2mp second': () => sendByP2mp(lab, [1], second),
+      'p2mp both': () => sendByP2mp(lab, [0, 1], both),
     }),
     ...(only.includes('mptcp') && {
-      'mptcp first': tcp(0, false),
-      'mptcp second': tcp(1, false),
-      'mptcp both': tcp(0, true),
+      'mptcp first': () => tcp(0, false, first),
+      'mptcp second': () => tcp(1, false, second),
+      'mptcp both': () => tcp(0, true, both),
     }),
   };
 }
@@ -168,8 +174,25 @@ function readReceived(pid) {
   }
 }
 
-function withFile(sizeMb, measure) {
-  return withServedFile(sizeMb, ({ folder, data }) => measure({ data, sizeMb, work: folder }));
+/** Files that take equally long by the first path, the second, and both. */
+function withFiles([first, second], measure) {
+  const sizeOf = (rate) => Math.max(2, Math.round((rate * aimS) / 8));
+  return withFile(sizeOf(first), (a) =>
+    withFile(sizeOf(second), (b) =>
+      withFile(sizeOf(first + second), (both) => measure({ first: a, second: b, both })),
+    ),
+  );
+}
+
+async function withFile(sizeMb, measure) {
+  const work = mkdtempSync(join(tmpdir(), 'p2mp-bench-paths-'));
+  try {
+    const data = join(work, 'data');
+    writeFileSync(data, randomBytes(sizeMb * 1e6));
+    await measure({ data, sizeMb, work });
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
 }
 
 function list(values) {

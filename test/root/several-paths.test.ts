@@ -1,48 +1,73 @@
 /** A session by two links between two hosts, of which one is cut midway. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import t from 'tap';
-import { isSameContent, writeRandomFile } from '../support/loopback.js';
+import t, { type Test } from 'tap';
+import { isSameContent, noOffload, writeRandomFile } from '../support/loopback.js';
 import { distFolder, Program, parseResult } from '../support/processes.js';
 import { NetworkLab } from './network-lab.js';
 import { noLab } from './session-lab.js';
 
-const sizeBytes = 8_000_000;
+/** Two hosts with two links between them, `eth0` and `side`. */
+class PathPlace {
+  readonly lab = new NetworkLab(2, 0);
+  readonly sent: string;
+  readonly dir: string;
+  private readonly folder: string;
+
+  constructor(
+    private readonly t: Test,
+    sizeBytes: number,
+  ) {
+    t.teardown(() => this.lab.close());
+    this.lab.linkHosts(0, 1, 'side', 1500);
+    for (const host of [0, 1])
+      this.run(host, 'ip', 'addr', 'add', `10.98.0.${10 + host}/24`, 'dev', 'side');
+    this.folder = t.testdir();
+    this.sent = writeRandomFile(this.folder, sizeBytes);
+    this.dir = join(this.folder, 'in');
+  }
+
+  run(host: number, ...command: string[]): string {
+    const [program, args] = this.lab.on(host, ...command);
+    return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  }
+
+  start(host: number, ...args: string[]): Program {
+    const path = join(distFolder, 'cli', 'p2mp.js');
+    const [program, words] = this.lab.on(host, process.execPath, path, ...args);
+    const env = { P2MP_HOME: join(this.folder, `keys ${host}`) };
+    return new Program(this.t, program, words, { env });
+  }
+
+  async receive(...options: string[]): Promise<Program> {
+    const common = ['--open', '--json', '--once', '--dir', this.dir];
+    const receiver = this.start(1, 'receive', ...common, ...options);
+    await receiver.waitForEvent('listening');
+    return receiver;
+  }
+
+  send(): Program {
+    const common = ['--to', this.lab.address(1), '--open', '--json', '--rate', '3MB'];
+    return this.start(0, 'send', this.sent, ...common, '--path', 'eth0,side');
+  }
+}
 
 for (const [cut, what] of [
   ['eth0', 'the path of the handshake'],
   ['side', 'the other path'],
 ] as const) {
   t.test(`${what} is cut midway`, { skip: noLab }, async (t) => {
-    const lab = new NetworkLab(2, 0);
-    t.teardown(() => lab.close());
-    const run = (host: number, ...command: string[]) => {
-      const [program, args] = lab.on(host, ...command);
-      execFileSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-    };
-    lab.linkHosts(0, 1, 'side', 1500);
-    for (const host of [0, 1])
-      run(host, 'ip', 'addr', 'add', `10.98.0.${10 + host}/24`, 'dev', 'side');
-    const folder = t.testdir();
-    const sent = writeRandomFile(folder, sizeBytes);
-    const start = (host: number, ...args: string[]) => {
-      const path = join(distFolder, 'cli', 'p2mp.js');
-      const [program, words] = lab.on(host, process.execPath, path, ...args, '--path', 'eth0,side');
-      return new Program(t, program, words, { env: { P2MP_HOME: join(folder, `keys ${host}`) } });
-    };
-    const dir = join(folder, 'in');
-    const receiver = start(1, 'receive', '--open', '--json', '--once', '--dir', dir);
-    await receiver.waitForEvent('listening');
-    const common = ['--to', lab.address(1), '--open', '--json', '--rate', '3MB'];
-    const sender = start(0, 'send', sent, ...common);
+    const place = new PathPlace(t, 8_000_000);
+    const receiver = await place.receive('--path', 'eth0,side');
+    const sender = place.send();
     await sender.waitForEvent('progress');
     // Neither host sees its own link go down.
-    run(1, 'nft', 'add table inet test');
-    run(1, 'nft', 'add chain inet test in { type filter hook input priority 0 ; }');
-    run(1, 'nft', `add rule inet test in iifname ${cut} drop`);
+    place.run(1, 'nft', 'add table inet test');
+    place.run(1, 'nft', 'add chain inet test in { type filter hook input priority 0 ; }');
+    place.run(1, 'nft', `add rule inet test in iifname ${cut} drop`);
     const exit = await sender.exited;
     t.equal(exit.code, 0, exit.stderr);
-    t.ok(isSameContent(sent, join(dir, 'sent')));
+    t.ok(isSameContent(place.sent, join(place.dir, 'sent')));
     t.equal((await receiver.exited).code, 0);
     const [{ paths }] = parseResult(exit)['receivers'];
     t.match(paths, [
@@ -52,3 +77,43 @@ for (const [cut, what] of [
     for (const { receivedBytes } of paths) t.ok(receivedBytes > 0, 'it was used before');
   });
 }
+
+t.test(
+  'a path leaves by its interface, although the routing prefers the other',
+  { skip: noLab || noOffload },
+  async (t) => {
+    const place = new PathPlace(t, 3_000_000);
+    place.run(
+      0,
+      'ip',
+      'route',
+      'add',
+      '10.99.0.0/24',
+      'via',
+      '10.98.0.11',
+      'dev',
+      'side',
+      'metric',
+      '500',
+    );
+    // The receiver has one address, to which datagrams come by both links.
+    for (const each of ['all', 'side'])
+      place.run(1, 'sysctl', '-qw', `net.ipv4.conf.${each}.rp_filter=0`);
+    const receiver = await place.receive();
+    const exit = await place.send().exited;
+    t.equal(exit.code, 0, exit.stderr);
+    t.ok(isSameContent(place.sent, join(place.dir, 'sent')));
+    t.equal((await receiver.exited).code, 0);
+    const [{ paths }] = parseResult(exit)['receivers'];
+    t.match(paths, [
+      { from: '10.99.0.10', address: '10.99.0.11:7735' },
+      { from: '10.98.0.10', address: '10.99.0.11:7735' },
+    ]);
+    const [link] = JSON.parse(place.run(0, 'ip', '-s', '-j', 'link', 'show', 'dev', 'side'));
+    t.ok(
+      link.stats64.tx.bytes > paths[1].receivedBytes,
+      `${link.stats64.tx.bytes} bytes left there`,
+    );
+    t.ok(paths[1].receivedBytes > 0);
+  },
+);
