@@ -33,7 +33,7 @@ const help = `npm run bench -- [peers | sources | crowd | exchange | multipath |
   --link 0            of the sender, in Mbit/s; 0: unlimited
   --wire ...          batches, datagrams; batches without loss, else datagrams
   --only p2mp,uftp    contenders: ${contenders.map(({ id }) => id).join(', ')}
-  --scene 1,2         of exchange; grid,cut of multipath
+  --scene 1,2         of exchange; grid,long,cut of multipath
   --limit-s 180       after which a run is killed
   --skip-start        leaves out the time to the first data
   --resume            goes on with an interrupted run: scenes that are done stay as they are

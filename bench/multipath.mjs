@@ -25,7 +25,9 @@ const grid = [
 
 /** How long a transfer takes at best. */
 const aimS = 4;
-const largestMb = 100;
+const cutMb = 100;
+/** Long enough for the start not to matter. */
+const longMb = 400;
 
 /** Headers of Ethernet, IP, UDP and the session for each datagram of 1,400 bytes, and the tag of each block. */
 const wireShare = 1 + (14 + 20 + 8 + 16) / 1400 + 16 / 61_440;
@@ -33,7 +35,7 @@ const wireShare = 1 + (14 + 20 + 8 + 16) / 1400 + 16 / 61_440;
 export async function benchMultipath({
   runs = 3,
   only = ['p2mp', 'mptcp'],
-  scene = ['grid', 'cut'],
+  scene = ['grid', 'long', 'cut'],
 }) {
   const stop = () => {
     killCommands();
@@ -46,6 +48,7 @@ export async function benchMultipath({
   try {
     if (only.includes('mptcp')) lab.allowMptcp();
     if (scene.includes('grid')) await measureGrid(lab, { runs, only });
+    if (scene.includes('long')) await measureLong(lab, { runs, only });
     if (scene.includes('cut')) await measureCuts(lab, { runs });
   } finally {
     lab.close();
@@ -87,6 +90,19 @@ async function measureGrid(lab, { runs, only }) {
   if (benefits.length > 0) console.log(`p2mp: median benefit ${median(benefits).toFixed(2)}`);
 }
 
+/** How near two paths of 100 Mbit/s come to their sum. */
+async function measureLong(lab, { runs, only }) {
+  for (const path of [0, 1]) lab.setRate(path, 100);
+  await withFile(longMb, async (place) => {
+    const ways = waysOf(lab, { first: place, second: place, both: place }, only);
+    for (const kind of only) {
+      const results = [];
+      for (let run = 0; run < runs; run++) results.push((await ways[`${kind} both`]()).mbit);
+      console.log(`100 + 100 Mbit/s, ${longMb} MB: ${kind} ${list(results)} Mbit/s`);
+    }
+  });
+}
+
 function waysOf(lab, { first, second, both }, only) {
   const tcp = (path, isMptcp, { sizeMb }) => sendByTcp(lab, path, { isMptcp, sizeMb });
   return {
@@ -106,7 +122,7 @@ function waysOf(lab, { first, second, both }, only) {
 /** Cuts each path in turn at half of the content, also the one of the handshake, and measures how long nothing arrives. */
 async function measureCuts(lab, { runs }) {
   for (const path of [0, 1]) lab.setRate(path, 100);
-  const sizeMb = largestMb;
+  const sizeMb = cutMb;
   // /proc shows a network's counters through a process that lives in it.
   const [ip, ...args] = lab.onReceiver();
   const resident = spawn(ip, [...args, 'sleep', 'infinity'], { stdio: 'ignore' });
