@@ -56,8 +56,11 @@ const inFlightGain = 2;
 /** Minimum in-flight limit, in blocks. It also applies before the first report. */
 const leastBlocks = 4;
 
-/** The same for a sender that shares the links of its receivers with others, whose blocks keep them busy. */
-const leastSharedBlocks = 2;
+/**
+ * The same for a sender that shares the links of its receivers with others, whose blocks keep them busy. On a short path,
+ * hosts that read late would leave them idle.
+ */
+const leastSharedBlocks = { short: 2, other: 1 } as const;
 
 /**
  * Added to the in-flight limit, because hosts read late and timers are coarse. This much data fits in a
@@ -196,7 +199,12 @@ export class BbrController implements CongestionController {
     // In these phases, the pace must stay below the delivery rate, even if all loss is random.
     if (isBelowLimit(phase))
       return gains[phase] * Math.min(this.deliveryNow, share * this.capacityNow);
-    return gains[phase] * share * this.capacityNow;
+    return this.gainOf(phase) * share * this.capacityNow;
+  }
+
+  /** Senders that share links try together whether more fits, each with its part. */
+  private gainOf(phase: ControlState): number {
+    return 1 + (gains[phase] - 1) / (this.options.senderCount ?? 1);
   }
 
   /**
@@ -219,10 +227,11 @@ export class BbrController implements CongestionController {
   /** Maximum number of datagrams in flight to a member. */
   private inFlightLimit({ model, returnPath }: ControlledPath): number {
     const { blockDatagrams, reportIntervalMs, senderCount = 1 } = this.options;
-    const leastOfOne = Math.max(leastSharedBlocks, leastBlocks / senderCount);
-    const least = leastOfOne * blockDatagrams;
+    const leastShared = model.isShort ? leastSharedBlocks.short : leastSharedBlocks.other;
+    const least = Math.max(leastShared, leastBlocks / senderCount) * blockDatagrams;
     if (model.deliveryRate === 0) return least;
-    const gain = this.phase === 'startup' ? startupGain : inFlightGain;
+    const isStartup = this.phase === 'startup';
+    const gain = isStartup ? Math.max(inFlightGain, this.gainOf('startup')) : inFlightGain;
     const { capacity, minRttMs } = model;
     const slack = Math.min(capacity * hostSlackMs, mostSlackBlocks * blockDatagrams) / senderCount;
     const product = capacity * minRttMs;

@@ -58,11 +58,16 @@ class Member {
 
 /** Runs rounds of one round trip each. */
 class Course {
-  readonly controller = new BbrController(options);
+  readonly controller: BbrController;
   nowMs = 0;
   hasShortRtt = true;
 
-  constructor(private readonly members: readonly Member[]) {}
+  constructor(
+    private readonly members: readonly Member[],
+    senderCount = 1,
+  ) {
+    this.controller = new BbrController({ ...options, senderCount });
+  }
 
   round(count = 1): void {
     for (let i = 0; i < count; i++) {
@@ -87,9 +92,9 @@ class Course {
   }
 }
 
-function cruising(rate: number) {
+function cruising(rate: number, senderCount = 1) {
   const member = new Member();
-  const course = new Course([member]);
+  const course = new Course([member], senderCount);
   member.setRate(rate);
   course.until('cruise');
   return { member, course, controller: course.controller };
@@ -231,6 +236,20 @@ t.test('after a long time without a short round trip, it looks for one', (t) => 
     t.equal(controller.sendRate(1), 5);
   }
   t.ok(wasProbing >= 15 && wasProbing <= 40, `${wasProbing} rounds of 1500`);
+  t.end();
+});
+
+t.test('senders that share links probe together, and share what hosts need in flight', (t) => {
+  const { member, course, controller } = cruising(10, 5);
+  course.until('up');
+  t.equal(controller.sendRate(1).toFixed(2), '10.50', 'a quarter more of all together');
+  member.model.minRttMs = 0.3;
+  member.model.isShort = true;
+  t.equal(controller.findRoom(0, member.path), 3 + 50 + 40);
+  member.setRate(0.01);
+  t.equal(controller.findRoom(0, member.path), 2 * blockDatagrams, 'at least two on a short path');
+  member.model.isShort = false;
+  t.equal(controller.findRoom(0, member.path), blockDatagrams);
   t.end();
 });
 
