@@ -7,7 +7,9 @@ import {
   sharesOf,
 } from '../../../src/cli/output/paths/path-figures.js';
 import { pathRows } from '../../../src/cli/output/paths/path-rows.js';
-import type { PathStatus } from '../../../src/index.js';
+import { sessionTable } from '../../../src/cli/output/progress/session-table.js';
+import { plain } from '../../../src/cli/output/text.js';
+import type { PathStatus, SessionReceiverStatus } from '../../../src/index.js';
 
 function path(number: number, bestRateBytesPerSec: number, more: Partial<PathStatus> = {}) {
   return {
@@ -44,6 +46,26 @@ t.test('shares are parts of what came by all paths', async (t) => {
   const { paths: json } = pathsJson(paths) as { paths: object[] };
   t.match(json[1], { path: 1, from: '10.1.0.1', share: 0.25, bestRate: 4e6, rttMs: 12.34 });
   t.same(pathsJson(undefined), {});
+});
+
+t.test('paths have rows below their receiver, if all rows fit', async (t) => {
+  const receiver: SessionReceiverStatus = {
+    ...{ receiver: 'lab1', selfName: 'lab1', address: '10.0.0.2:7735', status: 'active' },
+    ...{ activity: 'receiving', heldBytes: 6e6, heldBeforeBytes: 0, receivedBytes: 6e6 },
+    ...{ elapsedMs: 1000, datagramsSent: 200, repairs: 0, datagramsLost: 2, lossRatio: 0.01 },
+    ...{ usesGroup: false, unchangedFiles: 0, deletedEntries: 0, undeletedEntries: 0 },
+    paths: [path(0, 6e6), path(1, 4e6, { state: 'silent', isInUse: false })],
+  };
+  const sending = { receivers: [receiver], rates: [6e6], contentSizeBytes: 12e6, elapsedMs: 1000 };
+  const glyphs = { done: '#', rest: '.', ellipsis: '…' };
+  const linesOf = (lines: number, showsPaths: boolean) =>
+    sessionTable({ ...sending, showsPaths }, { columns: 140, lines, glyphs }).map(plain);
+  const [, own, first, second] = linesOf(10, true);
+  t.match(own, /^lab1 +receiving .* 50% +6\.00 MB\/s/);
+  t.match(first, /^ {2}10\.0\.0\.1 to 10\.0\.0\.2:7735 +open .* 25% +1\.00 MB\/s/);
+  t.match(second, /^ {2}10\.1\.0\.1 to 10\.1\.0\.2:7735 +silent .* 25% +-/);
+  t.equal(linesOf(4, true).length, 3);
+  t.equal(linesOf(10, false).length, 3);
 });
 
 t.test('each path has a row with the columns of its table', async (t) => {
