@@ -36,6 +36,8 @@ t.test('simulated transfers match the formulas in rounds and delay', (t) => {
   const squares = [];
   for (const run of grid) {
     const { receivers, loss, sendTimeMs } = run;
+    // Without sending time, rounds are the same question again. `npm run theory` runs all.
+    if (sendTimeMs === 0 && loss !== 0.05) continue;
     const name = `n = ${receivers}, p = ${loss}, t = ${sendTimeMs} ms`;
     const { rounds, delayMs } = runCell(run);
     for (const [what, comparison] of Object.entries({ rounds, delayMs })) {
@@ -44,8 +46,8 @@ t.test('simulated transfers match the formulas in rounds and delay', (t) => {
       squares.push(comparison.deviation ** 2);
     }
   }
-  // Rounds and delay of a cell are correlated, so 60 deviations count as about 30 independent ones,
-  // whose mean square deviates from 1 by 0.26 (one standard deviation).
+  // Rounds and delay of a cell are correlated, so 40 deviations count as about 20 independent ones,
+  // whose mean square deviates from 1 by 0.32 (one standard deviation).
   const meanSquare = squares.reduce((sum, square) => sum + square, 0) / squares.length;
   t.ok(meanSquare > 0.3 && meanSquare < 2, `and vary as predicted: ${meanSquare.toFixed(2)}`);
   t.end();
