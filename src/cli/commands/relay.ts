@@ -41,6 +41,9 @@ export async function relay(args: readonly string[]): Promise<ExitCode> {
   const argv = await parseRelayArguments(args);
   if (typeof argv === 'number') return argv;
   const [word] = argv._;
+  const isAboutCache = argv['cache-list'] === true || argv['cache-clear'] === true;
+  if (word !== undefined && isAboutCache)
+    throw refuse(`${word}: unexpected argument; name the folder of the cache with --cache`);
   if (word !== undefined)
     throw refuse(`${word}: unexpected argument; separate hosts by commas, without blanks`);
   if (argv.to !== undefined) return sendOn(argv, argv.to);
@@ -48,7 +51,7 @@ export async function relay(args: readonly string[]): Promise<ExitCode> {
     if (argv[option] === undefined) continue;
     throw refuse(`--${option} is for --to, which names the receivers behind this relay; give both`);
   }
-  if (argv.cache === undefined && argv.upstream === undefined)
+  if (argv.cache === undefined && argv.upstream === undefined && !isAboutCache)
     throw refuse('nothing to relay: give --upstream and --cache, or --to and --dir');
   if (argv.cache === undefined) throw refuse('no cache: name its folder with --cache');
   const path = single('cache', argv.cache);

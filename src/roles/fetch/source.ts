@@ -38,7 +38,7 @@ export class Source {
   private vainOffers = 0;
   private retryMs = firstRetryMs;
   private reason: string | undefined;
-  /** Why it was last lost; undefined if it never was. */
+  /** Why it was last lost, or has asked to wait; undefined if it never was or has. */
   lostFor: string | undefined;
 
   /** @param holds the blocks that it holds, which can become more; all if it is undefined */
@@ -115,7 +115,7 @@ export class Source {
   }
 }
 
-/** Why there is no source: also, why each was lost. */
+/** Why there is no source: also, why each was lost, or asked to wait. */
 export function describeAbsence(sources: readonly Source[], patienceMs: number): string {
   const losses = sources.flatMap(({ name, lostFor }) =>
     lostFor === undefined ? [] : [`; ${name}: ${lostFor}`],

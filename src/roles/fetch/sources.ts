@@ -359,6 +359,9 @@ export class Sources {
         source.session = event.session;
         source.silentSinceMs = undefined;
         break;
+      case 'deferred':
+        source.lostFor = event.reason;
+        break;
       case 'silent':
         source.silentSinceMs = nowMs;
         this.actions.push({ type: 'silent', source });
