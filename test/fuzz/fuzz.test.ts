@@ -14,7 +14,7 @@ const seed = 1;
 
 /** Per target: tapes of the seed, one in 400 of them long, and tapes drawn by fast-check. */
 const budget: Readonly<Record<string, readonly [seeded: number, drawn: number]>> = {
-  'session-receiver': [1500, 100],
+  'session-receiver': [1000, 100],
   'session-sender': [1500, 100],
   'ask-listener': [400, 50],
   asker: [300, 30],

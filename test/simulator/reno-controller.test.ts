@@ -68,7 +68,7 @@ t.test('an idle sender does not open its window', (t) => {
 
 t.test('a session fills a link', (t) => {
   for (const queueBdp of [0.5, 1]) {
-    const { share, queueFull } = runAlone({ seed: 'reno', queueBdp, runMs: 20_000 }, reno, 5000);
+    const { share, queueFull } = runAlone({ seed: 'reno', queueBdp, runMs: 12_000 }, reno, 5000);
     const what = `queue ${queueBdp}: ${share.toFixed(3)}`;
     // After a reduction, half a product is left in flight, plus what waits in the queue.
     t.ok(share > 0.75, what);

@@ -346,19 +346,19 @@ t.test('an interrupted sender deletes nothing', { buffered }, async (t) => {
   t.strictSame(list(receiver.dir), ['sent', 'sent/old']);
 });
 
-t.test('20,000 extra files are listed and deleted', { buffered }, async (t) => {
+t.test('5,000 extra files are listed and deleted', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   make(place.sent, 'a');
   const receiver = await place.receive([...allowing, '--json']);
   const crowd = join(receiver.dir, 'sent/crowd');
   mkdirSync(crowd, { recursive: true });
-  for (let i = 0; i < 20_000; i++) writeFileSync(join(crowd, `file number ${i}`), '');
+  for (let i = 0; i < 5000; i++) writeFileSync(join(crowd, `file number ${i}`), '');
   const { code, receivers } = await send(place, [receiver], place.sent);
-  t.match({ code, receivers }, { code: 0, receivers: [{ deleted: 20_001 }] });
+  t.match({ code, receivers }, { code: 0, receivers: [{ deleted: 5001 }] });
   t.equal(receivers[0]?.deletedNames?.length, 1000, 'the names are bounded');
   t.strictSame(list(receiver.dir), ['sent', 'sent/a']);
   receiver.program.kill('SIGINT');
   const [result] = eventsOf(await receiver.program.exited, 'session-result');
-  t.match(result, { status: 'complete', deleted: 20_001, undeleted: 0 });
+  t.match(result, { status: 'complete', deleted: 5001, undeleted: 0 });
   rmSync(receiver.dir, { recursive: true });
 });

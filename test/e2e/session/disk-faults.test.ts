@@ -25,7 +25,7 @@ import {
 
 const buffered = true;
 const noStop = process.platform === 'win32' && 'Windows has no such signals';
-const sizeBytes = 12_000_000;
+const sizeBytes = 8_000_000;
 
 /** Arguments of a receiver that a test starts itself. */
 function receiveInto(dir: string): string[] {
