@@ -350,11 +350,9 @@ export class Sources {
     const source = this.all.find(({ ask }) => ask === event.ask);
     if (source === undefined) return false;
     switch (event.type) {
-      case 'identify': {
-        const { ask, serverKey } = event;
-        this.actions.push({ type: 'identify', source, ask, serverKey });
+      case 'identify':
+        this.actions.push({ ...event, source });
         break;
-      }
       case 'answered':
         source.session = event.session;
         source.silentSinceMs = undefined;
