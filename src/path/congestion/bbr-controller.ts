@@ -57,10 +57,10 @@ const inFlightGain = 2;
 const leastBlocks = 4;
 
 /**
- * The same for a sender that shares the links of its receivers with others, whose blocks keep them busy. On a short path,
- * hosts that read late would leave them idle.
+ * The same for senders that share the links of their receivers: all together, and each. On a short path, more is needed
+ * while hosts read late, and the queues of local networks have room for it.
  */
-const leastSharedBlocks = { short: 2, other: 1 } as const;
+const sharedBlocks = { short: { all: 12, each: 2 }, other: { all: leastBlocks, each: 1 } } as const;
 
 /**
  * Added to the in-flight limit, because hosts read late and timers are coarse. This much data fits in a
@@ -227,8 +227,8 @@ export class BbrController implements CongestionController {
   /** Maximum number of datagrams in flight to a member. */
   private inFlightLimit({ model, returnPath }: ControlledPath): number {
     const { blockDatagrams, reportIntervalMs, senderCount = 1 } = this.options;
-    const leastShared = model.isShort ? leastSharedBlocks.short : leastSharedBlocks.other;
-    const least = Math.max(leastShared, leastBlocks / senderCount) * blockDatagrams;
+    const { all, each } = model.isShort ? sharedBlocks.short : sharedBlocks.other;
+    const least = Math.max(each, Math.min(leastBlocks, all / senderCount)) * blockDatagrams;
     if (model.deliveryRate === 0) return least;
     const isStartup = this.phase === 'startup';
     const gain = isStartup ? Math.max(inFlightGain, this.gainOf('startup')) : inFlightGain;

@@ -245,9 +245,10 @@ t.test('senders that share links probe together, and share what hosts need in fl
   t.equal(controller.sendRate(1).toFixed(2), '10.50', 'a quarter more of all together');
   member.model.minRttMs = 0.3;
   member.model.isShort = true;
-  t.equal(controller.findRoom(0, member.path), 3 + 50 + 40);
+  member.setRate(20);
+  t.equal(controller.findRoom(0, member.path), 6 + 100 + 80);
   member.setRate(0.01);
-  t.equal(controller.findRoom(0, member.path), 2 * blockDatagrams, 'at least two on a short path');
+  t.equal(controller.findRoom(0, member.path), (12 / 5) * blockDatagrams, 'more on a short path');
   member.model.isShort = false;
   t.equal(controller.findRoom(0, member.path), blockDatagrams);
   t.end();
