@@ -123,15 +123,18 @@ t.test('a limit can be lowered, but not raised above what it was made with', asy
   t.equal(limit.bytesPerSec, 1_000_000);
 });
 
-t.test('a limit with credit makes up for the time that a host was late, up to the credit', async (t) => {
-  const limit = new RateLimit(1_000_000, 20);
-  const pacer = limit.createPacer();
-  const send = (nowMs: number) => {
-    let count = 0;
-    for (; pacer.maySend(nowMs); count++) pacer.handleSent(nowMs, limit.timeMsOf(1000));
-    return count;
-  };
-  send(0);
-  t.equal(send(10), 10, 'nothing is lost by being 10 ms late');
-  t.equal(send(1000), 20 + 3, 'the credit is limited, beside the usual burst');
-});
+t.test(
+  'a limit with credit makes up for the time that a host was late, up to the credit',
+  async (t) => {
+    const limit = new RateLimit(1_000_000, 20);
+    const pacer = limit.createPacer();
+    const send = (nowMs: number) => {
+      let count = 0;
+      for (; pacer.maySend(nowMs); count++) pacer.handleSent(nowMs, limit.timeMsOf(1000));
+      return count;
+    };
+    send(0);
+    t.equal(send(10), 10, 'nothing is lost by being 10 ms late');
+    t.equal(send(1000), 20 + 3, 'the credit is limited, beside the usual burst');
+  },
+);
