@@ -433,8 +433,8 @@ export class Delivery {
     }
   }
 
-  /** Whether the receiver still owes a report on a round whose deadline has passed. */
-  isOverdue(demand: Demand): boolean {
-    return this.rateGroups.of(demand).isOverdue(demand);
+  /** Whether the receiver still owes a report on a round by this path whose deadline has passed. */
+  isOverdue(demand: Demand, path: number): boolean {
+    return this.rateGroups.by(demand, path)?.isOverdue(demand) === true;
   }
 }

@@ -31,7 +31,8 @@ export function complaintsAboutSession(
   const times = run.sender.length;
   check(times >= 1 && times <= lives, `sender done ${times} times in ${lives} lives`);
   // A sender that stops says so a few times.
-  const goodbyes = run.settled.some(isStopped) ? 3 * run.receivers.length : 0;
+  const paths = scenario.receivers.reduce((sum, each) => sum + 1 + each.furtherPaths.length, 0);
+  const goodbyes = run.settled.some(isStopped) ? 3 * paths : 0;
   check(run.datagramsAfterEnd <= goodbyes, `${run.datagramsAfterEnd} datagrams after the end`);
   check(run.nonceReuses === 0, `${run.nonceReuses} nonces used twice`);
   const budget = reportBudget(scenario);
@@ -148,10 +149,11 @@ export function completionBoundMs(scenario: SessionScenario): number {
 
 /**
  * A second may start and end exactly at reports: one more for each receiver that is polled or due
- * then.
+ * then, and for each of its paths.
  */
-function reportBudget({ reportsPerSec }: SessionScenario): number {
-  return reportsPerSec + reportMargin;
+function reportBudget({ reportsPerSec, receivers }: SessionScenario): number {
+  const furtherPaths = receivers.reduce((sum, each) => sum + each.furtherPaths.length, 0);
+  return reportsPerSec + reportMargin + furtherPaths;
 }
 
 const reportMargin = 10;
@@ -161,8 +163,10 @@ function isQuiet({ receivers, senderIncidents }: SessionScenario): boolean {
   return (
     senderIncidents.length === 0 &&
     receivers.every(
-      ({ incidents, bufferBytes, forwardLink, backwardLink }) =>
+      ({ incidents, bufferBytes, forwardLink, backwardLink, furtherPaths }) =>
         incidents.length === 0 &&
+        // The last blocks may be sent by two paths.
+        furtherPaths.length === 0 &&
         bufferBytes >= 48_000_000 &&
         [forwardLink, backwardLink].every(isQuietLink),
     )

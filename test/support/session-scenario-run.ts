@@ -5,8 +5,9 @@ import type {
   SimulatedSessionOptions,
   SimulatedSessionResult,
 } from '../../src/simulator/session-transfer-options.js';
+import type { Passing } from '../../src/simulator/simulation.js';
 import type { TraceRecord } from '../../src/simulator/trace.js';
-import type { SessionScenario } from './session-scenario.js';
+import type { PathOutage, SessionScenario } from './session-scenario.js';
 import { completionBoundMs } from './session-scenario-check.js';
 
 /** Replacements between the machines and the simulated network that break them on purpose. */
@@ -20,7 +21,8 @@ export function runSessionScenario(
   sabotage: SessionSabotage = {},
   trace?: (record: TraceRecord) => void,
 ): SimulatedSessionResult {
-  const { receivers, senderIncidents, rateBytesPerSec, lastIncidentMs, ...options } = scenario;
+  const { receivers, senderIncidents, rateBytesPerSec, lastIncidentMs, ...rest } = scenario;
+  const { pathOutages, ...options } = rest;
   return simulateSession({
     ...options,
     receiverCount: receivers.length,
@@ -32,9 +34,19 @@ export function runSessionScenario(
     deadlineMs: restDeadlineMs(scenario),
     watchesNonces: true,
     maxSteps,
+    ...(pathOutages.length > 0 && {
+      intercept: (each) => (isOut(pathOutages, each) ? [] : [each.bytes]),
+    }),
     ...sabotage,
     ...(trace === undefined ? {} : { trace }),
   });
+}
+
+function isOut(outages: readonly PathOutage[], { from, to, atMs }: Passing): boolean {
+  const [, number = '0'] = /^10\.(\d)\./.exec(to) ?? /^10\.(\d)\./.exec(from) ?? [];
+  return outages.some(
+    ({ path, fromMs, untilMs }) => path === Number(number) && atMs >= fromMs && atMs < untilMs,
+  );
 }
 
 /**

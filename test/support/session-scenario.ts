@@ -6,7 +6,11 @@ import type { Range } from '../../src/base/range-set.js';
 import type { LossSpec } from '../../src/loss.js';
 import { burstLoss } from '../../src/loss.js';
 import type { LinkOptions } from '../../src/simulator/link.js';
-import type { LostFile, SessionIncident } from '../../src/simulator/session-transfer-options.js';
+import type {
+  LostFile,
+  SessionIncident,
+  SimulatedPath,
+} from '../../src/simulator/session-transfer-options.js';
 import { withdrawalReasons } from '../../src/wire/withdrawn.js';
 import { Draw } from './scenario.js';
 
@@ -27,6 +31,7 @@ export interface SessionScenario {
   readonly senderIncidents: readonly SessionIncident[];
   /** Files that the sender can no longer read from some time on. */
   readonly lostFiles: readonly LostFile[];
+  readonly pathOutages: readonly PathOutage[];
   /** The time of the last incident. */
   readonly lastIncidentMs: TimeMs;
 }
@@ -44,6 +49,16 @@ export interface SessionReceiverScenario {
   readonly rot: number;
   readonly bufferBytes: number;
   readonly keptBlocks: readonly Range[];
+  /** Further paths to the receiver. */
+  readonly furtherPaths: readonly SimulatedPath[];
+}
+
+/** Nothing passes on a path, to and from any receiver, for a while or for good. */
+export interface PathOutage {
+  /** The number of the path; 0 for the first one. */
+  readonly path: number;
+  readonly fromMs: TimeMs;
+  readonly untilMs: TimeMs;
 }
 
 const livenessTimeoutMs = 20_000;
@@ -65,6 +80,7 @@ export function drawSessionScenario(number: number): SessionScenario {
   const spanMs = draw.pick([300, 2000, 6000]);
   const delayMs = draw.integer(0, isCalm ? 5 : 60);
   const drawKept = createKept(number);
+  const paths = drawPaths(number, isCalm, delayMs);
   const receivers = Array.from({ length: receiverCount }, (_, i): SessionReceiverScenario => {
     const fate = isCalm ? 'steady' : drawFate(draw);
     return {
@@ -79,6 +95,7 @@ export function drawSessionScenario(number: number): SessionScenario {
       rot: draw.pick([0, 0, 0.1, 1]),
       bufferBytes: draw.pick([48_000_000, 48_000_000, 4 * blockSizeBytes, 1]),
       keptBlocks: drawKept(),
+      furtherPaths: paths.draw(),
     };
   });
   const senderIncidents = isCalm || draw.chance(0.9) ? [] : drawAbsence(draw, 'sender', spanMs);
@@ -103,8 +120,34 @@ export function drawSessionScenario(number: number): SessionScenario {
     receivers,
     senderIncidents,
     lostFiles,
-    lastIncidentMs: Math.max(0, ...[...all, ...lostFiles].map(({ atMs }) => atMs)),
+    pathOutages: paths.outages,
+    lastIncidentMs: Math.max(
+      0,
+      ...[...all, ...lostFiles].map(({ atMs }) => atMs),
+      ...paths.outages.map(({ fromMs, untilMs }) => (untilMs === Infinity ? fromMs : untilMs)),
+    ),
   };
+}
+
+/**
+ * Draws the further paths of each receiver in turn, in one of five scenarios, and outages of paths. Only a further path
+ * is lost for good, because a receiver that restarts is sought at its first address. The random numbers are their own.
+ */
+function drawPaths(number: number, isCalm: boolean, delayMs: number) {
+  const draw = new Draw(createRandom('further paths', number));
+  if (draw.chance(0.8)) return { outages: [], draw: () => [] };
+  const most = draw.integer(1, 3);
+  const outages = Array.from({ length: isCalm ? 0 : draw.pick([0, 1, 1, 2]) }, (): PathOutage => {
+    const path = draw.integer(0, most);
+    const fromMs = draw.integer(1, 3000);
+    const lastsMs = draw.pick([path === 0 ? 500 : Infinity, draw.integer(1, longestAbsenceMs)]);
+    return { path, fromMs, untilMs: fromMs + lastsMs };
+  });
+  const path = (): SimulatedPath => ({
+    forwardLink: drawLink(draw, isCalm, draw.pick([delayMs, draw.integer(0, 100)])),
+    backwardLink: drawLink(draw, isCalm, delayMs),
+  });
+  return { outages, draw: () => Array.from({ length: draw.integer(0, most) }, path) };
 }
 
 /** Not all files, without which the session fails. The random numbers are its own, as for kept blocks. */

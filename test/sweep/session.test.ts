@@ -148,12 +148,18 @@ class Seen {
     'link corrupted': 0,
     'link duplicated': 0,
     'link reordered': 0,
+    'several paths': 0,
+    'path silent or closed': 0,
     'fault forged': 0,
     'fault no-session': 0,
   };
 
   add(run: SimulatedSessionResult): void {
     for (const { outcome } of run.settled) {
+      const { paths = [] } = outcome;
+      if (paths.length > 0) this.count('several paths');
+      if (paths.some(({ state }) => state === 'silent' || state === 'closed'))
+        this.count('path silent or closed');
       if (outcome.status === 'failed') this.count('receiver failed');
       if (outcome.status === 'aborted') this.count('entry lost too late');
     }

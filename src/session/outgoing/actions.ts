@@ -70,7 +70,8 @@ export class SessionActions {
   ): void {
     const { connections, paths } = this.options;
     paths.handleOverdue(nowMs, member, path);
-    if (path === 0) connections.pollOverdue(nowMs, member, sentAtMs);
+    // A receiver that has restarted answers no challenge on any path. Unanswered polls show that.
+    if (path === member.route.number) connections.pollOverdue(nowMs, member, sentAtMs);
   }
 
   private serveConnections(nowMs: TimeMs, action: ConnectionAction): void {

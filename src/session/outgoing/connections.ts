@@ -238,7 +238,7 @@ export class Connections {
   private repeatPoll(nowMs: TimeMs, member: SessionMember): void {
     const { polls, demand, path } = member;
     polls.repeatAt(Infinity);
-    if (!this.options.delivery.isOverdue(demand)) return;
+    if (!this.options.delivery.isOverdue(demand, member.route.number)) return;
     const isSent = this.poll(nowMs, member);
     // After too many unanswered polls, `poll` starts a new handshake.
     if (member.status !== 'active') return;

@@ -77,7 +77,7 @@ export class KeptPath {
     this.unanswered = 0;
   }
 
-  /** The next challenge. @param burst the last burst that was sent completely by this path */
+  /** The next challenge. @param burst the last burst of which the receiver must report now */
   challenge(nowMs: TimeMs, burst: number | undefined): PathChallenge {
     const { token, echo, path, currentState } = this;
     this.unanswered++;

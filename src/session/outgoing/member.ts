@@ -196,6 +196,8 @@ export class SessionMember {
   /** Starts to connect again. The old channel is used until there is a new one. */
   startOver(): void {
     this.stage = 'connecting';
+    // A handshake goes by the first path, and so does the offer after it.
+    this.otherRoute = undefined;
     this.begunHandshake = undefined;
     this.polls.handleAnswer();
   }

@@ -80,6 +80,11 @@ export class PathKeeper {
     return true;
   }
 
+  /** The receiver answers again on its old channel. */
+  handleReturn(member: SessionMember): void {
+    this.chooseRoute(member);
+  }
+
   /** A report on this path has arrived. */
   handleReport(nowMs: TimeMs, member: SessionMember, number: number): void {
     const kept = member.paths[number];
@@ -130,7 +135,10 @@ export class PathKeeper {
 
   private challenge(nowMs: TimeMs, member: SessionMember, kept: KeptPath): void {
     const { delivery, outbox } = this.options;
-    const burst = delivery.lastWholeBurst(member.demand, kept.path.number);
+    const { number } = kept.path;
+    // Other challenges draw no report. A receiver that reports all the time would not be polled.
+    const isOverdue = delivery.isOverdue(member.demand, number);
+    const burst = isOverdue ? delivery.lastWholeBurst(member.demand, number) : undefined;
     outbox.sendChallenge(kept.path, member, kept.challenge(nowMs, burst));
     this.lookBy(kept.nextAtMs);
   }

@@ -94,6 +94,7 @@ export class ReceiverMessages {
 
   private handleReturn(nowMs: TimeMs, member: SessionMember): void {
     member.comeBack();
+    this.options.paths.handleReturn(member);
     this.options.delivery.resume(member.demand);
     this.options.connections.sendRequest(nowMs, member);
   }
