@@ -16,6 +16,7 @@ import type { PathSample } from './path-model.js';
 import { PathModel } from './path-model.js';
 import { ReturnPath } from './return-path.js';
 import { SentBursts } from './sent-bursts.js';
+import { SustainedRate } from './sustained-rate.js';
 
 const rttLimits: RttLimits = {
   initialMs: 100,
@@ -53,6 +54,7 @@ export class Path implements ControlledPath {
   /** Number of unicast datagrams that had been sent when the receiver last reset its counters to zero. */
   private unicastBase = 0;
   private inFlightCount = 0;
+  private readonly sustained = new SustainedRate();
 
   private readonly localHost: string | undefined;
   private isUsedNow = true;
@@ -76,6 +78,11 @@ export class Path implements ControlledPath {
   /** The local host from which the session sends; undefined if the system chooses. */
   get from(): string | undefined {
     return this.localHost;
+  }
+
+  /** The highest rate at which datagrams arrived for a second, per millisecond. */
+  get sustainedRate(): number {
+    return this.sustained.perMs;
   }
 
   /** Whether data goes by this path. */
@@ -208,9 +215,11 @@ export class Path implements ControlledPath {
     const reportedAtMs = nowMs - ackDelayMs;
     if (sentAtMs === -Infinity || reportedAtMs < sentAtMs) return undefined;
     this.estimator.sample(reportedAtMs - sentAtMs);
+    const arrivedAtMs = this.withoutQueueBack(sentAtMs, reportedAtMs);
+    this.sustained.add(arrivedAtMs, report.segmentsReceived);
     return {
       nowMs,
-      arrivedAtMs: this.withoutQueueBack(sentAtMs, reportedAtMs),
+      arrivedAtMs,
       sentAtMs,
       beganAtMs: Math.min(
         unicastBursts.beganAtMs,

@@ -94,7 +94,7 @@ export interface PathStatus {
   readonly receivedBytes: number;
   /** Lost datagrams as a share of those sent, 0..1. */
   readonly lossRatio: number;
-  /** The rate at which data arrived lately, and the highest rate of late. */
+  /** The rate at which data arrived lately, and the highest rate that lasted a second. */
   readonly rateBytesPerSec: number;
   readonly bestRateBytesPerSec: number;
   readonly rttMs?: number;

@@ -90,7 +90,7 @@ function pathStatusOf({ demand }: SessionMember, { path, state }: KeptPath): Pat
     receivedBytes: arrived * mssBytes,
     lossRatio: overCount === 0 ? 0 : Math.max(0, 1 - arrived / overCount),
     rateBytesPerSec: 1000 * mssBytes * model.latestRate,
-    bestRateBytesPerSec: 1000 * mssBytes * model.deliveryRate,
+    bestRateBytesPerSec: 1000 * mssBytes * path.sustainedRate,
     ...withoutUndefined({ rttMs }),
   };
 }

@@ -19,7 +19,7 @@ export function sharesOf(paths: readonly PathStatus[]): number[] {
 /**
  * The aggregation benefit (Kaspar 2012): 1 if the paths together are as fast as the sum of what each could carry alone, 0
  * if only as fast as the best one, and down to -1 if slower. What a path could carry alone is not measured: it is
- * estimated by its best delivery rate.
+ * estimated by its best second.
  * @returns undefined if fewer than two paths have carried anything
  */
 export function benefitOf({ paths = [], receivedBytes, elapsedMs }: ByPaths): number | undefined {
