@@ -74,7 +74,8 @@ t.test('receivers that multicast reaches no more, from midway, get the rest by u
   wire.cutMulticast();
   wire.run();
   const { groupDatagramsSent = 0 } = wire.result ?? {};
-  t.ok(groupDatagramsSent > 0 && groupDatagramsSent < 4000, `${groupDatagramsSent} by multicast`);
+  const half = wire.content.length / 200 / 2;
+  t.ok(groupDatagramsSent > 0 && groupDatagramsSent < half, `${groupDatagramsSent} by multicast`);
   for (const { index, isIdentical } of wire.receivers) {
     const outcome = wire.outcomeOf(index);
     t.equal(outcome?.status, 'complete', `${outcome?.reason}`);
