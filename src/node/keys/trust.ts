@@ -214,7 +214,7 @@ export function trustAuthorizedSenders(
 ): (senderKey: Uint8Array) => TrustAnswer {
   return (senderKey) =>
     authorized.may(senderKey, 'send') ||
-    `the receiver does not trust this sender's key ${fingerprint(senderKey)}; add this line (for a relay, with "relay" for "send") to its authorized_keys: ${formatAuthorizedKey(['send'], senderKey, '')}`;
+    `the receiver does not trust the key ${fingerprint(senderKey)}; add to its authorized_keys (a relay needs relay): ${formatAuthorizedKey(['send'], senderKey, '')}`;
 }
 
 /**

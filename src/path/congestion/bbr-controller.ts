@@ -60,7 +60,7 @@ const leastBlocks = 4;
  * The same for senders that share the links of their receivers: all together, and each. On a short path, more is needed
  * while hosts read late, and the queues of local networks have room for it.
  */
-const sharedBlocks = { short: { all: 12, each: 2 }, other: { all: leastBlocks, each: 1 } } as const;
+const sharedBlocks = { short: { all: 12, each: 2 }, other: { all: 8, each: 1 } } as const;
 
 /**
  * Added to the in-flight limit, because hosts read late and timers are coarse. This much data fits in a

@@ -98,7 +98,7 @@ t.test(
     t.equal(receiver.status, 'refused');
     t.match(
       receiver.reason,
-      /the receiver does not trust this sender's key SHA256:\S{43}; add this line/,
+      /the receiver does not trust the key SHA256:\S{43}; add to its authorized_keys/,
     );
     t.same(readdirSync(dir), []);
 

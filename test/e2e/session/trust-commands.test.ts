@@ -27,7 +27,7 @@ t.test('--open at the sender does not make a receiver trust it', { buffered }, a
   t.equal(exit.code, 1);
   t.match(parseResult(exit)['receivers'][0], {
     status: 'refused',
-    reason: /the receiver does not trust this sender's key SHA256:\S{43}; add this line/,
+    reason: /the receiver does not trust the key SHA256:\S{43}; add to its authorized_keys/,
   });
   t.same(readdirSync(dir), []);
 });
@@ -68,8 +68,7 @@ for (const format of ['people', 'json', 'log text', 'log json'] as const) {
 
     const refused = parseResult(await send())['receivers'][0];
     t.equal(refused.status, 'refused');
-    const [, hint = ''] =
-      /add this line .*to its authorized_keys: (.*)$/.exec(refused.reason) ?? [];
+    const [, hint = ''] = /add to its authorized_keys .*: (.*)$/.exec(refused.reason) ?? [];
     const [, line = ''] = await program.waitFor(
       /(send p2mp-x25519 \S{44} 127\.0\.0\.1)/,
       format === 'people' ? 'stderr' : 'stdout',

@@ -250,7 +250,7 @@ t.test('senders that share links probe together, and share what hosts need in fl
   member.setRate(0.01);
   t.equal(controller.findRoom(0, member.path), (12 / 5) * blockDatagrams, 'more on a short path');
   member.model.isShort = false;
-  t.equal(controller.findRoom(0, member.path), blockDatagrams);
+  t.equal(controller.findRoom(0, member.path), (8 / 5) * blockDatagrams);
   t.end();
 });
 
