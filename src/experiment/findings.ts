@@ -5,6 +5,7 @@ import { parameters } from './parameters.js';
 import type { Plan } from './plan.js';
 import type { Layout } from './series.js';
 import { createLayout, seriesName, xText } from './series.js';
+import { median } from './statistics.js';
 import type { PointSummary } from './summary.js';
 
 /**
@@ -36,6 +37,7 @@ export function describeFindings(plan: Plan, summaries: readonly PointSummary[])
     describeTwins(summaries),
     describeSpeedup(summaries),
     describeOrigin(summaries),
+    describeBenefit(summaries),
     describeFailures(summaries),
   );
   return sentences.filter((sentence) => sentence !== '');
@@ -148,6 +150,19 @@ function describeOrigin(summaries: readonly PointSummary[]): string {
   const shares = summaries.flatMap(({ originShare }) => originShare ?? []);
   if (shares.length === 0) return '';
   return `For each byte that a receiver gets, the origin sends ${formatSpan(shares, 3)} bytes, with headers.`;
+}
+
+/** What two paths gain, over all points. */
+function describeBenefit(summaries: readonly PointSummary[]): string {
+  const benefits = summaries.flatMap(({ mean, fastAloneS }) =>
+    mean === undefined || fastAloneS === undefined ? [] : mean,
+  );
+  if (benefits.length === 0) return '';
+  const slower = benefits.filter((benefit) => benefit < 0).length;
+  return (
+    `The benefit of two paths is ${formatSpan(benefits, 3)}, with a median of ${median(benefits).toFixed(3)}; ` +
+    `${slower === 0 ? 'at no point are they' : `at ${formatPlural(slower, 'point')}, they are`} slower than the faster path alone.`
+  );
 }
 
 function describeFailures(summaries: readonly PointSummary[]): string {

@@ -1,4 +1,5 @@
 /** What the runs of a plan measure: its unit, its names in outputs, and what the model predicts for it. */
+import { benefitOf } from './benefit.js';
 import { predictHitRatio } from './cache-model.js';
 import { createModel } from './model.js';
 import type { Point } from './parameters.js';
@@ -11,6 +12,8 @@ export interface Measure {
   readonly unit: string;
   /** At the end of the names of columns. */
   readonly suffix: string;
+  /** No value can be lower. */
+  readonly least: number;
   readonly valueOf: (row: RunRow) => number;
 }
 
@@ -18,6 +21,7 @@ const delay: Measure = {
   name: 'delay',
   unit: 's',
   suffix: 's',
+  least: 0,
   valueOf: ({ delayS }) => delayS,
 };
 
@@ -25,11 +29,21 @@ const hits: Measure = {
   name: 'hit ratio',
   unit: '',
   suffix: 'hit_ratio',
+  least: 0,
   valueOf: ({ hitRatio }) => hitRatio ?? 0,
+};
+
+const benefit: Measure = {
+  name: 'benefit',
+  unit: '',
+  suffix: 'benefit',
+  least: -Infinity,
+  valueOf: (row) => benefitOf(row) ?? 0,
 };
 
 /** All points of a plan have the same measure. */
 export function measureOf(point: Point | undefined): Measure {
+  if (point?.rateRatio !== undefined) return benefit;
   return point?.objects === undefined ? delay : hits;
 }
 

@@ -45,6 +45,11 @@ export const shapes = ['symmetric', 'slow-uplinks', 'medium'] as const;
 /** Shape of the network of an exchange. */
 export type Shape = (typeof shapes)[number];
 
+/** Which of two paths a session begins with. */
+export const firstPaths = ['fast', 'slow'] as const;
+/** First path of a run. */
+export type FirstPath = (typeof firstPaths)[number];
+
 /** One value for each parameter that can vary in a plan. The mode is not part of a point. */
 export interface Point {
   readonly receivers: number;
@@ -104,6 +109,11 @@ export interface Point {
   readonly peerDeaths: number | undefined;
   /** Rate of a downlink, or of the medium. */
   readonly peerRateBytesPerSec: number | undefined;
+  /** Rate of the fast path, divided by that of the slow one; undefined if the plan has no `paths`. */
+  readonly rateRatio: number | undefined;
+  /** Round-trip time of the slow path, divided by that of the fast one. */
+  readonly rttRatio: number | undefined;
+  readonly firstPath: FirstPath | undefined;
 }
 
 /** Name of a parameter in a plan. */
@@ -205,6 +215,21 @@ export const parameters: Readonly<Record<ParameterName, Parameter>> = {
   },
   shape: { column: 'shape', title: 'Network', label: (value) => `${value}`.replace('-', ' ') },
   peers: { column: 'peers', title: 'Number of peers', label: (value) => `${value} peers` },
+  firstPath: {
+    column: 'first_path',
+    title: 'First path',
+    label: (value) => `${value} path first`,
+  },
+  rttRatio: {
+    column: 'rtt_ratio',
+    title: 'Ratio of the round-trip times (slow to fast)',
+    label: (value) => `RTT 1:${value}`,
+  },
+  rateRatio: {
+    column: 'rate_ratio',
+    title: 'Ratio of the rates (fast to slow)',
+    label: (value) => `rates ${value}:1`,
+  },
   senders: { column: 'senders', title: 'Number of senders', label: (value) => `${value} senders` },
   lossInBad: {
     column: 'loss_in_bad',
@@ -305,6 +330,9 @@ const extraNames: readonly ParameterName[] = [
   'peerDeaths',
   'shape',
   'peers',
+  'firstPath',
+  'rttRatio',
+  'rateRatio',
   'lossInBad',
   'lossInGood',
   'leaveBad',

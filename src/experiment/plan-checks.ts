@@ -36,6 +36,7 @@ export function checkSize({ link, mode, repetitions, ...file }: PlanFile): Probl
     ...Object.values(file.relays ?? {}),
     ...Object.values(file.caches ?? {}),
     ...Object.values(file.exchanges ?? {}),
+    ...Object.values(file.paths ?? {}),
   ];
   const runs = lists.reduce((product, list) => product * list.length, repetitions);
   if (runs <= planLimits.runs) return [];
@@ -74,6 +75,7 @@ export function checkTogether(file: PlanFile, points: readonly Point[]): Problem
     ...checkFetches(file),
     ...checkRelays(file),
     ...checkExchanges(file),
+    ...checkPaths(file),
   );
   if (mode.includes('real')) problems.push(...checkReal(file, network));
   if (problems.length > 0) return problems;
@@ -234,6 +236,35 @@ function checkExchanges(file: PlanFile): Problem[] {
       'link',
       link.rateBytesPerSec !== undefined,
       'the links of exchanges have the rates of the peers; remove rateBytesPerSec',
+    ],
+  ];
+  return wrong
+    .filter(([, isWrong]) => isWrong)
+    .map(([key, , message]) => ({ path: [key], message }));
+}
+
+/** Finds settings that are not possible beside `paths`. */
+function checkPaths(file: PlanFile): Problem[] {
+  const { paths, mode, receivers, protocol, link } = file;
+  if (paths === undefined) return [];
+  const { uploads, fetches, relays, caches, exchanges } = file;
+  const others = { uploads, fetches, relays, caches, exchanges };
+  const [other] = Object.entries(others).flatMap(([name, value]) => (value ? [name] : []));
+  const wrong: readonly (readonly [string, boolean, string])[] = [
+    ['mode', mode.join() !== 'simulated', 'paths run only in simulated mode; remove "real"'],
+    ['receivers', receivers.join() !== '1', 'several paths lead to one receiver; set 1'],
+    ['protocol', protocol !== undefined, 'several paths are used by unicast; remove this key'],
+    ['paths', other !== undefined, `paths and ${other} are different plans; keep one`],
+    ['link', link.rateBytesPerSec === undefined, 'paths need the rate of the fast one'],
+    [
+      'window',
+      file.window.join() !== '1',
+      'sessions by several paths choose it themselves; remove this key',
+    ],
+    [
+      'timeoutMs',
+      file.timeoutMs.join() !== '100',
+      'sessions by several paths choose it themselves; remove this key',
     ],
   ];
   return wrong

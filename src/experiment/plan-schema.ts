@@ -5,6 +5,7 @@
 import * as z from 'zod';
 import { maxMssBytes, maxWindowBlocks } from '../classic/config.js';
 import {
+  firstPaths,
   isLossModelName,
   lossyLinks,
   modes,
@@ -31,6 +32,8 @@ export const planLimits = {
   requests: 1_000_000,
   /** Of one exchange. */
   peers: 64,
+  /** How much faster one of two paths can be. */
+  pathRatio: 1000,
   repetitions: 10_000,
   /** Simulated files are held in memory. */
   fileSizeBytes: 1_000_000_000,
@@ -140,6 +143,8 @@ const passing = z.enum(passings, { error: 'must be "cut-through" or "store-and-f
 
 const lossyLink = z.enum(lossyLinks, { error: 'must be "none", "first" or "last"' });
 const shape = z.enum(shapes, { error: 'must be "symmetric", "slow-uplinks" or "medium"' });
+
+const firstPath = z.enum(firstPaths, { error: 'must be "fast" or "slow"' });
 
 const mode = z.enum(modes, { error: 'must be "simulated" or "real"' });
 
@@ -278,6 +283,22 @@ export const planSchema = z
       })
       .optional()
       .meta({ description: 'Peers exchange files, in sessions by the protocols of the plan' }),
+    paths: z
+      .strictObject({
+        rateRatio: swept(z.number().min(1).max(planLimits.pathRatio), true).meta({
+          description: 'Rate of the fast path, which is that of the link, divided by the slow one',
+        }),
+        rttRatio: swept(z.number().min(1).max(planLimits.pathRatio), true).default([1]).meta({
+          description:
+            'Round-trip time of the slow path, divided by the fast one, which is that of the link; 1 if left out',
+        }),
+        firstPath: swept(firstPath, false).default(['fast']).meta({
+          description:
+            'The path by which the session begins: "fast" (the default), "slow", or both',
+        }),
+      })
+      .optional()
+      .meta({ description: 'A session with one receiver uses two paths at once' }),
     mssBytes: swept(wholeNumber(1, maxMssBytes), true)
       .default([500])
       .meta({ description: 'Payload of a segment; 500 if left out' }),

@@ -129,6 +129,8 @@ function fetchValues(fetches: NonNullable<PlanFile['fetches']>) {
   return { ...values, sourceRateBytesPerSec, protocol: ['unicast' as const] };
 }
 
+const noPaths = { rateRatio: [undefined], rttRatio: [undefined], firstPath: [undefined] };
+
 const noRelays = { hops: [undefined], passing: [undefined], lossyLink: [undefined] };
 
 const noCaches = {
@@ -164,6 +166,7 @@ function toPlan(file: PlanFile): Plan {
     relays,
     caches,
     exchanges,
+    paths,
     ...rest
   } = file;
   const points = combine({
@@ -176,6 +179,7 @@ function toPlan(file: PlanFile): Plan {
     ...(uploads === undefined ? noUploads : uploadValues(uploads)),
     ...(fetches === undefined ? noFetches : fetchValues(fetches)),
     ...(exchanges === undefined ? noExchanges : exchangeValues(exchanges, protocol)),
+    ...(paths === undefined ? noPaths : { ...paths, protocol: ['unicast' as const] }),
     rttMs: link.rttMs,
     rateBytesPerSec: link.rateBytesPerSec ?? [undefined],
     queueBytes: link.queueBytes ?? [undefined],

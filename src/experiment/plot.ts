@@ -177,9 +177,9 @@ function createToMark(
     x: layout.isNumeric ? (point[layout.x] as number) : xText(point, layout),
     series: seriesName(point, layout),
   });
-  // Clip intervals at zero, because no measure can be negative; on a log axis, clip them at the lowest
-  // positive value.
-  const floor = plan.plot?.yScale === 'log' ? lowestPositive(measured) : 0;
+  // Clip intervals at the lowest possible value; on a log axis, clip them at the lowest positive one that there is.
+  const { least } = measureOf(plan.points[0]);
+  const floor = plan.plot?.yScale === 'log' ? lowestPositive(measured) : least;
   return ({ point, mean, ci95Low, ci95High }) => ({
     ...place(point),
     y: mean,

@@ -18,6 +18,9 @@ export interface RunResult {
   readonly originBytes?: number;
   /** Share of the counted questions that a cache answers; only with caches. */
   readonly hitRatio?: number;
+  /** Delays of the same transfer by the fast path alone, and by the slow one alone; only with several paths. */
+  readonly fastAloneMs?: number;
+  readonly slowAloneMs?: number;
   /**
    * For a simulated run, the RTT of the path. For a real run, the RTT that was measured on the same network
    * by transfers without loss.
@@ -42,21 +45,38 @@ export interface RunRow extends Run {
   readonly completeReceivers: number;
   readonly originBytes: number | undefined;
   readonly hitRatio: number | undefined;
+  readonly fastAloneS: number | undefined;
+  readonly slowAloneS: number | undefined;
   readonly twinDelayS: number | undefined;
 }
 
 /** Converts a result to its row. */
 export function toRunRow(run: Run, result: RunResult): RunRow {
-  const { delayMs, rttMs, originBytes, hitRatio, twinDelayMs, ...counts } = result;
+  const {
+    delayMs,
+    rttMs,
+    originBytes,
+    hitRatio,
+    fastAloneMs,
+    slowAloneMs,
+    twinDelayMs,
+    ...counts
+  } = result;
   return {
     ...run,
     ...counts,
     originBytes,
     hitRatio: hitRatio === undefined ? undefined : roundTo(6, hitRatio),
+    fastAloneS: toSeconds(fastAloneMs),
+    slowAloneS: toSeconds(slowAloneMs),
     rttMs: roundTo(6, rttMs),
     delayS: roundTo(6, delayMs / 1000),
-    twinDelayS: twinDelayMs === undefined ? undefined : roundTo(6, twinDelayMs / 1000),
+    twinDelayS: toSeconds(twinDelayMs),
   };
+}
+
+function toSeconds(timeMs: number | undefined): number | undefined {
+  return timeMs === undefined ? undefined : roundTo(6, timeMs / 1000);
 }
 
 /**

@@ -27,6 +27,13 @@ export function describeSample(values: readonly number[]): Sample {
   return { count, mean, standardDeviation, ci95HalfWidth };
 }
 
+/** @param values at least one */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  return ((sorted[Math.floor(middle)] as number) + (sorted[Math.ceil(middle)] as number)) / 2;
+}
+
 /**
  * The quantile of Student's t distribution, found by bisection.
  * @param probability 0.5 to 0.999

@@ -49,6 +49,9 @@ export interface PointSummary {
   readonly originBytes: number | undefined;
   /** That, divided by the content that receivers ask for while it is counted. */
   readonly originShare: number | undefined;
+  /** Mean delays of the same transfers by the fast path alone, and by the slow one; only with several paths. */
+  readonly fastAloneS: number | undefined;
+  readonly slowAloneS: number | undefined;
   /** Mean delay of the same runs in the simulator, with the measured RTT. Real runs only. */
   readonly twinS: number | undefined;
 }
@@ -110,6 +113,8 @@ function summarizePoint(rows: readonly RunRow[]): PointSummary {
     speedup: undefined,
     originBytes: meanOf((row) => row.originBytes),
     originShare: meanOf((row) => originShare(row)),
+    fastAloneS: meanOf((row) => row.fastAloneS),
+    slowAloneS: meanOf((row) => row.slowAloneS),
     twinS: meanOf((row) => row.twinDelayS),
   };
 }

@@ -29,6 +29,9 @@ function point(change: Partial<Point> = {}): Point {
     shape: undefined,
     peerDeaths: undefined,
     peerRateBytesPerSec: undefined,
+    rateRatio: undefined,
+    rttRatio: undefined,
+    firstPath: undefined,
     enterBad: undefined,
     leaveBad: undefined,
     lossInGood: undefined,
@@ -362,6 +365,45 @@ t.test('the bounds of an exchange are those of the theory', (t) => {
   t.equal(seconds({ ...medium, protocol: 'unicast' }), 12, 'one medium');
   t.equal(seconds({ ...medium, protocol: 'multicast' }), 4);
   t.equal(createModel(point({ ...base, ...both, protocol: 'unicast', peerDeaths: 1 })), undefined);
+  t.end();
+});
+
+t.test('a session by two paths is compared with the same by each of them alone', (t) => {
+  const setting = point({
+    ...({
+      loss: 0,
+      mssBytes: 1400,
+      fileSizeBytes: 3_000_000,
+      queueBytes: 30_000,
+      receivers: 1,
+    } as const),
+    ...({ protocol: 'unicast', rateBytesPerSec: 1_250_000, rttMs: 10 } as const),
+    ...({ rateRatio: 2, rttRatio: 4 } as const),
+  });
+  t.equal(createModel(setting), undefined);
+  const times = ['fast', 'slow'].map((firstPath) => {
+    const { delayMs, fastAloneMs, slowAloneMs, completeReceivers } = simulateRun(
+      { ...setting, firstPath: firstPath as 'fast' | 'slow' },
+      'seed',
+    );
+    t.equal(completeReceivers, 1);
+    return { delayMs, fastAloneMs, slowAloneMs };
+  });
+  const [first, second] = times;
+  t.not(first?.delayMs, second?.delayMs, 'the session begins by another path');
+  for (const { delayMs, fastAloneMs = 0, slowAloneMs = 0 } of times) {
+    t.same([fastAloneMs, slowAloneMs], [first?.fastAloneMs, first?.slowAloneMs]);
+    const modelMs = (3_000_000 / 1_250_000) * (1444 / 1400) * 1000;
+    t.ok(
+      fastAloneMs > modelMs && fastAloneMs < 1.2 * modelMs,
+      `${fastAloneMs} ms by the fast path`,
+    );
+    t.ok(
+      slowAloneMs > 2 * modelMs && slowAloneMs < 2.4 * modelMs,
+      `${slowAloneMs} ms by the other`,
+    );
+    t.ok(delayMs < 0.9 * fastAloneMs, `${delayMs} ms by both`);
+  }
   t.end();
 });
 

@@ -205,6 +205,9 @@ t.test('omitted members have the documented defaults', (t) => {
       shape: undefined,
       peerDeaths: undefined,
       peerRateBytesPerSec: undefined,
+      rateRatio: undefined,
+      rttRatio: undefined,
+      firstPath: undefined,
       lossInBad: undefined,
       lossInGood: undefined,
       leaveBad: undefined,
@@ -271,6 +274,9 @@ t.test('values that a plan gives are in every point', (t) => {
       shape: undefined,
       peerDeaths: undefined,
       peerRateBytesPerSec: undefined,
+      rateRatio: undefined,
+      rttRatio: undefined,
+      firstPath: undefined,
       lossInBad: undefined,
       lossInGood: undefined,
       leaveBad: undefined,
@@ -524,6 +530,41 @@ t.test('exchanges: peers in networks of several shapes, only simulated', (t) => 
     t,
     `"receivers": 1, ${some}, "protocol": ▲"p2mp-ftp"`,
     'protocol: exchanges are sessions; give "unicast", "multicast" or both',
+  );
+  t.end();
+});
+
+t.test('paths: two of them to one receiver, only simulated, with a rate', (t) => {
+  const paths = { rateRatio: [1, 20], rttRatio: [1, 30], firstPath: ['fast', 'slow'] };
+  const link = { rttMs: 10, rateBytesPerSec: 1000 };
+  const { points } = parse({ paths, link, receivers: 1, loss: [0, 0.02] });
+  t.equal(points.length, 16);
+  t.match(points[0], { rateRatio: 1, rttRatio: 1, firstPath: 'fast', protocol: 'unicast' });
+  t.match(parse({ paths: { rateRatio: 2 }, link, receivers: 1 }).points, [
+    { rateRatio: 2, rttRatio: 1, firstPath: 'fast' },
+  ]);
+  const some = '"paths": {"rateRatio": 2}, "link": {"rateBytesPerSec": 1000}';
+  isRefused(t, `${some}, "receivers": ▲3`, 'receivers: several paths lead to one receiver; set 1');
+  isRefused(
+    t,
+    `"receivers": 1, "mode": ▲"real", "paths": {"rateRatio": 2}, "link": {"rateBytesPerSec": ▲1000}`,
+    'mode: paths run only in simulated mode; remove "real"',
+    'link.rateBytesPerSec: loopback has no rate limit; use "network": "namespaces"',
+  );
+  isRefused(
+    t,
+    `"receivers": 1, "link": ▲{"rttMs": 10}, "paths": {"rateRatio": 2}`,
+    'link: paths need the rate of the fast one',
+  );
+  isRefused(
+    t,
+    `"receivers": 1, "link": {"rateBytesPerSec": 1000}, "paths": {"rateRatio": ▲0.5}`,
+    'paths.rateRatio: must be at least 1',
+  );
+  isRefused(
+    t,
+    `"receivers": 1, ${some.replace('"paths": ', '"paths": ▲')}, "relays": {"hops": 1}`,
+    'paths: paths and relays are different plans; keep one',
   );
   t.end();
 });

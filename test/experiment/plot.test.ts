@@ -39,6 +39,8 @@ function summaries(plan: Plan, delayS: (run: Run) => number = modelS, completeSh
     completeReceivers: completeShare * run.point.receivers,
     originBytes: undefined,
     hitRatio: undefined,
+    fastAloneS: undefined,
+    slowAloneS: undefined,
     twinDelayS: run.mode === 'real' ? 0.9 * delayS(run) : undefined,
   }));
   return summarize(rows);

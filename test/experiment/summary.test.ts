@@ -5,6 +5,13 @@ import { createModel } from '../../src/experiment/model.js';
 import { listRuns, type Plan, parsePlan, type Run } from '../../src/experiment/plan.js';
 import { type RunRow, toRunRow } from '../../src/experiment/run-result.js';
 import { type PointSummary, summarize } from '../../src/experiment/summary.js';
+import {
+  formatHeader,
+  formatRun,
+  parseRecords,
+  parseRun,
+  type RunRecord,
+} from '../../src/node/experiment/runs-csv.js';
 import { formatSummaries } from '../../src/node/experiment/summary-csv.js';
 
 function parse(members: Readonly<Record<string, unknown>>): Plan {
@@ -26,6 +33,8 @@ function rowsOf(plan: Plan, change: (run: Run) => Partial<RunRow>): RunRow[] {
     completeReceivers: run.point.receivers,
     originBytes: undefined,
     hitRatio: undefined,
+    fastAloneS: undefined,
+    slowAloneS: undefined,
     twinDelayS: undefined,
     ...change(run),
   }));
@@ -239,6 +248,8 @@ t.test(
       rttMs: 0.123457,
       originBytes: undefined,
       hitRatio: undefined,
+      fastAloneS: undefined,
+      slowAloneS: undefined,
       twinDelayS: undefined,
     });
     t.equal(toRunRow(run, { ...result, twinDelayMs: 1000.0004 }).twinDelayS, 1);
@@ -500,6 +511,37 @@ t.test('uploads at once are compared with the same uploads one after another', (
     describeFindings(plan, summaries).join(),
     'one after another, by number of senders: 3.52 with 4.',
   );
+  t.end();
+});
+
+t.test('two paths are measured by their benefit', (t) => {
+  const paths = { rateRatio: [1, 4], rttRatio: 1 };
+  const link = { rateBytesPerSec: 100_000 };
+  const plan = parse({ paths, link, receivers: 1, repetitions: 1 });
+  const rows = rowsOf(plan, ({ point: { rateRatio = 1 } }) => ({
+    // The rates add up; with a slower path, both take longer than the fast one alone.
+    ...{ delayS: rateRatio === 1 ? 5 : 12.5, fastAloneS: 10, slowAloneS: 10 * rateRatio },
+    ...{ rounds: 0, timeouts: 0 },
+  }));
+  const summaries = summarize(rows);
+  t.same(
+    summaries.map(({ mean }) => rounded(mean)),
+    [rounded(1), rounded((8000 - 10_000) / (12_500 - 10_000))],
+  );
+  t.same(describeFindings(plan, summaries), [
+    'As the ratio of the rates (fast to slow) goes from 1 to 4, the mean benefit falls from 1 to -0.8, -0.8 times.',
+    'The benefit of two paths is -0.800 to 1.000, with a median of 0.100; at 1 point, they are slower than the faster ' +
+      'path alone.',
+  ]);
+  const [header = '', line = ''] = formatSummaries(summaries).split('\r\n');
+  const cells = line.split(',');
+  const cell = (name: string) => cells[header.split(',').indexOf(name)];
+  t.same(['mean_benefit', 'fast_alone_s', 'slow_alone_s'].map(cell), ['1', '10', '10']);
+  const [run] = listRuns(plan);
+  const [names = '', values = ''] = [formatHeader(run as Run), formatRun(rows[0] as RunRow)];
+  const [record] = parseRecords(names + values, run, 'runs.csv');
+  t.same(parseRun(run, record as RunRecord, 'runs.csv'), rows[0]);
+  t.match(names, 'fast_alone_s,slow_alone_s,benefit');
   t.end();
 });
 

@@ -69,6 +69,7 @@ function describeColumns({ points: [first] }: Plan): string {
   if (first?.hops !== undefined) return describeRelayColumns();
   if (first?.objects !== undefined) return describeCacheColumns();
   if (first?.peers !== undefined) return describeExchangeColumns();
+  if (first?.rateRatio !== undefined) return describePathColumns();
   const delay =
     first?.senders === undefined
       ? `Delay: from the first datagram to the last acknowledgement of data. Model: stop-and-wait with a fixed timeout and
@@ -101,6 +102,12 @@ function describeExchangeColumns(): string {
   return `Delay: from the start until nobody gets anything any more. Every copy is compared with the file. Model: the
 rates of the links alone; by multicast, each file once by its owner's uplink and all others by each downlink; by unicast,
 each file once for each other peer. More columns are in summary.csv, each run is in runs.csv.`;
+}
+
+function describePathColumns(): string {
+  return `Benefit: (Gm − Gmax) / (sum of Gi − Gmax), where Gm is the goodput by both paths, Gi that of the same transfer by
+path i alone, and Gmax the higher one of these. Every copy is compared with the file. More columns are in summary.csv, each
+run is in runs.csv.`;
 }
 
 function facts(
@@ -143,7 +150,9 @@ function summaryHeader(plan: Plan, summaries: readonly PointSummary[]): string[]
         ? ['RTT, ms', 'Twin, s', 'Real / twin']
         : hasOrigin(plan)
           ? ['Origin sends, bytes', 'Per byte received']
-          : []),
+          : hasPaths(plan)
+            ? ['Fast path alone, s', 'Slow path alone, s']
+            : []),
   ];
 }
 
@@ -175,7 +184,9 @@ function summaryCells(
         ? [digits(summary.rttMs), digits(twinS), ratio?.toFixed(3) ?? '–']
         : hasOrigin(plan)
           ? [digits(summary.originBytes), digits(summary.originShare)]
-          : []),
+          : hasPaths(plan)
+            ? [digits(summary.fastAloneS), digits(summary.slowAloneS)]
+            : []),
   ];
 }
 
@@ -185,6 +196,10 @@ function hasUploads({ points: [first] }: Plan): boolean {
 
 function hasOrigin({ points: [first] }: Plan): boolean {
   return first?.hops !== undefined || first?.objects !== undefined;
+}
+
+function hasPaths({ points: [first] }: Plan): boolean {
+  return first?.rateRatio !== undefined;
 }
 
 function hasReal(summaries: readonly PointSummary[]): boolean {

@@ -6,6 +6,7 @@
 import { parse } from 'csv-parse/sync';
 import { stringify } from 'csv-stringify/sync';
 import { P2mpError } from '../../base/errors.js';
+import { benefitOf } from '../../experiment/benefit.js';
 import type { Point } from '../../experiment/parameters.js';
 import { cellOf, isSession, namedParameters, parameters } from '../../experiment/parameters.js';
 import type { Run } from '../../experiment/plan.js';
@@ -43,6 +44,12 @@ const originColumn: [string, (row: RunRow) => Cell] = [
 
 const hitsColumn: [string, (row: RunRow) => Cell] = ['hit_ratio', ({ hitRatio }) => hitRatio];
 
+const pathColumns: [string, (row: RunRow) => Cell][] = [
+  ['fast_alone_s', ({ fastAloneS }) => fastAloneS],
+  ['slow_alone_s', ({ slowAloneS }) => slowAloneS],
+  ['benefit', (row) => rounded(benefitOf(row))],
+];
+
 function hasOrigin({ hops, objects }: Point): boolean {
   return hops !== undefined || objects !== undefined;
 }
@@ -56,9 +63,10 @@ const resultColumnsOf = ({ point }: Run): readonly [string, (row: RunRow) => Cel
   ['datagrams', ({ datagrams }) => datagrams],
   ['acks', ({ acks }) => acks],
   ['complete_receivers', ({ completeReceivers }) => completeReceivers],
-  ['goodput_bytes_per_s', (row) => goodputCell(row)],
+  ['goodput_bytes_per_s', (row) => rounded(goodputBytesPerSec(row), 3)],
   ...(hasOrigin(point) ? [originColumn] : []),
   ...(point.objects === undefined ? [] : [hitsColumn]),
+  ...(point.rateRatio === undefined ? [] : pathColumns),
   ['twin_delay_s', ({ twinDelayS }) => twinDelayS],
 ];
 
@@ -141,6 +149,8 @@ function parseResult(run: Run, cells: readonly string[]): RunRow {
     completeReceivers: number('complete_receivers'),
     originBytes: optional('origin_bytes'),
     hitRatio: optional('hit_ratio'),
+    fastAloneS: optional('fast_alone_s'),
+    slowAloneS: optional('slow_alone_s'),
     twinDelayS: optional('twin_delay_s'),
   };
 }
@@ -149,9 +159,8 @@ function planCells(run: Run): Cell[] {
   return planColumnsOf(run).map(([, value]) => value(run));
 }
 
-function goodputCell(row: RunRow): Cell {
-  const goodput = goodputBytesPerSec(row);
-  return goodput === undefined ? undefined : roundTo(3, goodput);
+function rounded(value: number | undefined, decimals = 6): Cell {
+  return value === undefined ? undefined : roundTo(decimals, value);
 }
 
 function formatCell(cell: Cell): string {

@@ -21,6 +21,11 @@ const originColumns: [string, (summary: PointSummary) => Cell][] = [
   ['origin_share', ({ originShare }) => rounded(originShare)],
 ];
 
+const pathColumns: [string, (summary: PointSummary) => Cell][] = [
+  ['fast_alone_s', ({ fastAloneS }) => rounded(fastAloneS)],
+  ['slow_alone_s', ({ slowAloneS }) => rounded(slowAloneS)],
+];
+
 const columnsOf = (
   names: readonly ParameterName[],
   { suffix }: Measure,
@@ -48,6 +53,7 @@ const columnsOf = (
   [`model_sd_${suffix}`, ({ modelSd }) => rounded(modelSd)],
   ...(names.includes('senders') ? [speedupColumn] : []),
   ...(names.includes('hops') || names.includes('objects') ? originColumns : []),
+  ...(names.includes('rateRatio') ? pathColumns : []),
   ['twin_mean_s', ({ twinS }) => rounded(twinS)],
 ];
 

@@ -143,7 +143,8 @@ t.test('both CSV files have the documented columns', async (t) => {
     ...['hops', 'passing', 'lossy_link'],
     ...['objects', 'requests', 'zipf_exponent', 'cached_objects'],
     ...['peers', 'shape', 'peer_deaths', 'peer_rate_bytes_per_s'],
-    ...['origin_bytes', 'hit_ratio'],
+    ...['rate_ratio', 'rtt_ratio', 'first_path'],
+    ...['origin_bytes', 'hit_ratio', 'fast_alone_s', 'slow_alone_s', 'benefit'],
   ];
   const named = namesAfter('a row for each run:');
   for (const name of optional) t.ok(named.includes(name), `${name} is documented`);
@@ -157,7 +158,9 @@ t.test('both CSV files have the documented columns', async (t) => {
   const summary = headerOf('summary.csv');
   const leading = 'receivers,mss_bytes,loss,window,mode,runs,mean_s,sd_s,ci95_low_s,ci95_high_s';
   t.equal(summary.slice(0, 12).join(), `${leading},model_s,deviation_se`);
-  const optionalSummaries = ['speedup', 'origin_bytes', 'origin_share'];
+  const optionalSummaries = [
+    ...['speedup', 'origin_bytes', 'origin_share', 'fast_alone_s', 'slow_alone_s'],
+  ];
   const documented = namesAfter('a row for each point and mode:').filter(
     (name) => !optionalSummaries.includes(name),
   );
