@@ -10,9 +10,9 @@ import type { Passing } from '../../src/simulator/simulation.js';
 import { decodeSession } from '../../src/wire/header.js';
 
 /** A path with this rate, and a queue of one round trip. */
-function pathOf(mbitPerSec: number, rttMs: number): SimulatedPath {
+function pathOf(mbitPerSec: number, rttMs: number, leastQueueBytes = 30_000): SimulatedPath {
   const rateBytesPerSec = mbitPerSec * 125_000;
-  const queueLimitBytes = Math.max(30_000, (rateBytesPerSec * rttMs) / 1000);
+  const queueLimitBytes = Math.max(leastQueueBytes, (rateBytesPerSec * rttMs) / 1000);
   const link: LinkOptions = { delayMs: rttMs / 2, rateBytesPerSec, queueLimitBytes };
   return { forwardLink: link, backwardLink: link };
 }
@@ -74,6 +74,14 @@ for (const [paths, least] of [
     t.end();
   });
 }
+
+t.test('a session that begins by a slow path does not stay with it', (t) => {
+  // In startup, both paths lose as much as in an incast.
+  const { isComplete, mbitPerSec } = send(4_000_000, [pathOf(1, 10, 50_000), pathOf(20, 10, 50_000)]);
+  t.ok(isComplete);
+  t.ok(mbitPerSec > 15, `${mbitPerSec} Mbit/s`);
+  t.end();
+});
 
 t.test('a path carries no data before its other end has answered a challenge', (t) => {
   const answered = new Set([0]);

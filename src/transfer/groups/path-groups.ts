@@ -154,19 +154,27 @@ export class PathGroups {
     return true;
   }
 
-  /** Uses only the first path while all of them are crowded, and the others again once it is clear. */
+  /** Uses only the fastest path while all of them are crowded, and the others again once it is clear. */
   private yieldToCrowd(): void {
     const groups = [...this.byNumber.values()];
-    const [first, ...others] = groups.filter(isServing);
-    if (first === undefined) return;
-    if (first.incast.isClear) {
+    const [fastest, ...others] = groups
+      .filter(isServing)
+      .toSorted((a, b) => this.worthOf(b) - this.worthOf(a));
+    if (fastest === undefined) return;
+    if (fastest.incast.isClear) {
       for (const each of groups) each.yieldsToCrowd = false;
-    } else if (first.incast.isCrowded && others.every(({ incast }) => incast.isCrowded)) {
+    } else if (fastest.incast.isCrowded && others.every(({ incast }) => incast.isCrowded)) {
       for (const each of others) {
         each.yieldsToCrowd = true;
         each.incast.restart();
       }
     }
+  }
+
+  /** By multicast, the first path costs nothing. Else the rate counts. */
+  private worthOf({ rateGroup }: PathGroup): number {
+    const { isMulticastReachable, model } = rateGroup.pathTo(this.demand);
+    return isMulticastReachable ? Infinity : model.deliveryRate;
   }
 
   private *served(): IterableIterator<RateGroup> {

@@ -1,6 +1,6 @@
 /**
  * Incast: so many senders share one short queue that most of what they send is lost, however little each of them sends.
- * More paths only make it worse. So while all paths to a receiver lose that much, only the first one is used (after AMP:
+ * More paths only make it worse. So while all paths to a receiver lose that much, only the fastest one is used (after AMP:
  * Kheirkhah and Lee, IFIP Networking 2019, which looks for windows of the minimum size).
  */
 import type { PathModel } from '../../path/path-model.js';
@@ -8,11 +8,11 @@ import type { PathModel } from '../../path/path-model.js';
 export const incastThresholds = {
   /** A loss ratio that no link has. */
   heavyLoss: 0.35,
-  /** Number of round trips in a row with heavy loss on all paths from which only the first one is used. */
+  /** Number of round trips in a row with heavy loss on all paths from which only the fastest one is used. */
   heavyRounds: 4,
   /** A loss ratio that is usual beside other traffic. */
   lightLoss: 0.1,
-  /** Number of round trips in a row with light loss on the first path after which the others are used again. */
+  /** Number of round trips in a row with light loss on that path after which the others are used again. */
   lightRounds: 8,
 } as const;
 
