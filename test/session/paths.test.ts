@@ -77,7 +77,10 @@ for (const [paths, least] of [
 
 t.test('a session that begins by a slow path does not stay with it', (t) => {
   // In startup, both paths lose as much as in an incast.
-  const { isComplete, mbitPerSec } = send(4_000_000, [pathOf(1, 10, 50_000), pathOf(20, 10, 50_000)]);
+  const { isComplete, mbitPerSec } = send(4_000_000, [
+    pathOf(1, 10, 50_000),
+    pathOf(20, 10, 50_000),
+  ]);
   t.ok(isComplete);
   t.ok(mbitPerSec > 15, `${mbitPerSec} Mbit/s`);
   t.end();
