@@ -209,8 +209,7 @@ export class Sources {
       source.owesSinceMs = isMoving ? nowMs : undefined;
       return;
     }
-    const seconds = this.patienceMs / 1000;
-    const reason = `has sent nothing of what it was asked for in ${seconds} s`;
+    const reason = `has sent nothing of what it was asked for in ${this.patienceMs / 1000} s`;
     this.conclude(nowMs, source, false, reason);
     this.lose(nowMs, source, reason, true);
   }
@@ -395,7 +394,8 @@ export class Sources {
     const session = sessionOf(event);
     const source = this.all.find((each) => session !== undefined && each.session === session);
     if (source === undefined) return false;
-    this.noteHeard(source);
+    // This host itself ends the session with a source that stays silent.
+    if (event.type !== 'end') this.noteHeard(source);
     switch (event.type) {
       case 'source':
         this.takeOffer(nowMs, source, event.offer);

@@ -303,6 +303,21 @@ t.test('all sources are gone for a while', async (t) => {
   t.ok(Math.abs(sources.reduce((sum, { share }) => sum + share, 0) - 1) < 1e-9);
 });
 
+t.test('a dead source is not accused of anything, and is asked until it is back', async (t) => {
+  const run = runFetch({
+    servers: { s1: serving },
+    options: { patienceMs: 200_000 },
+    prepare: ({ simulation, servers }) => {
+      simulation.at(500, () => servers.host('s1').host.inject('kill'));
+      simulation.at(150_000, () => servers.host('s1').host.inject('start'));
+    },
+  });
+  t.ok(isFetched(run), JSON.stringify(run.role.results));
+  const left = run.role.events.flatMap((event) => (event.type === 'left' ? event : []));
+  t.match(left[1], { reason: /^no response from the server for 60 s/, isRetried: true });
+  t.notOk(left.some(({ reason }) => reason === 'holds other content'));
+});
+
 t.test('no source has the object', async (t) => {
   const run = runFetch({ servers: { s1: {}, s2: {} } });
   t.match(run.role.results, [{ status: 'failed', reason: /^s1: .*; s2: / }]);
