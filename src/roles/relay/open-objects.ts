@@ -184,8 +184,9 @@ export class OpenObjects {
     if (!this.isOpen(open) || !isCurrent) return;
     this.unstorable.set(info.id, this.options.host.nowMs + unstorableMs);
     shelf.close();
-    this.leaveCache(open);
+    // Before it leaves the cache: what has to leave is closed if it is still stored there.
     object.setShelf(this.createPassing());
+    this.leaveCache(open);
     this.actions.push({ type: 'unstored', open, reason: error.message });
   }
 

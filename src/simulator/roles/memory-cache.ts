@@ -1,4 +1,5 @@
 /** The cache of a simulated relay. Its content behaves like a disk; heads are durable at once. */
+import { P2mpError } from '../../base/errors.js';
 import type { ContentStore } from '../../object/content-store.js';
 import type { MemoryStores } from '../../object/memory-store.js';
 import type { CachedObject, ObjectCache, ObjectHead } from '../../roles/relay/object-cache.js';
@@ -6,6 +7,8 @@ import type { CachedObject, ObjectCache, ObjectHead } from '../../roles/relay/ob
 const removalMs = 5;
 
 export class MemoryCache implements ObjectCache {
+  /** Whether the disk is full, so that nothing can be written. */
+  isFull = false;
   /** The one that was used the longest time ago comes first. */
   private readonly heads = new Map<string, ObjectHead>();
 
@@ -38,15 +41,46 @@ export class MemoryCache implements ObjectCache {
     this.heads.set(id, head);
   }
 
-  open(id: string, contentSizeBytes: number, head: ObjectHead | undefined): ContentStore {
+  open(
+    id: string,
+    contentSizeBytes: number,
+    head: ObjectHead | undefined,
+    handleFailure: (error: unknown) => void,
+  ): ContentStore {
     const object = { manifestDigest: id, label: id, senderKey: new Uint8Array(0) };
     if (head === undefined) this.stores.drop(object);
     const { blockSizeBytes } = this;
-    return this.stores.create({
+    const store = this.stores.create({
       ...object,
       ...{ session: 0, manifest: { entries: [], contentSizeBytes }, blockSizeBytes },
       ...{ existing: 'update', deletion: 'none', listedAtMs: 0 },
     });
+    return this.limit(store, handleFailure);
+  }
+
+  /** Lets a store fail at its first write to a full disk, and write nothing from then on. */
+  private limit(store: ContentStore, handleFailure: (error: unknown) => void): ContentStore {
+    let hasFailed = false;
+    return {
+      open: (handleFound) => store.open(handleFound),
+      read: (...args) => store.read(...args),
+      check: (handleUnchanged) => store.check(handleUnchanged),
+      write: (offsetBytes, bytes, handleWritten) => {
+        if (!hasFailed && !this.isFull) {
+          store.write(offsetBytes, bytes, handleWritten);
+          return;
+        }
+        const error = new P2mpError('TARGET_FAILED', 'the disk is full');
+        if (!hasFailed) this.stores.later(0, () => handleFailure(error));
+        hasFailed = true;
+        this.stores.later(0, handleWritten);
+      },
+      forget: (block) => store.forget(block),
+      withdraw: (...args) => store.withdraw(...args),
+      verify: (...args) => store.verify(...args),
+      complete: (...args) => store.complete(...args),
+      end: (isComplete) => store.end(isComplete),
+    };
   }
 
   touch(id: string): void {

@@ -177,6 +177,24 @@ t.test('an object larger than the cache passes through', async (t) => {
   t.equal(relay.role.cache.heldBytes, 0);
 });
 
+for (const fullAtMs of [0, 400, 900, 1500]) {
+  t.test(`an object passes through when the disk is full after ${fullAtMs} ms`, async (t) => {
+    const net = new RelayNet('1');
+    net.server('origin', [object]);
+    const relay = net.relay('relay', ['origin'], { windowBytes: 40 * blockSizeBytes });
+    const client = net.client('a', ['relay'], what);
+    net.simulation.at(fullAtMs, () => {
+      relay.role.cache.isFull = true;
+    });
+    net.simulation.run({ untilMs: 60_000 });
+    t.ok(hasFetched(client, object));
+    t.ok(elapsedMs(client) < 2500, `${elapsedMs(client)} ms`);
+    t.equal(relay.role.cache.heldBytes, 0);
+    const fills = relay.role.events.filter(({ type }) => type === 'fill');
+    t.match(fills, [{ isCached: true }, { isCached: false }]);
+  });
+}
+
 t.test('relays that ask each other in a circle refuse', async (t) => {
   const net = new RelayNet('1');
   net.relay('r1', ['r2']);
