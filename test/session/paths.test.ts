@@ -76,7 +76,7 @@ for (const [paths, least] of [
 }
 
 t.test('a session that begins by a slow path does not stay with it', (t) => {
-  // In startup, both paths lose as much as in an incast.
+  // In startup, both paths lose much.
   const { isComplete, mbitPerSec } = send(4_000_000, [
     pathOf(1, 10, 50_000),
     pathOf(20, 10, 50_000),

@@ -9,7 +9,6 @@ import type { PathSample } from '../../path/path-model.js';
 import type { Demand } from '../demand.js';
 import type { SessionBlock } from '../sealed-block.js';
 import { coupledRestMs, PathCoupling } from './path-coupling.js';
-import { PathIncast } from './path-incast.js';
 import type { RateGroup } from './rate-group.js';
 
 /** A rate group of one path, which may be out of use for the moment. */
@@ -19,9 +18,6 @@ interface PathGroup {
   isSilent: boolean;
   /** Until then, the path is not used although it works. */
   restsUntilMs: TimeMs;
-  /** Whether the path rests because of incast. */
-  yieldsToCrowd: boolean;
-  readonly incast: PathIncast;
 }
 
 /** With more blocks left than this many windows of all paths, no path waits for another. */
@@ -47,8 +43,11 @@ export class PathGroups {
   }
 
   add(number: number, rateGroup: RateGroup): void {
-    const rest = { isSilent: false, restsUntilMs: -Infinity, yieldsToCrowd: false };
-    this.byNumber.set(number, { rateGroup, incast: new PathIncast(), ...rest });
+    this.byNumber.set(number, {
+      rateGroup,
+      isSilent: false,
+      restsUntilMs: -Infinity,
+    });
   }
 
   /** The receiver has become slow: another rate group serves its first path. */
@@ -79,10 +78,7 @@ export class PathGroups {
     this.coupling.forget(number);
     if (this.serving.size > 0) return;
     // The paths that rest are all that is left.
-    for (const each of this.byNumber.values()) {
-      each.restsUntilMs = -Infinity;
-      each.yieldsToCrowd = false;
-    }
+    for (const each of this.byNumber.values()) each.restsUntilMs = -Infinity;
   }
 
   /** Lets a path rest that shares a bottleneck with another one, and ends rests that are over. */
@@ -93,8 +89,6 @@ export class PathGroups {
       if (each.restsUntilMs <= nowMs) each.restsUntilMs = -Infinity;
     if (!isServing(group)) return;
     const path = group.rateGroup.pathTo(this.demand);
-    group.incast.update(path.model);
-    this.yieldToCrowd();
     const slower = this.coupling.handleSample(number, path.model, sample);
     if (slower === undefined) return;
     // By multicast, the first path costs nothing.
@@ -154,29 +148,6 @@ export class PathGroups {
     return true;
   }
 
-  /** Uses only the fastest path while all of them are crowded, and the others again once it is clear. */
-  private yieldToCrowd(): void {
-    const groups = [...this.byNumber.values()];
-    const [fastest, ...others] = groups
-      .filter(isServing)
-      .toSorted((a, b) => this.worthOf(b) - this.worthOf(a));
-    if (fastest === undefined) return;
-    if (fastest.incast.isClear) {
-      for (const each of groups) each.yieldsToCrowd = false;
-    } else if (fastest.incast.isCrowded && others.every(({ incast }) => incast.isCrowded)) {
-      for (const each of others) {
-        each.yieldsToCrowd = true;
-        each.incast.restart();
-      }
-    }
-  }
-
-  /** By multicast, the first path costs nothing. Else the rate counts. */
-  private worthOf({ rateGroup }: PathGroup): number {
-    const { isMulticastReachable, model } = rateGroup.pathTo(this.demand);
-    return isMulticastReachable ? Infinity : model.deliveryRate;
-  }
-
   private *served(): IterableIterator<RateGroup> {
     for (const each of this.byNumber.values()) if (isServing(each)) yield each.rateGroup;
   }
@@ -214,8 +185,8 @@ export class PathGroups {
   }
 }
 
-function isServing({ isSilent, restsUntilMs, yieldsToCrowd }: PathGroup): boolean {
-  return !isSilent && restsUntilMs === -Infinity && !yieldsToCrowd;
+function isServing({ isSilent, restsUntilMs }: PathGroup): boolean {
+  return !isSilent && restsUntilMs === -Infinity;
 }
 
 /** Whether the first round of the block has not been sent completely. */
