@@ -19,6 +19,8 @@ export type RelayReport =
       readonly name: string;
       readonly upstream: string;
       readonly reason: string;
+      /** Whether it is asked again. */
+      readonly isRetried: boolean;
     }
   /** A client gets an object that the cache holds. */
   | (RelayedInfo & { readonly type: 'hit' })

@@ -388,7 +388,7 @@ export class Relay {
         const { source: upstream, reason, isRetried } = event;
         lookup.reasons.set(upstream, reason);
         lookup.isAnyAway ||= isRetried;
-        this.events.push({ type: 'upstream-left', name, upstream, reason });
+        this.events.push({ type: 'upstream-left', name, upstream, reason, isRetried });
         break;
       }
       case 'end':

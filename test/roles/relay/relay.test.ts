@@ -260,6 +260,8 @@ t.test(
     net.simulation.at(1000, () => origin.host.inject('kill'));
     net.simulation.run({ untilMs: 120_000 });
     t.match(client.role.results, [{ status: 'failed', reason: /^no source for 20 s; relay: / }]);
+    const left = relay.role.events.filter(({ type }) => type === 'upstream-left');
+    t.match(left[0], { reason: 'has fallen silent', isRetried: true });
     origin.host.inject('start');
     const later = net.client('b', ['relay'], what);
     net.simulation.run({ untilMs: 240_000 });

@@ -79,7 +79,10 @@ export const relayEvents = [
   ...serveEvents,
   event('cache', { objects: count, bytes: count.describe('What the cache takes at most.') }),
   event('upstream-joined', { name, upstream }),
-  event('upstream-left', { name, upstream, reason: text }),
+  event('upstream-left', {
+    ...{ name, upstream, reason: text },
+    isRetried: z.boolean().describe('Whether the upstream server is asked again.'),
+  }),
   event('hit', { name, contentRoot: root, bytes }),
   event('miss', { name, contentRoot: root, bytes }),
   event('fill', {

@@ -13,6 +13,8 @@ type EventOf<Type extends RelayReport['type']> = Extract<RelayReport, { type: Ty
 
 export class RelayOutput {
   private readonly clients: ServeOutput;
+  /** For each upstream host that is away, the reason that was printed last. */
+  private readonly away = new Map<string, string>();
 
   constructor(
     private readonly output: Output,
@@ -26,13 +28,11 @@ export class RelayOutput {
     switch (event.type) {
       case 'upstream-joined':
         output.json({ event: event.type, name: event.name, upstream: event.upstream });
+        if (this.away.delete(event.upstream)) this.line(`${event.upstream} is back`);
         break;
-      case 'upstream-left': {
-        const { name, upstream, reason } = event;
-        output.json({ event: event.type, name, upstream, reason });
-        this.detail(`${name}: ${upstream} ${reason}`);
+      case 'upstream-left':
+        this.handleLeft(event);
         break;
-      }
       case 'hit':
       case 'miss': {
         const { name, contentRoot, contentSizeBytes: bytes } = event;
@@ -74,6 +74,18 @@ export class RelayOutput {
   end({ hits, misses, fetchedBytes }: RelayTotals): void {
     this.output.json({ event: 'cache-result', hits, misses, fetchedBytes });
     this.clients.end();
+  }
+
+  /** Says once, not for each object, that an upstream host is away. */
+  private handleLeft({ name, upstream, reason, isRetried }: EventOf<'upstream-left'>): void {
+    const { output, away } = this;
+    output.json({ event: 'upstream-left', name, upstream, reason, isRetried });
+    if (!isRetried) {
+      this.detail(`${name}: ${upstream} ${reason}`);
+    } else if (away.get(upstream) !== reason) {
+      away.set(upstream, reason);
+      if (!output.isJson) output.warn(escapeControls(`${upstream}: ${reason}; it is asked again`));
+    }
   }
 
   private handleFill(event: EventOf<'fill' | 'filled' | 'fill-failed'>): void {

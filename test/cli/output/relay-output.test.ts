@@ -1,0 +1,36 @@
+/** What `p2mp relay` prints of its upstream hosts and its cache. */
+import t from 'tap';
+import type { Output } from '../../../src/cli/output/output.js';
+import { RelayOutput } from '../../../src/cli/output/relay/relay-output.js';
+
+function record() {
+  const lines: string[] = [];
+  const output = {
+    isJson: false,
+    json: () => undefined,
+    line: (text: string) => lines.push(text),
+    warn: (text: string) => lines.push(`warning: ${text}`),
+    detail: (text: string) => lines.push(`detail: ${text}`),
+  };
+  const report = new RelayOutput(output as unknown as Output, { isVerbose: false });
+  return { lines, report };
+}
+
+t.test('a relay says once that an upstream host is away, and when it is back', (t) => {
+  const { lines, report } = record();
+  const upstream = 'localhost:21001';
+  const leave = (name: string, reason: string, isRetried = true) =>
+    report.handleEvent({ type: 'upstream-left', name, upstream, reason, isRetried });
+  report.handleEvent({ type: 'upstream-joined', name: 'a', upstream });
+  leave('a', 'has fallen silent');
+  leave('b', 'has fallen silent');
+  leave('c', 'no such object', false);
+  for (const name of ['a', 'b']) report.handleEvent({ type: 'upstream-joined', name, upstream });
+  leave('a', 'has fallen silent');
+  t.same(lines, [
+    'warning: localhost:21001: has fallen silent; it is asked again',
+    'localhost:21001 is back',
+    'warning: localhost:21001: has fallen silent; it is asked again',
+  ]);
+  t.end();
+});
