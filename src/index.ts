@@ -111,6 +111,7 @@ export type {
   GroupEvent,
   SharedEvent,
 } from './roles/fetch/fetch-result.js';
+export type { CacheCounts } from './roles/relay/cached-objects.js';
 export type { CachedObject } from './roles/relay/object-cache.js';
 export type { RelayedInfo, RelayReport, RelayTotals } from './roles/relay/relay-events.js';
 export type { AnnouncedRole } from './wire/discovery.js';

@@ -71,7 +71,7 @@ export class WatchedRelayRole extends RelayRole {
     for (const fetch of this.live) fetch.look();
     this.live = this.live.filter(({ result }) => result === undefined);
     const { watch } = this;
-    watch.mostCountedBytes = Math.max(watch.mostCountedBytes, this.relay.cacheSizeBytes);
+    watch.mostCountedBytes = Math.max(watch.mostCountedBytes, this.relay.cached.sizeBytes);
   }
 
   override handleKill(): void {

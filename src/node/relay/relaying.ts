@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import type { Address } from '../../base/address.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
+import type { CacheCounts } from '../../roles/relay/cached-objects.js';
 import type { CachedObject } from '../../roles/relay/object-cache.js';
 import type { RelayEvent, RelayTotals } from '../../roles/relay/relay-events.js';
 import { RelayMachine } from '../../roles/relay/relay-machine.js';
@@ -143,9 +144,14 @@ export class Relaying {
     return this.machine.relay.list();
   }
 
+  /** How many objects the cache holds, also in part. */
+  get cacheCounts(): CacheCounts {
+    return this.machine.relay.cached.counts;
+  }
+
   /** What the cache takes on disk at most. */
   get cacheSizeBytes(): number {
-    return this.machine.relay.cacheSizeBytes;
+    return this.machine.relay.cached.sizeBytes;
   }
 
   /** Why the relay takes no new clients; undefined if it does. */

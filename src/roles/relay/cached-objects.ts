@@ -6,6 +6,13 @@ import { CacheLedger } from './cache-ledger.js';
 import type { CachedObject, ObjectCache } from './object-cache.js';
 import { roomOf } from './object-cache.js';
 
+/** How many objects a cache holds. */
+export interface CacheCounts {
+  readonly objectCount: number;
+  /** Those of them that it holds in part. */
+  readonly partCount: number;
+}
+
 export class CachedObjects {
   private readonly objects = new Map<string, CachedObject>();
   private readonly ledger: CacheLedger;
@@ -37,6 +44,13 @@ export class CachedObjects {
     return [...this.objects.values()]
       .filter(({ id, isWhole }) => isWhole && this.has(id))
       .toSorted((a, b) => compareNames(a.name, b.name));
+  }
+
+  /** How many objects take room, also those that are about to leave, and how many of them are there in part. */
+  get counts(): CacheCounts {
+    let partCount = 0;
+    for (const { isWhole } of this.objects.values()) if (!isWhole) partCount++;
+    return { objectCount: this.objects.size, partCount };
   }
 
   /** The object with the content that is asked for, if all of it is there. */

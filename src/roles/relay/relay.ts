@@ -12,7 +12,7 @@ import { isEqualBytes, joinBytes, toHex } from '../../wire/byte-codec.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { FetchPort } from '../fetch/fetch-port.js';
 import type { FetchResult, FetchRoleEvent } from '../fetch/fetch-result.js';
-import { isMatch } from './cached-objects.js';
+import { type CachedObjects, isMatch } from './cached-objects.js';
 import type { TakeAnswer } from './lookup.js';
 import { Lookup } from './lookup.js';
 import type { CachedObject } from './object-cache.js';
@@ -65,9 +65,9 @@ export class Relay {
     return this.objects.cached.list();
   }
 
-  /** What the cache takes at most, now and until something is removed. */
-  get cacheSizeBytes(): number {
-    return this.objects.cached.sizeBytes;
+  /** How many objects the cache holds, and what it takes at most, now and until something is removed. */
+  get cached(): Pick<CachedObjects, 'counts' | 'sizeBytes'> {
+    return this.objects.cached;
   }
 
   private get nowMs(): TimeMs {

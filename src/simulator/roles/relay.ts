@@ -3,6 +3,7 @@ import type { Machine } from '../../base/machine.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { ContentSource } from '../../object/content-source.js';
 import type { MemoryStores } from '../../object/memory-store.js';
+import type { CacheCounts } from '../../roles/relay/cached-objects.js';
 import type { RelayAnswer } from '../../roles/relay/lookup.js';
 import type { ObjectHead } from '../../roles/relay/object-cache.js';
 import type { RelayOptions } from '../../roles/relay/relay.js';
@@ -71,6 +72,10 @@ export class RelayRole implements Role<RelayMachineEvent> {
   /** What the relay has done in this life. */
   get totals(): RelayTotals | undefined {
     return this.machine?.relay.totals;
+  }
+
+  get cacheCounts(): CacheCounts | undefined {
+    return this.machine?.relay.cached.counts;
   }
 
   boot(host: SimulatedHost): Machine<RelayMachineEvent> {

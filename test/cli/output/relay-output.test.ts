@@ -34,3 +34,21 @@ t.test('a relay says once that an upstream host is away, and when it is back', (
   ]);
   t.end();
 });
+
+t.test('what the cache holds at the start includes what it holds in part', (t) => {
+  const { lines, report } = record();
+  for (const [objectCount, partCount] of [
+    [0, 0],
+    [1, 1],
+    [3, 0],
+    [3, 2],
+  ] as const)
+    report.showCache({ cacheCounts: { objectCount, partCount }, cacheSizeBytes: 50_200_000 });
+  t.same(lines, [
+    'The cache holds 0 objects, 50.2 MB',
+    'The cache holds 1 object (in part), 50.2 MB',
+    'The cache holds 3 objects, 50.2 MB',
+    'The cache holds 3 objects (2 in part), 50.2 MB',
+  ]);
+  t.end();
+});

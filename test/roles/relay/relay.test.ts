@@ -262,6 +262,10 @@ t.test(
     t.match(client.role.results, [{ status: 'failed', reason: /^no source for 20 s; relay: / }]);
     const left = relay.role.events.filter(({ type }) => type === 'upstream-left');
     t.match(left[0], { reason: 'has fallen silent', isRetried: true });
+    t.same(relay.role.cacheCounts, { objectCount: 1, partCount: 1 });
+    relay.host.inject('kill');
+    relay.host.inject('start');
+    t.same(relay.role.cacheCounts, { objectCount: 1, partCount: 1 }, 'also after a restart');
     origin.host.inject('start');
     const later = net.client('b', ['relay'], what);
     net.simulation.run({ untilMs: 240_000 });

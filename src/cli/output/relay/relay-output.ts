@@ -63,11 +63,12 @@ export class RelayOutput {
   }
 
   /** Says what the cache holds at the start. */
-  showCache(relaying: Pick<Relaying, 'cached' | 'cacheSizeBytes'>): void {
-    const objects = relaying.cached();
+  showCache(relaying: Pick<Relaying, 'cacheCounts' | 'cacheSizeBytes'>): void {
+    const { objectCount: objects, partCount } = relaying.cacheCounts;
     const { cacheSizeBytes: bytes } = relaying;
-    this.output.json({ event: 'cache', objects: objects.length, bytes });
-    const count = formatPlural(objects.length, 'object');
+    this.output.json({ event: 'cache', objects, bytes });
+    const parts = partCount === objects ? ' (in part)' : ` (${partCount} in part)`;
+    const count = `${formatPlural(objects, 'object')}${partCount === 0 ? '' : parts}`;
     this.line(`The cache holds ${count}, ${formatBytes(bytes)}`);
   }
 
