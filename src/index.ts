@@ -104,6 +104,7 @@ export type {
 } from './roles/fetch/fetch-events.js';
 export type {
   ContentGroup,
+  DeferredEvent,
   FetchActivity,
   FetchedInfo,
   FetchResult,

@@ -72,7 +72,6 @@ const clearReasons = [
   /no such object/,
   /has changed at the server; fetch it again$/,
   /asks itself for it, through other relays/,
-  /no upstream server answers/,
   /holds? another version by now/,
   /answers, but has made no progress|no response from the (?:sender|server)/,
   /no answer for \d+ s|has fallen silent|has not responded for \d+ s|has begun a new session/,

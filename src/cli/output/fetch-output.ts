@@ -70,6 +70,10 @@ export class FetchOutput {
       case 'left':
         this.handleLeft(event);
         break;
+      case 'deferred':
+        output.json({ event: 'deferred', source: event.source, reason: event.reason });
+        this.warnOfLoss(event.source, event.reason);
+        break;
       case 'segment':
         this.handleSegment(event);
         break;
@@ -100,13 +104,21 @@ export class FetchOutput {
 
   private handleLeft({ source, reason, isRetried }: EventOf<'left'>): void {
     this.output.json({ event: 'left', source, reason, isRetried });
+    if (isRetried) {
+      this.warnOfLoss(source, reason);
+      return;
+    }
+    this.reasons.set(source, reason);
+    if (!this.output.isJson)
+      this.waitingLine = escapeControls(`${source}: ${reason}; it is not used any more`);
+  }
+
+  /** Says once why a source is not used for now. */
+  private warnOfLoss(source: string, reason: string): void {
     const isNew = this.reasons.get(source) !== reason;
     this.reasons.set(source, reason);
-    if (!isNew && isRetried) return;
-    if (this.output.isJson) return;
-    const line = escapeControls(`${source}: ${reason}`);
-    if (isRetried) this.output.warn(`${line}; ${isAskedAgain}`);
-    else this.waitingLine = `${line}; it is not used any more`;
+    if (isNew && !this.output.isJson)
+      this.output.warn(escapeControls(`${source}: ${reason}; ${isAskedAgain}`));
   }
 
   private handleSegment(segment: EventOf<'segment'>): void {

@@ -98,6 +98,10 @@ export class Relaying {
       );
       const { pathAddresses = [] } = socketHost.runner ?? {};
       if (pathAddresses.length > 0) machine.setAddresses(pathAddresses);
+      socketHost.runner?.watchPorts(
+        () => machine.awaited(),
+        (...refusal) => machine.handleRefusal(socketHost.nowMs, ...refusal),
+      );
       return relaying;
     } catch (error) {
       await cache.close();

@@ -58,6 +58,13 @@ export interface SharedEvent {
   readonly session: number;
 }
 
+/** A source asks to wait, such as a relay whose upstream servers do not answer. It is asked again. */
+export interface DeferredEvent {
+  readonly type: 'deferred';
+  readonly source: string;
+  readonly reason: string;
+}
+
 /** What the shell must do so that multicast reaches the host. */
 export type GroupEvent =
   /** Join this group if the host can. */
@@ -78,6 +85,7 @@ export type FetchRoleEvent =
   | { readonly type: 'chosen'; readonly object: FetchedInfo }
   /** Manifest and digests are known, and blocks are asked for. */
   | { readonly type: 'ready' }
+  | DeferredEvent
   | SharedEvent
   /** A source joins the fetch. */
   | { readonly type: 'joined'; readonly source: string }

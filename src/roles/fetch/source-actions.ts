@@ -2,7 +2,7 @@ import type { RefusedEvent } from '../../base/refusal.js';
 import type { OtherAddressEvent } from '../../path/candidate-addresses.js';
 import type { FaultEvent } from '../../wire/faults.js';
 import type { Nodes } from '../../wire/tree-nodes.js';
-import type { GroupEvent, SharedEvent } from './fetch-result.js';
+import type { DeferredEvent, GroupEvent, SharedEvent } from './fetch-result.js';
 import type { Source } from './source.js';
 
 /** What has happened to a source. */
@@ -40,6 +40,7 @@ export type SourceAction =
       readonly ask: number;
       readonly serverKey: Uint8Array;
     }
+  | DeferredEvent
   | SharedEvent
   | GroupEvent
   | OtherAddressEvent

@@ -5,6 +5,7 @@ import type { LeafRequests } from '../../session/incoming/leaf-requests.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { Offer } from '../../wire/offer.js';
 import type { SourceIndex } from './fetch-events.js';
+import type { DeferredEvent } from './fetch-result.js';
 
 /** The pause before a source is asked again that was lost. It doubles with each attempt. */
 const firstRetryMs = 1000;
@@ -67,6 +68,12 @@ export class Source {
   /** Why it is not to be asked again; undefined if it may be. */
   get excludedFor(): string | undefined {
     return this.reason;
+  }
+
+  /** It asks to wait. @returns what the fetch reports of it */
+  defer(reason: string): DeferredEvent {
+    this.lostFor = reason;
+    return { type: 'deferred', source: this.name, reason };
   }
 
   /** Something is asked of it. */

@@ -357,7 +357,7 @@ export class Sources {
         source.silentSinceMs = undefined;
         break;
       case 'deferred':
-        source.lostFor = event.reason;
+        this.actions.push(source.defer(event.reason));
         break;
       case 'silent':
         source.silentSinceMs = nowMs;

@@ -1,5 +1,6 @@
 /** One question to the upstream servers: which content an object has now. It becomes the fetch of that content. */
 import type { TimeMs } from '../../base/machine.js';
+import type { EndpointEvent } from '../../endpoint/endpoint.js';
 import type { ContentStores } from '../../object/content-store.js';
 import type { AskRefusal } from '../../session/asks/listener-events.js';
 import { commonAllocationBytes } from '../../session/object-limits.js';
@@ -7,6 +8,7 @@ import type { AskedObject } from '../../wire/asks.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
 import type { FetchOptions } from '../fetch/fetch.js';
 import { Fetch } from '../fetch/fetch.js';
+import type { Source } from '../fetch/source.js';
 import type { RelayedObject } from './relayed-object.js';
 
 /** What a client gets: the object, or why it does not get it. */
@@ -33,8 +35,11 @@ export class Lookup {
   /** Whether a server has answered with a session in which an object is filled already. */
   isShared = false;
 
+  /** The upstream servers that have asked to wait. */
+  private readonly deferring = new Set<string>();
+
   constructor(
-    options: LookupOptions,
+    private readonly options: LookupOptions,
     readonly what: Partial<AskedObject>,
     readonly hops: readonly Uint8Array[],
     ownHop: Uint8Array,
@@ -81,10 +86,42 @@ export class Lookup {
     return hops.every((hop) => this.hops.some((own) => isEqualBytes(own, hop)));
   }
 
-  /** Why no server has answered. */
+  /** Takes an event of the port. @returns false if it is not about this question */
+  takeEvent(nowMs: TimeMs, event: EndpointEvent<never>): boolean {
+    if (!this.fetch.takeEvent(nowMs, event)) return false;
+    if (event.role === 'asker' && event.event.type === 'deferred')
+      this.deferring.add(event.event.server);
+    return true;
+  }
+
+  /** Whether no upstream server is left of which an answer can be expected soon. */
+  get isVain(): boolean {
+    return [...this.fetch.sources].every((each) => this.absenceOf(each) !== undefined);
+  }
+
+  /** Ends the question, unless an upstream server has answered it. */
+  endUnanswered(nowMs: TimeMs): void {
+    const { fetch, object, startedAtMs } = this;
+    if (object !== undefined || fetch.object !== undefined || fetch.activity === 'ended') return;
+    const silence = `no answer for ${Math.round((nowMs - startedAtMs) / 1000)} s`;
+    const all = [...fetch.sources].map((source) => {
+      const known = this.absenceOf(source) ?? this.reasons.get(source.name);
+      return `${source.name}: ${known ?? silence}`;
+    });
+    this.isAnyAway = true;
+    fetch.abort(nowMs, all.join('; '));
+  }
+
+  /** Why the servers that were lost are of no use; empty if none was. */
   get reason(): string {
-    const all = [...this.reasons].map(([server, reason]) => `${server}: ${reason}`);
-    return all.length === 0 ? 'no upstream server answers' : all.join('; ');
+    return [...this.reasons].map(([server, reason]) => `${server}: ${reason}`).join('; ');
+  }
+
+  /** Why a server gives no answer now; undefined if one is expected. */
+  private absenceOf({ name, ask, isUsable, excludedFor, lostFor }: Source): string | undefined {
+    if (isUsable) return undefined;
+    const refusal = ask === undefined ? undefined : this.options.port.asker.refusalOf(ask);
+    return excludedFor ?? refusal ?? (this.deferring.has(name) ? lostFor : undefined);
   }
 }
 

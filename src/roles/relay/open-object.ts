@@ -3,10 +3,12 @@ import type { Hash } from '../../base/hash.js';
 import type { TimeMs } from '../../base/machine.js';
 import type { Steps } from '../../base/steps.js';
 import { DigestTree } from '../../object/digest-tree.js';
+import { toHex } from '../../wire/byte-codec.js';
 import { digestSizeBytes } from '../../wire/sizes.js';
 import type { FetchedObject } from '../fetch/fetched-object.js';
 import type { Lookup, TakeAnswer } from './lookup.js';
 import type { CachedObject, ObjectHead } from './object-cache.js';
+import type { RelayedInfo } from './relay-events.js';
 import type { RelayedObject } from './relayed-object.js';
 
 export class OpenObject {
@@ -59,4 +61,9 @@ export function headOf(
   const { manifestDigest, listedAtMs } = offer;
   const facts = { contentSizeBytes, contentRoot, manifestDigest, manifest, listedAtMs };
   return { name, label, ...facts, digestTree };
+}
+
+/** An object in events. */
+export function infoOf({ info: { name, contentRoot, contentSizeBytes } }: OpenObject): RelayedInfo {
+  return { name, contentRoot: toHex(contentRoot), contentSizeBytes };
 }

@@ -2,9 +2,11 @@
 import type { Address } from '../../base/address.js';
 import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
+import type { Refusal } from '../../base/refusal.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { Endpoint, type EndpointEvent } from '../../endpoint/endpoint.js';
 import { AskListener, type AskListenerOptions } from '../../session/asks/ask-listener.js';
+import type { AwaitedAnswer } from '../../session/asks/asker-options.js';
 import { BusyHost } from '../../session/drivers/busy-host.js';
 import type { EnvelopeQuestion } from '../../wire/envelope-request.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
@@ -83,6 +85,17 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
   /** Says at which addresses senders can reach this host, for several paths at once. Sessions that have begun keep theirs. */
   setAddresses(addresses: readonly Address[]): void {
     this.port.receiver.setAddresses(addresses);
+  }
+
+  /** The questions to upstream servers that wait for an answer, and the addresses from which it can come. */
+  awaited(): Iterable<AwaitedAnswer> {
+    return this.port.asker.awaited();
+  }
+
+  /** Handles an ICMP error: datagrams to an upstream server go no further. */
+  handleRefusal(nowMs: TimeMs, ask: number, at: Address, refusal: Refusal): void {
+    this.port.asker.handleRefusal(ask, at, refusal);
+    this.pump(nowMs);
   }
 
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {

@@ -16,7 +16,7 @@ import { type CachedObjects, isMatch } from './cached-objects.js';
 import type { TakeAnswer } from './lookup.js';
 import { Lookup } from './lookup.js';
 import type { CachedObject } from './object-cache.js';
-import { growTree, headOf, type OpenObject } from './open-object.js';
+import { growTree, headOf, infoOf, type OpenObject } from './open-object.js';
 import type { OpenObjectAction, OpenObjectsOptions } from './open-objects.js';
 import { OpenObjects } from './open-objects.js';
 import type { RelayEvent, RelayTotals } from './relay-events.js';
@@ -250,7 +250,8 @@ export class Relay {
     this.lookups.delete(lookup);
     const { object } = lookup;
     const open = object === undefined ? undefined : this.objects.of(object);
-    const reason = lookup.reasons.size > 0 ? lookup.reason : (result.reason ?? lookup.reason);
+    const isLost = object !== undefined && lookup.reasons.size > 0;
+    const reason = isLost ? lookup.reason : (result.reason ?? '');
     this.refuse(lookup.takers, reason, lookup.isAnyAway);
     this.counts.fetchedBytes += result.report?.deliveredBytes ?? 0;
     if (open === undefined || open.lookup !== lookup) return;
@@ -300,7 +301,7 @@ export class Relay {
       this.events.push(event.event);
       return;
     }
-    for (const { fetch } of this.lookups) if (fetch.takeEvent(nowMs, event)) return;
+    for (const lookup of this.lookups) if (lookup.takeEvent(nowMs, event)) return;
     this.options.port.discard(nowMs, event);
   }
 
@@ -313,11 +314,9 @@ export class Relay {
   handleTimeout(nowMs: TimeMs): void {
     for (const lookup of [...this.lookups]) {
       const { fetch, startedAtMs, object } = lookup;
-      if ((fetch.pollTimeout() ?? Infinity) <= nowMs) fetch.handleTimeout(nowMs);
       const isLate = object === undefined && nowMs >= startedAtMs + this.answerTimeoutMs;
-      if (!isLate || fetch.object !== undefined) continue;
-      lookup.isAnyAway = true;
-      fetch.abort(nowMs, 'no upstream server answers');
+      if (isLate) lookup.endUnanswered(nowMs);
+      if ((fetch.pollTimeout() ?? Infinity) <= nowMs) fetch.handleTimeout(nowMs);
     }
     for (const open of [...this.objects]) if (open.work !== undefined) this.step(open);
     this.objects.handleTimeout(nowMs);
@@ -348,6 +347,7 @@ export class Relay {
     for (let isQuiet = false; !isQuiet; ) {
       isQuiet = true;
       for (const lookup of [...this.lookups]) {
+        if (lookup.object === undefined && lookup.isVain) lookup.endUnanswered(nowMs);
         for (let event = lookup.fetch.pollEvent(); event; event = lookup.fetch.pollEvent()) {
           isQuiet = false;
           this.handleFetchEvent(nowMs, lookup, event);
@@ -433,8 +433,4 @@ export class Relay {
     this.handleNeed(open);
     this.offer(open, []);
   }
-}
-
-function infoOf({ info: { name, contentRoot, contentSizeBytes } }: OpenObject) {
-  return { name, contentRoot: toHex(contentRoot), contentSizeBytes };
 }

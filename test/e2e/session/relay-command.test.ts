@@ -117,6 +117,28 @@ t.test('after kill -9, the relay continues with what it had', { buffered }, asyn
   t.ok(fetchedBytes < 6_000_000, `${fetchedBytes} bytes were fetched again`);
 });
 
+t.test('behind two relays, a refused upstream host is named at once', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const server = await place.serve([writeRandomFile(place.sent, 1000), '--open']);
+  server.program.kill('SIGKILL');
+  await server.program.exited;
+  const near = await place.relay([...upstreamOf(server), ...common]);
+  const cache = ['--cache', join(place.folder, 'far')];
+  const far = await place.relay([...upstreamOf(near), ...common, ...cache]);
+  const client = startFetch(place, far, 'a', ['--give-up-after', '60']);
+  const { port } = server.address;
+  const cause = `port ${port} at 127.0.0.1 refused: no p2mp serve runs there`;
+  const { reason } = await client.waitForEvent('deferred');
+  t.match(
+    String(reason),
+    `${formatAddress(near.address)}: ${formatAddress(server.address)}: ${cause}`,
+  );
+  t.match(await far.program.waitForEvent('refused'), { reason });
+  t.match(await near.program.waitForEvent('refused'), { reason: cause });
+  client.kill('SIGINT');
+  await client.exited;
+});
+
 t.test('wrong options are usage errors', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const cache = ['--cache', join(place.folder, 'cache')];

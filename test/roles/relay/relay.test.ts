@@ -245,7 +245,7 @@ t.test(
     const byName = net.client('c', ['relay'], what, { patienceMs: 30_000 });
     net.simulation.run({ untilMs: 90_000 });
     t.ok(hasFetched(byRoot, object));
-    const reason = 'no source for 30 s; relay: no upstream server answers';
+    const reason = 'no source for 30 s; relay: origin: no answer for 10 s';
     t.match(byName.role.results, [{ status: 'failed', reason }]);
   },
 );

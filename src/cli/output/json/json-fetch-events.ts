@@ -53,6 +53,7 @@ export const fetchEvents = [
     reason: text,
     isRetried: z.boolean().describe('Whether the source is asked again later.'),
   }),
+  event('deferred', { source, reason: text.describe('Why the source asks to wait.') }),
   event('port-refused', { receiver: source, reason: text }),
   event('unreachable', { receiver: source, reason: text }),
   event('no-group', { group: text, reason: text }),
