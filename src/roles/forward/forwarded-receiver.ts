@@ -17,11 +17,10 @@ export class ForwardedReceiver {
   private challenge: Uint8Array | undefined;
   private receipt: Uint8Array | undefined;
   private reason = '';
-  private status: Pick<SessionReceiverStatus, 'heldBytes' | 'receivedBytes' | 'datagramsLost'> = {
-    heldBytes: 0,
-    receivedBytes: 0,
-    datagramsLost: 0,
-  };
+  private status: Pick<
+    SessionReceiverStatus,
+    'heldBytes' | 'receivedBytes' | 'datagramsLost' | 'lossRatio'
+  > = { heldBytes: 0, receivedBytes: 0, datagramsLost: 0, lossRatio: 0 };
   private dueMs: TimeMs = Infinity;
   private waitMs: number = retryTiming.firstMs;
   private isNoted = true;
@@ -114,11 +113,12 @@ export class ForwardedReceiver {
       this.dueMs = nowMs + this.waitMs;
       this.waitMs = Math.min(this.waitMs * retryTiming.growth, retryTiming.maxMs);
     }
-    const { heldBytes, receivedBytes, datagramsLost: segmentsLost } = this.status;
+    const { heldBytes, receivedBytes, datagramsLost: segmentsLost, lossRatio } = this.status;
+    const segmentsSent = lossRatio > 0 ? Math.round(segmentsLost / lossRatio) : segmentsLost;
     return {
       ...{ kind: 'behind', number, state, path: [name], reason },
       ...withoutUndefined({ receiverKey, challenge, receipt }),
-      ...{ heldBytes, receivedBytes, segmentsReceived: 0, segmentsLost },
+      ...{ heldBytes, receivedBytes, segmentsReceived: segmentsSent - segmentsLost, segmentsLost },
     };
   }
 
