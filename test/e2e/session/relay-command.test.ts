@@ -98,11 +98,11 @@ t.test('--origin: the key of the server that must say what a name is', { buffere
 t.test('after kill -9, the relay continues with what it had', { buffered }, async (t) => {
   const place = new SessionPlace(t);
   const path = writeRandomFile(place.sent, 6_000_000);
-  const server = await place.serve([path, '--open', '--rate', '3MB']);
+  const server = await place.serve([path, '--open', '--rate', '2MB']);
   const first = await place.relay([...upstreamOf(server), ...common]);
   const client = startFetch(place, first, 'a');
-  await client.waitForEvent('joined');
-  await first.program.waitForEvent('progress');
+  // The first of that has been written to the cache by then.
+  await client.waitFor(/"event":"progress".*"deliveredBytes":[1-9]\d{6}/);
   first.program.kill('SIGKILL');
   await first.program.exited;
   const port = ['--port', String(first.address.port)];
