@@ -72,6 +72,8 @@ const clearReasons = [
   /no such object/,
   /has changed at the server; fetch it again$/,
   /asks itself for it, through other relays/,
+  // As it seems to a host whose server has died after its first answer.
+  /silently drops datagrams of \d+ bytes, although small ones arrive/,
   /holds? another version by now/,
   /answers, but has made no progress|no response from the (?:sender|server)/,
   /no answer for \d+ s|has fallen silent|has not responded for \d+ s|has begun a new session/,
