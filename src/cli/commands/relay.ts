@@ -135,7 +135,7 @@ class RelayCommand {
       trustClient: await this.createTrust(),
       trustUpstream: await createServerTrust({
         ...{ argv, chosen, loadKnown },
-        ...{ output, signal, invitations: [] },
+        ...{ output, signal, invitations: [], takesInvitations: false },
       }),
       onEvent: (event) => {
         report.handleEvent(event);

@@ -31,6 +31,8 @@ export interface ServerTrustOptions {
   readonly signal: AbortSignal;
   /** The codes of this host's invitations. */
   readonly invitations: readonly string[];
+  /** Whether the command takes invitations from servers; true by default. */
+  readonly takesInvitations?: boolean;
   readonly role?: 'server' | 'coordinator';
 }
 
@@ -42,6 +44,7 @@ export async function createServerTrust({
   output,
   signal,
   invitations,
+  takesInvitations = true,
   role = 'server',
 }: ServerTrustOptions): Promise<TrustReceiver> {
   if (argv.open) return () => true;
@@ -51,7 +54,7 @@ export async function createServerTrust({
   });
   const trustOthers = trustKnownReceivers(known, ask, {
     receiverCount: specs.length,
-    role,
+    ...{ role, takesInvitations },
     invitations: invitations.map(parseInvitation),
   });
   return trustAnnounced(fingerprints, known, trustOthers);

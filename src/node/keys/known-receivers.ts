@@ -95,7 +95,11 @@ export class KnownReceivers {
     return this.check(name, publicKey);
   }
 
-  private async reload(): Promise<void> {
+  /**
+   * Reads the file again.
+   * @throws P2mpError TRUST_FILE_BAD
+   */
+  async reload(): Promise<void> {
     this.receivers = parseReceivers(this.path, await readLines(this.path));
   }
 }

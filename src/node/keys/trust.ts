@@ -35,6 +35,8 @@ export interface TrustKnownOptions {
   readonly invitations?: readonly ReceivedInvitation[];
   /** What the other hosts are, for messages; `receiver` by default. */
   readonly role?: 'receiver' | 'server' | 'coordinator';
+  /** Whether the user of this host can give it an invitation, which the reason of a refusal then advises; true by default. */
+  readonly takesInvitations?: boolean;
   /** The number of receivers. Once all of them have answered, the question waits for no others. */
   readonly receiverCount?: number;
 }
@@ -102,6 +104,11 @@ class FirstUseTrust {
     const shown = fingerprint(receiverKey);
     const line = knownReceiverLine(name, receiverKey);
     let check = known.check(name, receiverKey);
+    if (check.status === 'changed' || (check.status === 'unknown' && this.ask === undefined)) {
+      // Somebody may have replaced or added the line while this process runs.
+      await known.reload();
+      check = known.check(name, receiverKey);
+    }
     if (check.status === 'unknown') {
       const refusal = await this.approve({ name, receiverKey, fingerprint: shown });
       if (refusal !== undefined) return refusal;
@@ -129,7 +136,7 @@ class FirstUseTrust {
 
   private async approve(receiver: UnknownReceiver): Promise<string | undefined> {
     const { known, ask } = this;
-    const { invitations = [], role = 'receiver' } = this.options;
+    const { invitations = [], role = 'receiver', takesInvitations = true } = this.options;
     const { name, receiverKey, fingerprint: shown } = receiver;
     // An invited relay answers for the receivers behind it, whose names begin with its own.
     const [relay = '', ...behind] = name.split('/');
@@ -148,7 +155,9 @@ class FirstUseTrust {
       const alias = others === '' ? '' : ` (it is the key of ${others})`;
       const line = knownReceiverLine(name, receiverKey);
       const command = invitingCommands[role];
-      const invite = `run "${command} --invite" on that host and here the line that it prints; or `;
+      const invite = takesInvitations
+        ? `run "${command} --invite" on that host and here the line that it prints; or `
+        : '';
       return `its key ${shown} is not known here${alias}; ${invite}compare the key with the output of "p2mp keygen --show" on that host, then use --accept-new or add this line to ${known.path}: ${line}`;
     }
     return (await this.askWithOthers(receiver)) ? undefined : `its key ${shown} was not accepted`;

@@ -33,10 +33,14 @@ const lookupsAtOnce = 8;
 /**
  * Resolves names concurrently. If several receivers have errors, throws the error of the first of these
  * receivers.
+ * @param handleUnknown called for each unknown host, which is then left out; by default, it is an error
  * @throws P2mpError INVALID_ARGUMENT if there is no receiver, an invalid port, a duplicate receiver, or a
  *   multicast or broadcast address; UNKNOWN_HOST
  */
-export async function resolveReceivers(specs: readonly ServerSpec[]): Promise<FoundReceiver[]> {
+export async function resolveReceivers(
+  specs: readonly ServerSpec[],
+  handleUnknown?: (spec: ServerSpec, error: P2mpError) => void,
+): Promise<FoundReceiver[]> {
   if (specs.length === 0) {
     throw new P2mpError('INVALID_ARGUMENT', 'no host: name at least one');
   }
@@ -46,11 +50,14 @@ export async function resolveReceivers(specs: readonly ServerSpec[]): Promise<Fo
       throw new P2mpError('INVALID_ARGUMENT', message);
     }
   }
-  const found = await mapLimited(specs, lookupsAtOnce, async ({ host, port, name = host }) => {
-    const addresses = await resolveHost(host, port);
+  const looked = await mapLimited(specs, lookupsAtOnce, async (spec) => {
+    const { host, name = host } = spec;
+    const addresses = await lookUp(spec, handleUnknown);
+    if (addresses === undefined) return undefined;
     for (const address of addresses) checkIsHost(name, address);
     return { name, ...(await withRoute(addresses)) };
   });
+  const found = looked.filter((each) => each !== undefined);
   const nameOf = new Map<string, string>();
   for (const { name, address } of found) checkIsNew(nameOf, name, address);
   // Drop alternative addresses that are the main address of another receiver.
@@ -59,6 +66,20 @@ export async function resolveReceivers(specs: readonly ServerSpec[]): Promise<Fo
     const others = otherAddresses.filter(isFree);
     return { ...receiver, ...(others.length === 0 ? {} : { otherAddresses: others }) };
   });
+}
+
+async function lookUp(
+  spec: ServerSpec,
+  handleUnknown?: (spec: ServerSpec, error: P2mpError) => void,
+): Promise<[Address, ...Address[]] | undefined> {
+  try {
+    return await resolveHost(spec.host, spec.port);
+  } catch (error) {
+    const isUnknown = error instanceof P2mpError && error.code === 'UNKNOWN_HOST';
+    if (!isUnknown || handleUnknown === undefined) throw error;
+    handleUnknown(spec, error);
+    return undefined;
+  }
 }
 
 /** Drops addresses without a route. If no address has a route, keeps the first address and the reason. */

@@ -7,9 +7,9 @@ import { SendingOn } from './sending-on.js';
 
 /**
  * Offers what other servers offer, until the signal aborts or `close` is called. What clients fetch is kept in a cache,
- * and passed on while it arrives.
- * @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, TARGET_UNWRITABLE, PORT_UNAVAILABLE; the reason of the signal if it
- *   aborts before the relay listens
+ * and passed on while it arrives. Events report upstream servers that do not answer, or whose names are unknown.
+ * @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE; the reason of the signal if it aborts before
+ *   the relay listens
  * @example
  * ```ts
  * import { generateKeyPair, relay } from 'p2mp';

@@ -13,8 +13,8 @@ import { FileBudget } from '../disk/store/file-budget.js';
 import { createWarmCrypto } from '../keys/node-crypto.js';
 import { refusalOf } from '../keys/trust-answer.js';
 import type { Offload } from '../net/offload/offload-socket.js';
+import { createOwnAddressCheck } from '../net/own-address.js';
 import { chooseLocalPaths } from '../net/paths/local-paths.js';
-import { resolveReceivers, withLocalHosts } from '../net/resolve-receivers.js';
 import type { ClientStatus } from '../serve/serve-options.js';
 import type { ServingTotals } from '../serve/serving.js';
 import { refuserOf, Serving } from '../serve/serving.js';
@@ -22,6 +22,7 @@ import { LateHost } from '../serve/serving-port.js';
 import { CacheFolder } from './cache-folder.js';
 import { RelayCatalogue } from './relay-catalogue.js';
 import type { RelayFilesEvent, RelayFilesOptions } from './relay-options.js';
+import { UpstreamNames } from './upstream-names.js';
 
 /** The most files that the cache has open. */
 const defaultMaxOpenFiles = 256;
@@ -54,21 +55,20 @@ export class Relaying {
     private readonly options: RelayFilesOptions,
     private readonly machine: RelayMachine,
     private readonly cache: CacheFolder,
+    private readonly names: UpstreamNames,
   ) {
     const { relay, host } = machine;
     const closeRelay = () => relay.close(host.nowMs, 'the relay was stopped');
     this.catalogue = new RelayCatalogue(machine, () => host.drain(), closeRelay);
   }
 
-  /** @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
+  /** @throws P2mpError INVALID_ARGUMENT, TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: RelayFilesOptions): Promise<Relaying> {
     const { keyPair, trustClient, cacheFolder: path, cacheLimitBytes } = options;
     const { maxOpenFiles = defaultMaxOpenFiles, answerTimeoutMs, patienceMs } = options;
     const paths = chooseLocalPaths(options.networkPaths);
-    const upstreams = await withLocalHosts(
-      await resolveReceivers(options.upstreams),
-      paths.map(({ host }) => host),
-    );
+    const localHosts = paths.map(({ host }) => host);
+    const names = await UpstreamNames.open({ upstreams: options.upstreams, localHosts });
     const crypto = await createWarmCrypto(keyPair);
     const fileBudget = new FileBudget(await affordableFileCount(maxOpenFiles));
     const report = (event: RelayFilesEvent) => options.onEvent?.(event);
@@ -79,12 +79,12 @@ export class Relaying {
     const socketHost = new LateHost();
     try {
       const machine = new RelayMachine({
-        ...{ crypto, upstreams, cache, cacheLimitBytes, ownKey: keyPair.publicKey },
+        ...{ crypto, upstreams: names.servers, cache, cacheLimitBytes, ownKey: keyPair.publicKey },
         ...{ name: hostname(), host: socketHost, refuseAsker: refuserOf(trustClient) },
         localHostOf: socketHost.localHostOf,
         ...withoutUndefined({ answerTimeoutMs, patienceMs }),
       });
-      const relaying = new Relaying(options, machine, cache);
+      const relaying = new Relaying(options, machine, cache, names);
       const { listener, endpoint, host } = machine;
       relaying.serving = await Serving.openPort(
         options,
@@ -102,11 +102,36 @@ export class Relaying {
         () => machine.awaited(),
         (...refusal) => machine.handleRefusal(socketHost.nowMs, ...refusal),
       );
+      await relaying.watchUpstreams();
       return relaying;
     } catch (error) {
       await cache.close();
       throw error;
     }
+  }
+
+  /** Reports which upstream servers do not answer, also while no client asks. */
+  private async watchUpstreams(): Promise<void> {
+    const { machine, names, host } = this;
+    const isOwn = createOwnAddressCheck(() => this.addresses);
+    try {
+      names.start({
+        isOwn,
+        handleFound: (server) => {
+          machine.addUpstream(host.nowMs, server);
+          host.drain();
+        },
+        handleUnknown: (upstream, reason) => {
+          machine.noteAbsence(upstream, reason);
+          host.drain();
+        },
+      });
+    } catch (error) {
+      await this.close('this relay failed to start');
+      throw error;
+    }
+    machine.watchUpstreams(host.nowMs);
+    host.drain();
   }
 
   /** The addresses that the relay listens on. */
@@ -165,7 +190,7 @@ export class Relaying {
 
   /** Resolves when the relay is closed. */
   get closed(): Promise<void> {
-    return this.server.closed.then(() => this.cache.close());
+    return this.server.closed.then(() => this.release());
   }
 
   /**
@@ -174,13 +199,18 @@ export class Relaying {
    */
   async drain(timeoutMs = Infinity): Promise<boolean> {
     const isWhole = await this.server.drain(timeoutMs);
-    await this.cache.close();
+    await this.release();
     return isWhole;
   }
 
   /** Ends every session with this reason. What is in the cache stays. */
   async close(reason: string): Promise<void> {
     await this.server.close(reason);
+    await this.release();
+  }
+
+  private async release(): Promise<void> {
+    this.names.close();
     await this.cache.close();
   }
 
@@ -205,14 +235,10 @@ export class Relaying {
     }
   }
 
-  private async decide({
-    ask,
-    upstream,
-    serverKey,
-  }: Extract<RelayEvent, { type: 'identify' }>): Promise<void> {
-    const refusal = await this.refusalOf(upstream, serverKey);
+  private async decide(event: Extract<RelayEvent, { type: 'identify' }>): Promise<void> {
+    const refusal = await this.refusalOf(event.upstream, event.serverKey);
     const { host, machine } = this;
-    machine.trust(host.nowMs, ask, refusal);
+    machine.trust(host.nowMs, event, refusal);
     host.drain();
   }
 

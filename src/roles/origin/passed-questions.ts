@@ -6,14 +6,14 @@ import type { TimeMs } from '../../base/machine.js';
 import type { Asker } from '../../session/asks/asker.js';
 import type { AskerEvent } from '../../session/asks/asker-events.js';
 import type { AskRefusal } from '../../session/asks/listener-events.js';
-import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { EnvelopeQuestion } from '../../wire/envelope-request.js';
+import type { Upstreams } from '../relay/upstreams.js';
 
 export type TakeEnvelope = (answer: Uint8Array | AskRefusal) => void;
 
 export interface PassedQuestionsOptions {
   readonly asker: Asker;
-  readonly upstreams: readonly ReceiverSpec[];
+  readonly upstreams: Pick<Upstreams, 'servers' | 'absences'>;
   /** A question is refused if no upstream server answers in this time. */
   readonly answerTimeoutMs: number;
 }
@@ -53,18 +53,20 @@ export class PassedQuestions {
       return;
     }
     const asks = new Map<number, string>();
-    for (const server of upstreams)
+    for (const server of upstreams.servers)
       asks.set(asker.ask(nowMs, { server, envelope, hops }), server.name);
-    this.passed.add({ take, endsAtMs: nowMs + answerTimeoutMs, asks, reasons: new Map() });
+    const reasons = new Map(upstreams.absences);
+    const passed = { take, endsAtMs: nowMs + answerTimeoutMs, asks, reasons };
+    this.passed.add(passed);
+    if (asks.size === 0) this.fail(nowMs, passed, true);
   }
 
-  /** The upstream server of this ask; undefined if it is of no question. */
-  upstreamOf(ask: number): string | undefined {
-    for (const { asks } of this.passed) if (asks.has(ask)) return asks.get(ask);
-    return undefined;
+  /** Whether this is an ask of such a question. */
+  has(ask: number): boolean {
+    return [...this.passed].some(({ asks }) => asks.has(ask));
   }
 
-  /** Takes an event of an ask that `upstreamOf` knows. */
+  /** Takes an event of an ask that `has` knows. */
   takeEvent(nowMs: TimeMs, event: Extract<AskerEvent, { readonly ask: number }>): void {
     const { ask, server } = event;
     for (const passed of this.passed) {

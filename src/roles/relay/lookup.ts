@@ -19,7 +19,10 @@ export type TakeAnswer = (answer: RelayAnswer) => void;
 export type LookupOptions = Pick<
   FetchOptions,
   'crypto' | 'port' | 'sources' | 'host' | 'ownKey' | 'blockSizeBytes' | 'graceMs' | 'patienceMs'
->;
+> & {
+  /** For each upstream server that cannot be asked, the reason. */
+  readonly absences: ReadonlyMap<string, string>;
+};
 
 export class Lookup {
   readonly fetch: Fetch;
@@ -30,7 +33,7 @@ export class Lookup {
   /** For each upstream server that is of no use, the reason. */
   readonly reasons = new Map<string, string>();
   /** Whether a server may answer later that does not now. */
-  isAnyAway = false;
+  isAnyAway: boolean;
 
   /** Whether a server has answered with a session in which an object is filled already. */
   isShared = false;
@@ -45,6 +48,7 @@ export class Lookup {
     ownHop: Uint8Array,
     readonly startedAtMs: TimeMs,
   ) {
+    this.isAnyAway = options.absences.size > 0;
     const stores: ContentStores = {
       create: () => (this.object as RelayedObject).fill(),
       drop: () => undefined,
@@ -108,6 +112,7 @@ export class Lookup {
       const known = this.absenceOf(source) ?? this.reasons.get(source.name);
       return `${source.name}: ${known ?? silence}`;
     });
+    for (const [name, reason] of this.options.absences) all.push(`${name}: ${reason}`);
     this.isAnyAway = true;
     fetch.abort(nowMs, all.join('; '));
   }

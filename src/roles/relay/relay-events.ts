@@ -22,6 +22,10 @@ export type RelayReport =
       /** Whether it is asked again. */
       readonly isRetried: boolean;
     }
+  /** An upstream server does not answer, or lets this relay not fetch. It is asked again. Reported once for each reason. */
+  | { readonly type: 'upstream-away'; readonly upstream: string; readonly reason: string }
+  /** An upstream server answers, and lets this relay fetch. */
+  | { readonly type: 'upstream-answers'; readonly upstream: string }
   /** A client gets an object that the cache holds. */
   | (RelayedInfo & { readonly type: 'hit' })
   /** A client gets an object that the cache does not hold, or not all of it. */

@@ -8,6 +8,7 @@ import { Endpoint, type EndpointEvent } from '../../endpoint/endpoint.js';
 import { AskListener, type AskListenerOptions } from '../../session/asks/ask-listener.js';
 import type { AwaitedAnswer } from '../../session/asks/asker-options.js';
 import { BusyHost } from '../../session/drivers/busy-host.js';
+import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { EnvelopeQuestion } from '../../wire/envelope-request.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { FetchPortOptions } from '../fetch/fetch-port.js';
@@ -16,16 +17,22 @@ import { PassedQuestions, type TakeEnvelope } from '../origin/passed-questions.j
 import type { RelayOptions } from './relay.js';
 import { defaultAnswerTimeoutMs, Relay } from './relay.js';
 import type { RelayEvent } from './relay-events.js';
+import { UpstreamWatch } from './upstream-watch.js';
+import { Upstreams } from './upstreams.js';
 
 export interface RelayMachineOptions
-  extends Omit<RelayOptions, 'port'>,
+  extends Omit<RelayOptions, 'port' | 'upstreams'>,
     Omit<FetchPortOptions, 'blockSizeBytes' | 'platform'>,
-    Pick<AskListenerOptions, 'refuseAsker' | 'localHostOf'> {}
+    Pick<AskListenerOptions, 'refuseAsker' | 'localHostOf'> {
+  readonly upstreams: readonly ReceiverSpec[];
+}
 
 /** An event for the shell: what clients ask for, what their sessions need, or what the relay reports. */
 export type RelayMachineEvent =
   | Extract<EndpointEvent<never>, { readonly role: 'listener' | 'sender' }>
   | { readonly role: 'relay'; readonly event: RelayEvent };
+
+type Identify = Pick<Extract<RelayEvent, { type: 'identify' }>, 'ask' | 'upstream'>;
 
 export class RelayMachine implements Machine<RelayMachineEvent> {
   readonly relay: Relay;
@@ -35,9 +42,12 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
   readonly host: BusyHost;
   private readonly port: FetchPort;
   private readonly questions: PassedQuestions;
+  private readonly upstreams: Upstreams;
+  private readonly watch: UpstreamWatch;
+  private isWatching = false;
   private readonly events = new Queue<RelayMachineEvent>();
 
-  constructor(private readonly options: RelayMachineOptions) {
+  constructor(options: RelayMachineOptions) {
     const { crypto, refuseAsker, localHostOf, name } = options;
     const { blockSizeBytes = standardBlockSizeBytes } = options;
     const { mssBytes, bufferBytes } = options;
@@ -54,9 +64,12 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
     this.endpoint = new Endpoint({ receiver, asker, listener: this.listener });
     const { host } = options;
     this.host = new BusyHost(host);
-    this.relay = new Relay({ ...options, port, host: this.host });
-    const { upstreams, answerTimeoutMs = defaultAnswerTimeoutMs } = options;
+    const upstreams = new Upstreams(options.upstreams);
+    this.upstreams = upstreams;
+    this.relay = new Relay({ ...options, upstreams, port, host: this.host });
+    const { answerTimeoutMs = defaultAnswerTimeoutMs } = options;
     this.questions = new PassedQuestions({ asker, upstreams, answerTimeoutMs });
+    this.watch = new UpstreamWatch(asker);
   }
 
   /** Number of questions for origins that wait for an answer. */
@@ -76,15 +89,44 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
     else take({ reason, isTemporary: false });
   }
 
-  /** Answers an `identify` event: trusts the upstream server, or does without it for this reason. */
-  trust(nowMs: TimeMs, ask: number, refusal?: string): void {
-    this.relay.trust(nowMs, ask, refusal);
+  /**
+   * Answers an `identify` event: trusts the upstream server, or does without it for this reason. The reason is for the
+   * operator of this relay, who gets it whole; clients can do nothing about it.
+   */
+  trust(nowMs: TimeMs, { ask, upstream }: Identify, refusal?: string): void {
+    const { watch, relay } = this;
+    if (refusal === undefined || watch.has(ask)) {
+      relay.trust(nowMs, ask, refusal);
+    } else {
+      relay.trust(nowMs, ask, 'the relay does not trust its key');
+      this.watchAgain(nowMs, upstream, refusal);
+    }
     this.pump(nowMs);
   }
 
   /** Says at which addresses senders can reach this host, for several paths at once. Sessions that have begun keep theirs. */
   setAddresses(addresses: readonly Address[]): void {
     this.port.receiver.setAddresses(addresses);
+  }
+
+  // --- Upstream servers
+
+  /** Reports from now on which upstream servers do not answer, and when they do, also while no client asks. */
+  watchUpstreams(nowMs: TimeMs): void {
+    this.isWatching = true;
+    for (const server of this.upstreams.servers) this.watch.begin(nowMs, server);
+  }
+
+  /** The address of an upstream server has become known. */
+  addUpstream(nowMs: TimeMs, server: ReceiverSpec): void {
+    this.upstreams.add(server);
+    if (this.isWatching) this.watch.begin(nowMs, server);
+  }
+
+  /** An upstream server cannot be asked, for this reason. Clients hear of it if no other server answers. */
+  noteAbsence(upstream: string, reason: string): void {
+    this.upstreams.noteAbsence(upstream, reason);
+    this.watch.noteAway(upstream, reason);
   }
 
   /** The questions to upstream servers that wait for an answer, and the addresses from which it can come. */
@@ -95,6 +137,7 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
   /** Handles an ICMP error: datagrams to an upstream server go no further. */
   handleRefusal(nowMs: TimeMs, ask: number, at: Address, refusal: Refusal): void {
     this.port.asker.handleRefusal(ask, at, refusal);
+    this.watch.handleRefusal();
     this.pump(nowMs);
   }
 
@@ -114,6 +157,7 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
       this.pump(nowMs);
       this.relay.handleTimeout(nowMs);
       this.questions.handleTimeout(nowMs);
+      if (this.watch.pollTimeout() <= nowMs) this.watch.handleTimeout(nowMs);
     });
   }
 
@@ -123,7 +167,8 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
 
   pollTimeout(): TimeMs | undefined {
     const relayAtMs = Math.min(this.questions.pollTimeout(), this.relay.pollTimeout() ?? Infinity);
-    const atMs = Math.min(this.endpoint.pollTimeout() ?? Infinity, relayAtMs);
+    const ownAtMs = Math.min(relayAtMs, this.watch.pollTimeout());
+    const atMs = Math.min(this.endpoint.pollTimeout() ?? Infinity, ownAtMs);
     return atMs === Infinity ? undefined : atMs;
   }
 
@@ -132,26 +177,37 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
       this.pump(this.host.nowMs);
       const event = this.events.shift();
       if (event !== undefined) return event;
-      const relayed = this.relay.pollEvent();
-      return relayed === undefined ? undefined : { role: 'relay', event: relayed };
+      const relayed = this.relay.pollEvent() ?? this.watch.pollNotice();
+      if (relayed === undefined) return undefined;
+      if (relayed.type === 'upstream-left' && relayed.isRetried)
+        this.watchAgain(this.host.nowMs, relayed.upstream);
+      return { role: 'relay', event: relayed };
     });
+  }
+
+  /** After the fetch for which a server was used, nobody else asks it before the next client comes. */
+  private watchAgain(nowMs: TimeMs, upstream: string, reason?: string): void {
+    const server = this.upstreams.servers.find(({ name }) => name === upstream);
+    if (this.isWatching && server !== undefined) this.watch.begin(nowMs, server, reason);
   }
 
   /** Connects to the upstream servers, as far as that works before something is asked. */
   private connect(nowMs: TimeMs): void {
-    for (const server of this.options.upstreams) this.port.asker.prepare(nowMs, server);
+    for (const server of this.upstreams.servers) this.port.asker.prepare(nowMs, server);
   }
 
-  /** @returns whether it is an event of a question that was passed on */
+  /** @returns whether it is an event of a question that was passed on, or of the watch */
   private takeAnswer(nowMs: TimeMs, { role, event }: EndpointEvent<never>): boolean {
     if (role !== 'asker' || !('ask' in event)) return false;
     const { ask } = event;
-    const upstream = this.questions.upstreamOf(ask);
-    if (upstream === undefined) return false;
+    const isWatched = this.watch.has(ask);
+    if (!isWatched && !this.questions.has(ask)) return false;
     if (event.type === 'identify') {
-      const { serverKey } = event;
+      const { server: upstream, serverKey } = event;
       const identify = { type: 'identify', ask, upstream, serverKey } as const;
       this.events.push({ role: 'relay', event: identify });
+    } else if (isWatched) {
+      this.watch.takeEvent(nowMs, event);
     } else {
       this.questions.takeEvent(nowMs, event);
     }

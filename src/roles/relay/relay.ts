@@ -6,7 +6,6 @@
 import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import type { EndpointEvent } from '../../endpoint/endpoint.js';
-import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import { type AskedObject, hopSizeBytes, maxHops } from '../../wire/asks.js';
 import { isEqualBytes, joinBytes, toHex } from '../../wire/byte-codec.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
@@ -20,12 +19,13 @@ import { growTree, headOf, infoOf, type OpenObject } from './open-object.js';
 import type { OpenObjectAction, OpenObjectsOptions } from './open-objects.js';
 import { OpenObjects } from './open-objects.js';
 import type { RelayEvent, RelayTotals } from './relay-events.js';
+import type { Upstreams } from './upstreams.js';
 
 export interface RelayOptions extends Omit<OpenObjectsOptions, 'blockSizeBytes'> {
   /** The public key of this host. */
   readonly ownKey: Uint8Array;
   readonly port: FetchPort;
-  readonly upstreams: readonly ReceiverSpec[];
+  readonly upstreams: Pick<Upstreams, 'servers' | 'absences'>;
   /** An ask is refused if no upstream server answers in this time; 10 s by default. */
   readonly answerTimeoutMs?: number;
   /** How long other upstream servers may take to answer after the first one; 200 ms by default. */
@@ -138,9 +138,10 @@ export class Relay {
   }
 
   private beginLookup(what: Partial<AskedObject>, hops: readonly Uint8Array[]): Lookup {
-    const { upstreams: sources, graceMs = defaultGraceMs } = this.options;
+    const { upstreams, graceMs = defaultGraceMs } = this.options;
     const { blockSizeBytes, nowMs } = this;
-    const options = { ...this.options, sources, graceMs, blockSizeBytes };
+    const { servers: sources, absences } = upstreams;
+    const options = { ...this.options, sources, absences, graceMs, blockSizeBytes };
     const lookup = new Lookup(options, what, hops, this.ownHop, nowMs);
     this.lookups.add(lookup);
     lookup.fetch.start(nowMs);
@@ -292,6 +293,8 @@ export class Relay {
 
   /** Answers an `identify` event: trusts the upstream server, or does without it for this reason. */
   trust(nowMs: TimeMs, ask: number, refusal?: string): void {
+    for (const { fetch } of this.lookups) fetch.trust(nowMs, ask, refusal);
+    // It may be of no fetch.
     this.options.port.asker.trust(nowMs, ask, refusal);
   }
 

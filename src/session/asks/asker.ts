@@ -213,9 +213,10 @@ export class Asker implements Machine<AskerEvent> {
 
   private handleDue(nowMs: TimeMs, ask: OutgoingAsk): void {
     const sinceMs = Math.min(ask.heardAtMs, ask.deferredAtMs ?? Infinity);
+    const { patienceMs = this.livenessTimeoutMs } = ask.spec;
     if (ask.isStale(nowMs)) this.asks.end(ask);
-    else if (ask.session === undefined && nowMs - sinceMs >= this.livenessTimeoutMs)
-      this.fail(nowMs, ask, noAnswerReason(ask, this.livenessTimeoutMs));
+    else if (ask.session === undefined && nowMs - sinceMs >= patienceMs)
+      this.fail(nowMs, ask, noAnswerReason(ask, patienceMs));
     else this.requests.send(nowMs, ask, 'again');
   }
 

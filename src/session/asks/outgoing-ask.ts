@@ -33,6 +33,8 @@ export interface AskSpec {
   readonly existing?: ExistingFiles;
   /** Whether the host is one of several sources; if so, the session receives only what its owner wants of it. */
   readonly isSource?: boolean;
+  /** The ask fails after this time without a message; by default, after the asker's liveness timeout. */
+  readonly patienceMs?: number;
 }
 
 export type AskStage =

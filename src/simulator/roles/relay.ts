@@ -41,6 +41,8 @@ export interface RelayRoleOptions
   readonly mssBytes?: number;
   /** Whether clients get nothing of an object before the cache has all of it; the cache must have room for it. */
   readonly storesFirst?: boolean;
+  /** Whether it reports which upstream servers do not answer, also while no client asks. */
+  readonly watchesUpstreams?: boolean;
   /** Lets a test change what clients are sent: their object, and where its content comes from. */
   readonly disguise?: (head: ObjectHead, source: ContentSource) => [ObjectHead, ContentSource];
 }
@@ -69,6 +71,9 @@ export class RelayRole implements Role<RelayMachineEvent> {
     this.cache = new MemoryCache(stores, blockSizeBytes);
   }
 
+  /** Answers the question whether the relay trusts a server; by default, it does. */
+  refuseUpstream: ((upstream: string) => string | undefined) | undefined;
+
   /** What the relay has done in this life. */
   get totals(): RelayTotals | undefined {
     return this.machine?.relay.totals;
@@ -91,6 +96,7 @@ export class RelayRole implements Role<RelayMachineEvent> {
       refuseAsker: () => undefined,
       host,
     });
+    if (options.watchesUpstreams === true) this.machine.watchUpstreams(this.simulation.nowMs);
     return this.machine;
   }
 
@@ -116,7 +122,8 @@ export class RelayRole implements Role<RelayMachineEvent> {
   private handleRelayEvent(event: RelayEvent): void {
     this.events.push(event);
     const { nowMs } = this.simulation;
-    if (event.type === 'identify') this.machine?.trust(nowMs, event.ask);
+    if (event.type === 'identify')
+      this.machine?.trust(nowMs, event, this.refuseUpstream?.(event.upstream));
     else if (event.type === 'filled') this.sendWhole();
     else if (event.type === 'lost')
       for (const [sender, { object }] of this.sessions)

@@ -16,7 +16,7 @@ function record() {
   return { lines, report };
 }
 
-t.test('a relay says once that an upstream host is away, and when it is back', (t) => {
+t.test('a relay says once that an upstream host is away, and when it answers', (t) => {
   const { lines, report } = record();
   const upstream = 'localhost:21001';
   const leave = (name: string, reason: string, isRetried = true) =>
@@ -27,10 +27,15 @@ t.test('a relay says once that an upstream host is away, and when it is back', (
   leave('c', 'no such object', false);
   for (const name of ['a', 'b']) report.handleEvent({ type: 'upstream-joined', name, upstream });
   leave('a', 'has fallen silent');
+  report.handleEvent({ type: 'upstream-away', upstream, reason: 'port 21001 refused' });
+  report.handleEvent({ type: 'upstream-answers', upstream });
+  report.handleEvent({ type: 'upstream-answers', upstream });
   t.same(lines, [
     'warning: localhost:21001: has fallen silent; it is asked again',
-    'localhost:21001 is back',
+    'localhost:21001 answers now',
     'warning: localhost:21001: has fallen silent; it is asked again',
+    'warning: localhost:21001: port 21001 refused; it is asked again',
+    'localhost:21001 answers now',
   ]);
   t.end();
 });

@@ -78,6 +78,8 @@ const upstream = text.describe('As given on the command line.');
 export const relayEvents = [
   ...serveEvents,
   event('cache', { objects: count, bytes: count.describe('What the cache takes at most.') }),
+  event('upstream-away', { upstream, reason: text }),
+  event('upstream-answers', { upstream }),
   event('upstream-joined', { name, upstream }),
   event('upstream-left', {
     ...{ name, upstream, reason: text },

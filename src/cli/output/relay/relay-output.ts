@@ -28,10 +28,18 @@ export class RelayOutput {
     switch (event.type) {
       case 'upstream-joined':
         output.json({ event: event.type, name: event.name, upstream: event.upstream });
-        if (this.away.delete(event.upstream)) this.line(`${event.upstream} is back`);
+        this.notePresence(event.upstream);
         break;
       case 'upstream-left':
         this.handleLeft(event);
+        break;
+      case 'upstream-away':
+        output.json({ event: event.type, upstream: event.upstream, reason: event.reason });
+        this.noteAbsence(event.upstream, event.reason);
+        break;
+      case 'upstream-answers':
+        output.json({ event: event.type, upstream: event.upstream });
+        this.notePresence(event.upstream);
         break;
       case 'hit':
       case 'miss': {
@@ -77,16 +85,22 @@ export class RelayOutput {
     this.clients.end();
   }
 
-  /** Says once, not for each object, that an upstream host is away. */
   private handleLeft({ name, upstream, reason, isRetried }: EventOf<'upstream-left'>): void {
+    this.output.json({ event: 'upstream-left', name, upstream, reason, isRetried });
+    if (isRetried) this.noteAbsence(upstream, reason);
+    else this.detail(`${name}: ${upstream} ${reason}`);
+  }
+
+  /** Says once, not for each object, that an upstream host is away. */
+  private noteAbsence(upstream: string, reason: string): void {
     const { output, away } = this;
-    output.json({ event: 'upstream-left', name, upstream, reason, isRetried });
-    if (!isRetried) {
-      this.detail(`${name}: ${upstream} ${reason}`);
-    } else if (away.get(upstream) !== reason) {
-      away.set(upstream, reason);
-      if (!output.isJson) output.warn(escapeControls(`${upstream}: ${reason}; it is asked again`));
-    }
+    if (away.get(upstream) === reason) return;
+    away.set(upstream, reason);
+    if (!output.isJson) output.warn(escapeControls(`${upstream}: ${reason}; it is asked again`));
+  }
+
+  private notePresence(upstream: string): void {
+    if (this.away.delete(upstream)) this.line(`${upstream} answers now`);
   }
 
   private handleFill(event: EventOf<'fill' | 'filled' | 'fill-failed'>): void {

@@ -1,0 +1,30 @@
+/** The upstream servers of a relay: those with an address, and those whose names are not known yet. */
+import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
+
+export class Upstreams {
+  private readonly found: ReceiverSpec[];
+  private readonly unknown = new Map<string, string>();
+
+  constructor(servers: readonly ReceiverSpec[]) {
+    this.found = [...servers];
+  }
+
+  /** The servers that can be asked. */
+  get servers(): readonly ReceiverSpec[] {
+    return this.found;
+  }
+
+  /** For each server without an address, the reason. */
+  get absences(): ReadonlyMap<string, string> {
+    return this.unknown;
+  }
+
+  add(server: ReceiverSpec): void {
+    this.unknown.delete(server.name);
+    this.found.push(server);
+  }
+
+  noteAbsence(name: string, reason: string): void {
+    this.unknown.set(name, reason);
+  }
+}
