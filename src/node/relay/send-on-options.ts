@@ -8,6 +8,7 @@ import {
   text,
   wholeNumber,
 } from '../../base/options/check-options.js';
+import type { RefusedEvent } from '../../base/refusal.js';
 import type { IncomingInfo } from '../../session/receiver-events.js';
 import type { SessionReceiverOutcome } from '../../session/sender-events.js';
 import type { KeyPair } from '../keys/key-files.js';
@@ -82,6 +83,7 @@ export type SendOnEvent =
       readonly info: IncomingInfo;
       readonly outcome: SessionReceiverOutcome;
     }
+  | RefusedEvent
   /** A session with the receivers has begun again with smaller segments. */
   | { readonly type: 'resize'; readonly mssBytes: number; readonly reason: string };
 

@@ -125,6 +125,10 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
       handleSendError: (error) => sendingOn.handleSendError(error),
     });
     host.runner = runner;
+    runner.watchPorts(
+      () => machine.forwarder.awaited(),
+      (...refusal) => machine.handleRefusal(...refusal),
+    );
     try {
       sendingOn.setRoute(route);
     } catch (error) {
@@ -175,7 +179,12 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
   private handleBehind({ info, event }: EventOf<'behind'>): void {
     const { onEvent } = this.options;
     if (event.type === 'receiver') onEvent?.({ type: 'receiver', info, outcome: event.outcome });
-    else if (event.type === 'fault') onEvent?.(event);
+    else if (
+      event.type === 'fault' ||
+      event.type === 'port-refused' ||
+      event.type === 'unreachable'
+    )
+      onEvent?.(event);
     else if (event.type === 'narrow-path')
       this.narrowPathsOf(info.session)?.handleSuspicion(event.index);
   }

@@ -1,6 +1,7 @@
 /** A relay that sends objects on, as a machine on one port. */
 import type { Address } from '../../base/address.js';
 import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
+import type { Refusal } from '../../base/refusal.js';
 import { Endpoint } from '../../endpoint/endpoint.js';
 import { BusyHost } from '../../session/drivers/busy-host.js';
 import { SessionReceiver } from '../../session/receiver.js';
@@ -41,6 +42,14 @@ export class ForwardMachine implements Machine<ForwardEvent> {
   ): void {
     this.host.during(() => {
       this.forwarder.trust(nowMs, sender, index, receiverKey, refusal);
+      this.pump();
+    });
+  }
+
+  /** Handles an ICMP error: datagrams do not reach a receiver that `awaited` of the forwarder named. */
+  handleRefusal(index: number, at: Address, refusal: Refusal): void {
+    this.host.during(() => {
+      this.forwarder.handleRefusal(index, at, refusal);
       this.pump();
     });
   }

@@ -1,8 +1,10 @@
 /**
  * A relay that sends every object on that it receives, to receivers behind it, while the object arrives (SESSIONS 10).
  */
+import type { Address } from '../../base/address.js';
 import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
+import type { Refusal } from '../../base/refusal.js';
 import type { Endpoint, EndpointEvent } from '../../endpoint/endpoint.js';
 import type { ContentStore, ContentStores, StoreRequest } from '../../object/content-store.js';
 import type { DriverHost } from '../../session/drivers/driver-host.js';
@@ -46,6 +48,18 @@ export type ForwardEvent =
         { type: 'prepare' | 'write' | 'forget' | 'withdrawn' | 'finish' | 'drop' | 'behind-noted' }
       >;
     };
+
+/** A receiver behind the relay that is expected to answer. */
+interface AwaitedReceiver {
+  /** Differs from that of every other receiver of every session. */
+  readonly index: number;
+  readonly addresses: readonly Address[];
+  /** Number that increases with each datagram from the receiver. */
+  readonly answerCount: number;
+}
+
+/** More receivers than a session can have. */
+const maxReceivers = 65_536;
 
 /** How long a session that has ended still answers receivers that did not hear of their outcome. */
 const lingerMs = 30_000;
@@ -97,6 +111,20 @@ export class Forwarder implements ContentStores {
     refusal?: string,
   ): void {
     this.bySender.get(sender)?.trust(nowMs, index, receiverKey, refusal);
+  }
+
+  /** The receivers that are expected to answer, in all sessions. */
+  *awaited(): Iterable<AwaitedReceiver> {
+    for (const [session, { sender }] of this.bySession)
+      for (const { index, addresses, isAwaited, answerCount } of sender.peers)
+        if (isAwaited)
+          yield { index: session * maxReceivers + index, addresses: addresses.places, answerCount };
+  }
+
+  /** Handles an ICMP error: datagrams do not reach an address of a receiver that `awaited` named by this index. */
+  handleRefusal(index: number, at: Address, refusal: Refusal): void {
+    const forwarding = this.bySession.get(Math.floor(index / maxReceivers));
+    forwarding?.sender.handleRefusal(index % maxReceivers, at, refusal);
   }
 
   handleEvent(event: EndpointEvent<never>): void {

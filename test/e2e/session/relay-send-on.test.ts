@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { isSameContent, writeRandomFile } from '../../support/loopback.js';
 import type { Program } from '../../support/processes.js';
-import { eventsOf, SessionPlace } from '../../support/session-commands.js';
+import { eventsOf, type ReceiverProgram, SessionPlace } from '../../support/session-commands.js';
 
 t.jobs = 2;
 
@@ -61,6 +61,34 @@ t.test('each receiver has a row; the relay ends by SIGTERM', { buffered }, async
   t.equal(exit.code, 0, exit.stderr);
   t.match(eventsOf(exit, 'receiver-result'), [{ status: 'complete' }, { status: 'complete' }]);
   t.match(eventsOf(exit, 'result'), [{ status: 'stopped', completeSessions: 1 }]);
+});
+
+t.test('a refused port behind the relay is named', { buffered }, async (t) => {
+  const place = new SessionPlace(t);
+  const path = writeRandomFile(place.sent, 100_000);
+  const receivers = [await place.receive(['--open'], 'a'), await place.receive(['--open'], 'b')];
+  const [dead, living] = receivers as [ReceiverProgram, ReceiverProgram];
+  dead.program.kill('SIGKILL');
+  await dead.program.exited;
+  const options = ['--open', '--give-up-after', '4'];
+  const relay = await startRelay(place, [dead.name, living.name], options);
+  const send = place.send([path, '--to', relay.name, '--open', '--json']);
+  const reason = `port ${dead.port} at 127.0.0.1 refused: no p2mp receive runs there`;
+  t.match(await relay.program.waitForEvent('port-refused'), { receiver: dead.name, reason });
+  const { stdout } = await send.exited;
+  const [result] = eventsOf({ stdout }, 'result');
+  t.equal(result?.['status'], 'incomplete');
+  const via = [relay.name];
+  for (const [name, row] of [
+    [dead.name, { status: 'failed', reason: `${reason} (connection refused)`, via }],
+    [living.name, { status: 'complete', via }],
+  ] as const) {
+    const rows = result?.['receivers'] as readonly { receiver: string }[];
+    t.match(
+      rows.find(({ receiver }) => receiver === name),
+      row,
+    );
+  }
 });
 
 t.test(

@@ -157,7 +157,7 @@ class SendOnCommand {
       ...(await this.createTrust(to.length)),
       onEvent: (event) => {
         report.handleEvent(event);
-        if (event.type !== 'receiver' && event.type !== 'resize')
+        if (event.type === 'invited' || event.type === 'invited-relay')
           recordInvited(this.authorized, event, output);
       },
     };

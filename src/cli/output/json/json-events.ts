@@ -274,6 +274,8 @@ const sendOnEvents = [
   }),
   event('progress', sessionFields),
   event('resize', { mssBytes: count, reason: text }),
+  event('port-refused', { receiver: text, reason: text }),
+  event('unreachable', { receiver: text, reason: text }),
   event('receiver-result', { label: text, ...receiverFields, benefit }),
   event('reloaded', {
     receivers: texts.optional().describe('All receivers, as their files name them now.'),
