@@ -41,6 +41,8 @@ export const retryTiming = {
   offerLimit: 8,
   /** Minimum time between two polls of one receiver. The time doubles with each unanswered poll. */
   pollMs: 20,
+  /** If a poll stays unanswered and nothing was heard of the receiver for this time, it holds up no others. */
+  lateMs: 500,
   /** Number of unanswered polls after which a receiver counts as silent. */
   pollLimit: 5,
   /** The sender polls an active receiver after this time without a message from that receiver. */

@@ -302,10 +302,20 @@ export class Delivery {
     this.handleChange();
   }
 
+  /** Stops serving a receiver whose reports are overdue, if it holds up others. What is sent to the group reaches it. */
+  pause(demand: Demand): void {
+    const { servedDemands } = this.rateGroups.of(demand);
+    if (demand.isServed && servedDemands.length > 1) this.stopServing(demand);
+  }
+
   /** Stops serving a receiver that has fallen silent. */
   suspend(demand: Demand): void {
-    demand.suspend();
     demand.path.leaveGroup();
+    this.stopServing(demand);
+  }
+
+  private stopServing(demand: Demand): void {
+    demand.suspend();
     for (const each of this.rateGroups.groupsOf(demand)) each.release(demand);
     this.handleChange();
   }

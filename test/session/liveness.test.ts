@@ -150,3 +150,31 @@ t.test('a receiver that answers but never gets the digest fails later', async (t
   const reason = 'answers, but has made no progress for 4 s';
   t.match(run.settled, [{ outcome: { status: 'failed', reason } }]);
 });
+
+t.test('a receiver that dies holds up the others for less than a second', async (t) => {
+  const run = (incidents: SessionIncident[]) =>
+    simulateSession({
+      ...{ seed: 'died', receiverCount: 3, contentSizeBytes: 4_000_000, hasGroup: true },
+      forwardLink: { delayMs: 5, rateBytesPerSec: 2_000_000, queueLimitBytes: 50_000 },
+      ...{ livenessTimeoutMs: 3000, incidents },
+    });
+  const lastMs = (result: SimulatedSessionResult) =>
+    Math.max(...['r2', 'r3'].map((name) => outcomeOf(result, name)?.elapsedMs ?? Infinity));
+  const deathMs = lastMs(run([{ atMs: 1500, host: 0, fault: 'kill' }])) - lastMs(run([]));
+  t.ok(deathMs < 1000, `${deathMs} ms later`);
+});
+
+t.test(
+  'a receiver that was out of reach for a while is served again with the others',
+  async (t) => {
+    const run = simulateSession({
+      ...{ seed: 'paused', receiverCount: 3, contentSizeBytes: 4_000_000, hasGroup: true },
+      forwardLink: { delayMs: 5, rateBytesPerSec: 2_000_000, queueLimitBytes: 50_000 },
+      incidents: [
+        { atMs: 1200, host: 0, fault: 'disconnect' },
+        { atMs: 2200, host: 0, fault: 'reconnect' },
+      ],
+    });
+    t.same(statusesOf(run), ['complete', 'complete', 'complete']);
+  },
+);

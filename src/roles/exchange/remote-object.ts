@@ -3,6 +3,7 @@
  * otherwise also from other peers that hold a part of it. What has arrived can be read by others at once.
  */
 import type { TimeMs } from '../../base/machine.js';
+import type { ReadonlyRangeSet } from '../../base/range-set.js';
 import type { Steps } from '../../base/steps.js';
 import type { ContentSource } from '../../object/content-source.js';
 import type { ContentStores, StoreRequest } from '../../object/content-store.js';
@@ -54,6 +55,9 @@ const maxHelpers = 4;
 /** So long after the owner was first asked for blocks, it is known whether it serves by multicast. */
 const helpAfterMs = 300;
 
+/** An owner that serves by multicast gets help if nothing has arrived from it for this long. */
+const silentMs = 1000;
+
 /** An owner that has made no offer for this long gets help, too. */
 const offerTimeoutMs = 5000;
 
@@ -74,6 +78,9 @@ export class RemoteObject {
   private begunAtMs: TimeMs | undefined;
   /** When blocks were first asked for. */
   private readyAtMs: TimeMs | undefined;
+  /** What had arrived by multicast, and when that last became more. */
+  private pacedBytes = 0;
+  private movedAtMs: TimeMs = Infinity;
   private retryAtMs: TimeMs = -Infinity;
   private isComplete = false;
   private listed: Manifest | undefined;
@@ -118,23 +125,44 @@ export class RemoteObject {
     this.begunAtMs ??= nowMs;
     const owners = peers.filter((peer) => peer.isPresent && peer.brings(this.content));
     for (const owner of owners) this.join(nowMs, specOf(owner), undefined);
+    const { isAnyPaced = false } = this.current?.sources ?? {};
     if (owners.length > 0 && !this.needsHelp(nowMs)) {
-      if (this.current?.sources.isAnyPaced === true) this.dismissHelpers(nowMs);
+      if (isAnyPaced) this.dismissHelpers(nowMs);
       return;
     }
     for (const peer of peers) {
       if (this.helpers.size >= maxHelpers) return;
       const holding = peer.holdings.get(this.content);
       if (!peer.isPresent || holding === undefined || holding.isEmpty) continue;
+      // By multicast, the others usually hold the same.
+      if (isAnyPaced && !this.misses(holding)) continue;
       const spec = specOf(peer);
       if (this.join(nowMs, spec, holding)) this.helpers.add(spec);
     }
   }
 
   private needsHelp(nowMs: TimeMs): boolean {
-    if (this.current?.sources.isAnyPaced === true) return false;
+    const pacedBytes = this.current?.sources.pacedBytes;
+    if (pacedBytes !== undefined) return this.isSilent(nowMs, pacedBytes);
     const { begunAtMs = nowMs, readyAtMs = Infinity } = this;
     return nowMs >= Math.min(readyAtMs + helpAfterMs, begunAtMs + offerTimeoutMs);
+  }
+
+  /** Whether an owner that serves by multicast might have died. */
+  private isSilent(nowMs: TimeMs, pacedBytes: number): boolean {
+    if (pacedBytes !== this.pacedBytes || this.movedAtMs === Infinity) {
+      this.pacedBytes = pacedBytes;
+      this.movedAtMs = nowMs;
+    }
+    return nowMs >= this.movedAtMs + silentMs;
+  }
+
+  /** Whether a peer holds any block that is missing here. */
+  private misses(holding: ReadonlyRangeSet): boolean {
+    const { held } = this.shared;
+    for (const { start, end } of holding.ranges())
+      if (!held.gaps(start, end)[Symbol.iterator]().next().done) return true;
+    return false;
   }
 
   /** What an owner sends by multicast, others need not send again. */

@@ -107,7 +107,17 @@ export class Sources {
 
   /** Whether a source can serve this host and others by multicast. */
   get isAnyPaced(): boolean {
-    return this.usable.some((source) => this.supplierOf(source)?.usesGroup === true);
+    return this.pacedBytes !== undefined;
+  }
+
+  /** What has arrived from sources that can serve this host and others by multicast; undefined without such a source. */
+  get pacedBytes(): number | undefined {
+    let bytes: number | undefined;
+    for (const source of this.usable) {
+      const supplier = this.supplierOf(source);
+      if (supplier?.usesGroup === true) bytes = (bytes ?? 0) + supplier.arrivedBytes;
+    }
+    return bytes;
   }
 
   /** What can be wanted of a source; undefined if there is no session with it. */

@@ -88,6 +88,9 @@ export class SessionActions {
       case 'narrow-path':
         events.push({ type: 'narrow-path', receiver: name, index });
         break;
+      case 'late':
+        delivery.pause(member.demand);
+        break;
       case 'silent':
         events.push({ type: 'silent', receiver: name });
         delivery.suspend(member.demand);

@@ -52,7 +52,9 @@ export type ConnectionAction =
   | { readonly type: 'other-address'; readonly member: SessionMember }
   /** The receiver answers only small hellos. Full-size hellos might exceed the path MTU. */
   | { readonly type: 'narrow-path'; readonly member: SessionMember }
-  /** The receiver has fallen silent. The other receivers need not wait for it. */
+  /** The receiver has not been heard of for a while. The other receivers need not wait for its reports. */
+  | { readonly type: 'late'; readonly member: SessionMember }
+  /** The receiver has fallen silent. It might have restarted. */
   | { readonly type: 'silent'; readonly member: SessionMember }
   /** Fail the receiver. `isReachable` says whether to send it the reason. */
   | {
@@ -236,9 +238,12 @@ export class Connections {
   }
 
   private repeatPoll(nowMs: TimeMs, member: SessionMember): void {
-    const { polls, demand, path } = member;
+    const { polls, demand, path, liveness } = member;
     polls.repeatAt(Infinity);
-    if (!this.options.delivery.isOverdue(demand, member.route.number)) return;
+    const isOverdue = this.options.delivery.isOverdue(demand, member.route.number);
+    if (!isOverdue && demand.isServed) return;
+    const isLate = nowMs - liveness.lastReceivedAtMs >= retryTiming.lateMs;
+    if (isLate && polls.unansweredCount > 0) this.actions.push({ type: 'late', member });
     const isSent = this.poll(nowMs, member);
     // After too many unanswered polls, `poll` starts a new handshake.
     if (member.status !== 'active') return;

@@ -325,6 +325,11 @@ export class SessionMember {
     return this.stage === 'connecting' && this.startedMs !== undefined;
   }
 
+  /** Whether the receiver is not served because its reports are overdue. */
+  get isPaused(): boolean {
+    return this.stage === 'active' && !this.demand.isServed;
+  }
+
   /** The receiver answers on its old channel: it was unreachable but did not restart. */
   comeBack(): void {
     this.stage = 'active';

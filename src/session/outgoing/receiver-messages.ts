@@ -89,6 +89,7 @@ export class ReceiverMessages {
     // The receiver answers on its old channel although a new handshake has begun. It was unreachable but did
     // not restart.
     if (member.isSilent) this.handleReturn(nowMs, member);
+    else if (member.isPaused) this.options.delivery.resume(member.demand);
     return this.handleMessage(nowMs, member, packet, message) ? undefined : 'bad-message';
   }
 

@@ -94,6 +94,24 @@ t.test('if an owner dies, everybody gets what is left of its object', (t) => {
   t.end();
 });
 
+t.test('if an owner dies, the others soon have what is left', (t) => {
+  // Each loses other datagrams, so that peers miss different blocks of the dead owner.
+  const net = new ExchangeNet({
+    ...{ seed: 'short silence', peers: peers(4), hasGroup: true },
+    link: { loss: { model: 'bernoulli', probability: 0.05 } },
+  });
+  const killedAtMs = 1600;
+  net.simulation.at(killedAtMs, () => net.peer('p0').host.inject('kill'));
+  t.ok(net.run());
+  t.same(net.missing, ['p1 misses p0', 'p2 misses p0', 'p3 misses p0'], 'all the rest is there');
+  const start = net.coordinator.events.find(({ type }) => type === 'start');
+  const startMs = start?.type === 'start' ? start.atMs : 0;
+  const afterMs = startMs + elapsedMs(net) - killedAtMs;
+  // Nobody says that the owner is gone before it was silent for 5 s.
+  t.ok(afterMs < 3500, `everything that is left is there ${afterMs} ms later`);
+  t.end();
+});
+
 t.test('a peer that comes late gets everything, even of an owner that is dead by then', (t) => {
   const specs = peers(4).map((spec, i) => ({
     ...spec,
