@@ -1,5 +1,6 @@
 /** The command line of `p2mp relay`. */
 import { join } from 'node:path';
+import { P2mpError } from '../../base/errors.js';
 import { defaultKeyFolder } from '../../node/keys/key-files.js';
 import { authorizedKeysOption } from '../authorized-keys-option.js';
 import { createParser, flagOption, listOption, parse, textOption } from '../command.js';
@@ -115,19 +116,21 @@ const trustOptions = {
   },
 } as const;
 
+const groups = {
+  Address: listenOptions,
+  'Upstream and cache': cacheOptions,
+  'Sending on': sendOnOptions,
+  Trust: trustOptions,
+  Limits: clientLimitOptions,
+  Service: statusOptions,
+  Output: logOptions,
+} as const;
+
 export function createRelayParser() {
   return createParser({
     name: 'p2mp relay',
     usage,
-    groups: {
-      Address: listenOptions,
-      'Upstream and cache': cacheOptions,
-      'Sending on': sendOnOptions,
-      Trust: trustOptions,
-      Limits: clientLimitOptions,
-      Service: statusOptions,
-      Output: logOptions,
-    },
+    groups,
     examples: [
       ['$0 --upstream main --cache /var/cache/p2mp --cache-size 50GB', 'on the host in the middle'],
       ['p2mp fetch disk.img --from relay', 'on each client'],
@@ -140,6 +143,66 @@ export function createRelayParser() {
 
 /** The parsed arguments of the command. */
 export type RelayArguments = Exclude<Awaited<ReturnType<typeof parseRelayArguments>>, ExitCode>;
+
+/**
+ * Refuses options that would have no effect.
+ * @throws P2mpError INVALID_ARGUMENT
+ */
+export function checkRelayOptions(argv: RelayArguments): void {
+  const { to, 'cache-list': lists, 'cache-clear': clears } = argv;
+  if (lists && clears) throw refuse('--cache-list and --cache-clear: give only one of them');
+  if (to !== undefined) checkSendingOn(argv);
+  else if (lists || clears) checkCacheOnly(argv, lists ? '--cache-list' : '--cache-clear');
+  else checkCaching(argv);
+}
+
+function checkSendingOn(argv: RelayArguments): void {
+  const [both] = givenOf(argv, pick(cacheOptions, ['upstream', 'cache', 'cache-size']));
+  if (both !== undefined)
+    throw refuse(`--to and --${both}: give only one of them; run two relays on two ports`);
+  const [ofCache] = givenOf(argv, pick(cacheOptions, ['cache-list', 'cache-clear']));
+  if (ofCache !== undefined) throw refuse(`--to and --${ofCache}: a relay with --to has no cache`);
+  if (givenOf(argv, pick(clientLimitOptions, ['max-clients'])).length > 0)
+    throw refuse(
+      '--to and --max-clients: a relay with --to has no clients; leave --max-clients out',
+    );
+}
+
+function checkCacheOnly(argv: RelayArguments, mode: string): void {
+  const { Address, Trust, Limits, Service } = groups;
+  const others = { ...pick(cacheOptions, ['upstream', 'cache-size']), ...sendOnOptions };
+  const [given] = givenOf(argv, { ...others, ...Address, ...Trust, ...Limits, ...Service });
+  if (given === undefined) return;
+  const reason = `${mode} needs only the folder, with --cache, and starts no relay`;
+  throw refuse(`--${given} and ${mode}: ${reason}; leave --${given} out`);
+}
+
+function checkCaching(argv: RelayArguments): void {
+  const [given] = givenOf(argv, { ...sendOnOptions, ...pick(trustOptions, ['receiver-invite']) });
+  if (given !== undefined)
+    throw refuse(`--${given} is for --to, which names the receivers behind this relay; give both`);
+}
+
+type Options = Readonly<Record<string, object>>;
+
+/** @returns the names of those options that have another value than by default */
+function givenOf(argv: RelayArguments, options: Options): string[] {
+  const values: Readonly<Record<string, unknown>> = { ...argv };
+  return Object.entries(options).flatMap(([name, option]) => {
+    const value = values[name];
+    const usual = 'default' in option ? option.default : undefined;
+    const isGiven = value !== undefined && value !== false && value !== usual;
+    return isGiven ? [name] : [];
+  });
+}
+
+function pick<All extends Options>(options: All, names: readonly (keyof All & string)[]): Options {
+  return Object.fromEntries(names.map((name) => [name, options[name] as All[typeof name]]));
+}
+
+function refuse(message: string): P2mpError {
+  return new P2mpError('INVALID_ARGUMENT', message);
+}
 
 export function parseRelayArguments(args: readonly string[]) {
   return parse(createRelayParser(), args);

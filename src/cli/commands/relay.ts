@@ -10,7 +10,9 @@ import { clearCache, listCache } from '../../node/relay/cache-folder.js';
 import { relay as startRelay } from '../../node/relay/relay.js';
 import type { RelayFilesOptions } from '../../node/relay/relay-options.js';
 import { relayStatus } from '../../node/service/server-health.js';
+import { roomOf } from '../../roles/relay/object-cache.js';
 import type { InvitationTerms } from '../../security/invitations.js';
+import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import { parsePort, parseSize } from '../arguments.js';
 import { authorizedPathOf, loadAuthorizedKeys } from '../authorized-keys-option.js';
 import { single } from '../command.js';
@@ -34,7 +36,7 @@ import {
 import { tuneEngine } from '../tune-engine.js';
 import { admitInvited, invite, parseInvitationTerms } from './invitation.js';
 import { sendOn } from './relay/send-on.js';
-import { parseRelayArguments, type RelayArguments } from './relay-arguments.js';
+import { checkRelayOptions, parseRelayArguments, type RelayArguments } from './relay-arguments.js';
 
 export async function relay(args: readonly string[]): Promise<ExitCode> {
   tuneEngine();
@@ -46,18 +48,13 @@ export async function relay(args: readonly string[]): Promise<ExitCode> {
     throw refuse(`${word}: unexpected argument; name the folder of the cache with --cache`);
   if (word !== undefined)
     throw refuse(`${word}: unexpected argument; separate hosts by commas, without blanks`);
+  checkRelayOptions(argv);
   if (argv.to !== undefined) return sendOn(argv, argv.to);
-  for (const option of ['dir', 'receiver-invite', 'max-bytes'] as const) {
-    if (argv[option] === undefined) continue;
-    throw refuse(`--${option} is for --to, which names the receivers behind this relay; give both`);
-  }
   if (argv.cache === undefined && argv.upstream === undefined && !isAboutCache)
     throw refuse('nothing to relay: give --upstream and --cache, or --to and --dir');
   if (argv.cache === undefined) throw refuse('no cache: name its folder with --cache');
   const path = single('cache', argv.cache);
-  if (argv['cache-list'] && argv['cache-clear'])
-    throw refuse('--cache-list and --cache-clear: give only one of them');
-  if (!argv['cache-list'] && !argv['cache-clear']) return new RelayCommand(argv, path).run();
+  if (!isAboutCache) return new RelayCommand(argv, path).run();
   const output = createOutput(argv, chooseLevel(argv));
   const isCleared = argv['cache-clear'];
   printCache(output, isCleared ? await clearCache(path) : await listCache(path), isCleared);
@@ -128,7 +125,7 @@ class RelayCommand {
     return {
       ...{ port, upstreams: specs, cacheFolder, ...withoutUndefined({ bind }) },
       ...networkPathsOf(argv),
-      cacheLimitBytes: parseSize('cache-size', single('cache-size', argv['cache-size'])),
+      cacheLimitBytes: parseCacheSize(single('cache-size', argv['cache-size'])),
       ...clientLimitsOf(argv),
       ...withoutUndefined({ progressIntervalMs: progressIntervalMsOf(output) }),
       keyPair: await loadOrCreateKey(keyPath, 'relay', output),
@@ -158,6 +155,16 @@ class RelayCommand {
     this.authorized = await loadAuthorizedKeys(argv, output, 'p2mp relay', mayBeMissing);
     return trustAuthorizedClients(this.authorized);
   }
+}
+
+/** @throws P2mpError INVALID_ARGUMENT also if not even an object of one block has room */
+function parseCacheSize(text: string): number {
+  const sizeBytes = parseSize('cache-size', text);
+  const leastBytes = roomOf(standardBlockSizeBytes, 0, 1);
+  if (sizeBytes > leastBytes) return sizeBytes;
+  throw refuse(
+    `--cache-size ${text}: ${sizeBytes} bytes have no room for a single block, which takes ${leastBytes}; give the unit, such as ${text.replace(/\D.*/, '')}GB`,
+  );
 }
 
 function refuse(message: string): P2mpError {

@@ -149,6 +149,25 @@ t.test('wrong options are usage errors', { buffered }, async (t) => {
     [[...cache, ...upstream], 'no limit: say what the cache may take'],
     [[...cache, ...upstream, '--cache-size', 'much'], '--cache-size much: must be a number'],
     [[...cache, '--cache-list', '--cache-clear'], 'give only one of them'],
+    [
+      [...cache, '--cache-list', ...upstream],
+      '--upstream and --cache-list: --cache-list needs only',
+    ],
+    [[...cache, '--cache-clear', '--open'], /--open and --cache-clear: .*; leave --open out/],
+    [[...cache, '--cache-clear', '--port', '1'], '--port and --cache-clear: '],
+    [
+      [...cache, ...upstream, '--cache-size', '10'],
+      /10 bytes have no room for a single block, which takes \d+; give the unit, such as 10GB/,
+    ],
+    [
+      [...cache, ...upstream, '--cache-size', '1GB', '--multicast', 'never'],
+      '--multicast is for --to',
+    ],
+    [
+      [...cache, '--upstream', '127.0.0.1,127.0.0.1:7735', '--cache-size', '1GB', '--open'],
+      'are the same host and port',
+    ],
+    [['--to', '127.0.0.1', '--dir', 'x', '--max-clients', '3'], 'leave --max-clients out'],
     [[...cache, ...upstream, '--cache-size', '1GB', '--drain-timeout', 'x'], '--drain-timeout x:'],
     [['--to', '127.0.0.1', '--dir', place.folder, '--drain-timeout', 'x'], '--drain-timeout x:'],
   ] as const) {

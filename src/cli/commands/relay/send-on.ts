@@ -37,13 +37,6 @@ import type { RelayArguments } from '../relay-arguments.js';
 
 /** @param to values of `--to` */
 export async function sendOn(argv: RelayArguments, to: readonly string[]): Promise<ExitCode> {
-  for (const option of ['upstream', 'cache', 'cache-size'] as const) {
-    if (argv[option] !== undefined)
-      throw refuse(`--to and --${option}: give only one of them; run two relays on two ports`);
-  }
-  for (const option of ['cache-list', 'cache-clear'] as const) {
-    if (argv[option]) throw refuse(`--to and --${option}: a relay with --to has no cache`);
-  }
   if (argv.dir === undefined)
     throw refuse('no folder: say with --dir where content is while it passes');
   return new SendOnCommand(argv, to, single('dir', argv.dir)).run();
