@@ -151,6 +151,38 @@ export function runReno(path: Path, startAtMs = 0, measureMs = 40_000) {
   return { session, reno: other, queueFull: queueFull / sent };
 }
 
+/** The queue of the port in `runIncast`, in datagrams. */
+const portDatagrams = 64;
+
+/** Runs several senders, each by one or two paths, into one port of 100 Mbit/s with a short queue. */
+export function runIncast(senderCount: number, pathCount: 1 | 2, runMs = 3000) {
+  const [mbits, rttMs] = [100, 10];
+  const queueBdp = (portDatagrams * (mssBytes + 16 + 28)) / (mbits * (mbit / 1000) * rttMs);
+  const names = Array.from({ length: senderCount }, (_, i) => `sender ${i} `);
+  const path = { seed: 'incast', mbits, rttMs, queueBdp };
+  const { simulation, bottleneck, payload } = dumbbell(path, names);
+  const flows = names.map((name, i) => {
+    if (pathCount === 1) return flow(simulation, name);
+    const further = { sender: `10.1.${i}.1`, receiver: `10.1.${i}.2` };
+    bottleneck.connect(further.sender, further.receiver);
+    return flow(simulation, name, { furtherPaths: [further] });
+  });
+  const { counts } = bottleneck.link;
+  let before = { ...counts };
+  // Startup is not counted.
+  simulation.at(runMs / 3, () => {
+    before = { ...counts };
+  });
+  simulation.run({ untilMs: runMs });
+  const rates = flows.map(({ receipts }) => receipts[0]?.rate(runMs / 3, runMs) ?? 0);
+  const sum = rates.reduce((total, rate) => total + rate, 0);
+  return {
+    share: sum / payload,
+    queueFull: (counts.queueFull - before.queueFull) / (counts.sent - before.sent),
+    jain: sum ** 2 / (senderCount * rates.reduce((total, rate) => total + rate ** 2, 0)),
+  };
+}
+
 /** Runs four receivers with their own links; the last one may be slow. */
 export function runSlow(options: {
   readonly slowMbits?: number;

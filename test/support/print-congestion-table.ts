@@ -9,6 +9,7 @@ import {
   runAlike,
   runAlone,
   runAsymmetric,
+  runIncast,
   runLocal,
   runReno,
   runSlow,
@@ -131,4 +132,15 @@ table(
     const receivers = hasGroup ? `group of ${receiverCount}` : `${receiverCount}`;
     return [`${mbits}`, `${backKbits}`, percent(loss), receivers, percent(share)];
   }),
+);
+
+table(
+  'h. Incast: several senders into one port of 100 Mbit/s with a queue of 64 datagrams, 10 ms: the last 2 s of 3.',
+  ['senders', 'paths of each', 'goodput, %', "Jain's index", 'queue full, %'],
+  [2, 4, 8, 16].flatMap((senders) =>
+    ([1, 2] as const).map((paths) => {
+      const { share, jain, queueFull } = runIncast(senders, paths);
+      return [`${senders}`, `${paths}`, percent(share), jain.toFixed(2), percent(queueFull)];
+    }),
+  ),
 );
