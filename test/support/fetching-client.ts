@@ -38,7 +38,8 @@ export class FetchingClient {
       ...{ crypto, name: 'client', platform: 'posix' },
       refuseSender: () => 'takes only what it asks for',
     });
-    const asker = new Asker({ crypto, receiver });
+    // Tests beside other work may have to wait for an answer.
+    const asker = new Asker({ crypto, receiver, livenessTimeoutMs: 600_000 });
     let client: FetchingClient | undefined;
     const runner: SocketRunner<EndpointEvent<never>> = await SocketRunner.open<
       EndpointEvent<never>

@@ -57,7 +57,7 @@ class Place {
   async fetch(sources: RelayFilesOptions['upstreams'], name: string): Promise<Buffer | undefined> {
     const dir = join(this.folder, `client ${this.count++}`);
     mkdirSync(dir);
-    const result = await fetch({ name, sources, dir, trustSource: () => true, patienceMs: 3000 });
+    const result = await fetch({ name, sources, dir, trustSource: () => true });
     return result.status === 'complete' ? readFileSync(join(dir, name)) : undefined;
   }
 }
@@ -76,7 +76,7 @@ t.test(
       const dir = join(place.folder, into);
       mkdirSync(dir);
       const sources = far.addresses;
-      return fetch({ name, sources, dir, originKey, trustSource: () => true, patienceMs: 5000 });
+      return fetch({ name, sources, dir, originKey, trustSource: () => true });
     };
     for (const into of ['miss', 'hit']) {
       const { status, reason = '' } = await fetchFrom(into, keyPair.publicKey);
