@@ -5,6 +5,12 @@ export interface Address {
   readonly port: number;
 }
 
+/** The source of a datagram that has arrived. */
+export interface Arrival extends Address {
+  /** The address of this host at which it arrived; undefined if there is only one, or the shell does not know. */
+  readonly localHost?: string;
+}
+
 /**
  * Formats `host:port`, with brackets around an IPv6 address.
  * @example

@@ -294,7 +294,7 @@ export const planSchema = z
         }),
         firstPath: swept(firstPath, false).default(['fast']).meta({
           description:
-            'The path by which the session begins: "fast" (the default), "slow", or both',
+            'The path whose address the sender names first: "fast" (the default), "slow", or both',
         }),
       })
       .optional()

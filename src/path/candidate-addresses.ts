@@ -3,7 +3,7 @@
  * receiver listens on only one of them. Until the receiver answers, the sender tries the addresses in turn.
  */
 import type { Address } from '../base/address.js';
-import { formatAddress } from '../base/address.js';
+import { formatAddress, sameAddress } from '../base/address.js';
 import type { Refusal, RefusedEvent } from '../base/refusal.js';
 import { describeRefusal, describeRemedy, isUnreachable } from '../base/refusal.js';
 
@@ -43,12 +43,15 @@ export class CandidateAddresses {
   private hasAnswered = false;
   /** Refusals since the last answer, by address. */
   private readonly refusals = new Map<string, RefusalAt>();
+  private readonly others: Address[];
 
   /** @param others further addresses, if any */
   constructor(
     private readonly first: Address,
-    private readonly others: readonly Address[] = [],
-  ) {}
+    others: readonly Address[] = [],
+  ) {
+    this.others = [...others];
+  }
 
   /** The address to send to. */
   get current(): Address {
@@ -131,6 +134,14 @@ export class CandidateAddresses {
     // A host with several addresses can answer from an address that its name does not list.
     if (index >= 0) this.index = index;
     return this.index > 0;
+  }
+
+  /** Everything is sent to this address from now on. */
+  choose(address: Address): void {
+    this.refusals.clear();
+    this.hasAnswered = true;
+    const index = this.all.findIndex((each) => sameAddress(each, address));
+    this.index = index < 0 ? this.others.push(address) : index;
   }
 
   /** The refusal of each address; undefined unless all have refused. */

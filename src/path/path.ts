@@ -56,7 +56,7 @@ export class Path implements ControlledPath {
   private inFlightCount = 0;
   private readonly sustained = new SustainedRate();
 
-  private readonly localHost: string | undefined;
+  private localHost: string | undefined;
   private isUsedNow = true;
 
   /** @param largestMssBytes size of the largest segment that is sent on this path */
@@ -119,6 +119,12 @@ export class Path implements ControlledPath {
   /** Sends a transmit on this path. */
   carry(transmit: Transmit): Transmit {
     return this.localHost === undefined ? transmit : { ...transmit, from: this.localHost };
+  }
+
+  /** From now on, the path has these ends. */
+  moveTo({ address, localHost }: PathEnds): void {
+    this.candidates.choose(address);
+    this.localHost = localHost;
   }
 
   /** Takes over what an earlier session learned about the receiver's addresses. */

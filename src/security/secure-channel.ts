@@ -34,6 +34,7 @@ export interface ProvenChannel {
 export class SecureChannel {
   private sendCounter = 0;
   private highest = -1;
+  private opened = -1;
   /** The bit of each message number that has been accepted is set. */
   private readonly taken = new Uint32Array(ringWords);
 
@@ -65,6 +66,11 @@ export class SecureChannel {
     return bytes;
   }
 
+  /** Number of the message that was opened last; -1 before the first one. */
+  get openedNumber(): number {
+    return this.opened;
+  }
+
   /** @returns the message, or the fault */
   open(packet: ChannelPacket): Uint8Array | 'replayed' | 'forged' {
     const { counter, header, body } = packet;
@@ -72,6 +78,7 @@ export class SecureChannel {
     const message = this.crypto.open(this.keys.receive, createNonce(counter), body, header);
     if (message === undefined) return 'forged';
     this.take(counter);
+    this.opened = counter;
     return message;
   }
 

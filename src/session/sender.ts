@@ -131,7 +131,8 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const { contentSizeBytes } = geometry;
     const isObjectFinal = options.isUnrepeatable ?? false;
     this.outcomes = new ReceiverOutcomes({ ...shared, contentSizeBytes, isObjectFinal });
-    const opening = { ...terms, withdrawals, session, offer, crypto };
+    const firstPathsTo = (member: SessionMember) => this.paths.firstPathsTo(member);
+    const opening = { ...terms, withdrawals, session, offer, crypto, firstPathsTo };
     this.connections = new Connections({ ...shared, ...opening });
     const { localHosts = [] } = options;
     this.paths = new PathKeeper({ delivery, outbox, crypto, localHosts });

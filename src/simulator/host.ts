@@ -1,5 +1,5 @@
 /** A host of the simulated network: plays a role, and can be killed, started again and disconnected. */
-import type { Address } from '../base/address.js';
+import type { Address, Arrival } from '../base/address.js';
 import type { Machine, Shell, TimeMs, Transmit } from '../base/machine.js';
 import { Runner } from '../base/machine.js';
 
@@ -155,9 +155,13 @@ export class SimulatedHost {
   }
 
   /** Delivers a datagram to the machine. The simulation does not call this for a host that is down. */
-  receive(from: Address, bytes: Uint8Array): void {
+  receive(from: Address, bytes: Uint8Array, to = this.name): void {
     if (this.isCut) this.drain();
-    else this.runner?.handleDatagram(from, bytes);
+    else this.runner?.handleDatagram(this.arrivalOf(from, to), bytes);
+  }
+
+  private arrivalOf(from: Address, to: string): Arrival {
+    return this.addresses.length > 1 ? { ...from, localHost: to } : from;
   }
 
   private canTransmit(): boolean {

@@ -115,6 +115,8 @@ export interface SimulatedSessionOptions
   readonly receivers?: readonly SimulatedReceiverOptions[];
   /** Whether the session has a multicast group. */
   readonly hasGroup?: boolean;
+  /** Whether the sender knows the addresses of receivers on their further paths from the start. */
+  readonly namesAllAddresses?: boolean;
   /** Whether multicast reaches the receiver with this index. By default, multicast reaches all receivers. */
   readonly groupReaches?: (receiver: number) => boolean;
   /** Faults to inject. */
@@ -175,6 +177,7 @@ export const sessionChecks: Checks<SimulatedSessionOptions> = {
   fileCount: number,
   receivers: listOf(objectOf(receiverChecks)),
   hasGroup: flag,
+  namesAllAddresses: flag,
   groupReaches: callback,
   incidents: listOf(
     objectOf<SessionIncident>({

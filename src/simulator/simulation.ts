@@ -276,7 +276,7 @@ export class Simulation {
       return;
     }
     this.record('received', from, to, bytes);
-    host.receive(Simulation.address(from), bytes);
+    host.receive(Simulation.address(from), bytes, to);
   }
 
   private record(

@@ -5,7 +5,10 @@ import { withoutUndefined } from '../../src/base/without-undefined.js';
 import type { SessionReceiver } from '../../src/session/receiver.js';
 import type { LinkOptions } from '../../src/simulator/link.js';
 import { simulateSession } from '../../src/simulator/session-transfer.js';
-import type { SimulatedPath } from '../../src/simulator/session-transfer-options.js';
+import type {
+  SimulatedPath,
+  SimulatedSessionOptions,
+} from '../../src/simulator/session-transfer-options.js';
 import type { Passing } from '../../src/simulator/simulation.js';
 import { decodeSession } from '../../src/wire/header.js';
 
@@ -29,12 +32,12 @@ function send(
   contentSizeBytes: number,
   [first, ...furtherPaths]: readonly SimulatedPath[],
   intercept?: Intercept,
-  wrapReceiver?: (receiver: SessionReceiver) => SessionReceiver,
+  more: Pick<SimulatedSessionOptions, 'wrapReceiver' | 'namesAllAddresses'> = {},
 ) {
   const result = simulateSession({
     ...{ seed: 'paths', receiverCount: 1, contentSizeBytes, maxSteps: 2_000_000, ...first },
     ...(furtherPaths.length > 0 && { furtherPaths }),
-    ...withoutUndefined({ intercept, wrapReceiver }),
+    ...{ ...withoutUndefined({ intercept }), ...more },
   });
   const [settled] = result.settled;
   const [receiver] = result.receivers;
@@ -86,6 +89,57 @@ t.test('a session that begins by a slow path does not stay with it', (t) => {
   t.end();
 });
 
+t.test('messages and reports leave a slow path once a fast one is proven', (t) => {
+  const paths = [pathOf(20, 300), pathOf(20, 10)];
+  const provenAtMs = 1500;
+  const slow: string[] = [];
+  let fast = 0;
+  const { isComplete } = send(8_000_000, paths, (each) => {
+    const kind = kindOf(each.bytes);
+    if (each.atMs < provenAtMs || kind === 'data') return [each.bytes];
+    if (numberOf(each) === 1) fast++;
+    else slow.push(`${kind} ${each.bytes.length}`);
+    return [each.bytes];
+  });
+  t.ok(isComplete);
+  t.ok(fast > 100, `${fast} by the fast path`);
+  // The first path is kept alive.
+  t.ok(slow.length <= 3, `${slow.length} by the slow path: ${slow.join(', ')}`);
+  t.end();
+});
+
+for (const dead of [0, 1]) {
+  t.test(`a session begins by any path that works: ${dead} is dead`, (t) => {
+    const paths = [pathOf(20, 20), pathOf(20, 20)];
+    const { isComplete, mbitPerSec } = send(
+      ...[2_000_000, paths, (each: Passing) => (numberOf(each) === dead ? [] : [each.bytes])],
+      { namesAllAddresses: true },
+    );
+    t.ok(isComplete);
+    t.ok(mbitPerSec > 14, `${mbitPerSec} Mbit/s`);
+    t.end();
+  });
+}
+
+t.test('a session begins by the path that answers first', (t) => {
+  const slowFirst = [pathOf(5, 300), pathOf(20, 10)];
+  const alone = send(4_000_000, [pathOf(20, 10)]);
+  const both = send(4_000_000, slowFirst, undefined, { namesAllAddresses: true });
+  t.ok(both.mbitPerSec > alone.mbitPerSec, `${both.mbitPerSec} and ${alone.mbitPerSec} Mbit/s`);
+  t.equal(both.paths[0]?.address, '10.1.0.2:7735', 'which is the first one from then on');
+  t.end();
+});
+
+t.test('a receiver is found again by another path than that of the handshake', (t) => {
+  // While it is away, the path of the handshake dies. Nothing else arrives for long enough to connect again.
+  const { isComplete } = send(6_000_000, [pathOf(20, 20), pathOf(20, 20)], (each) => {
+    const isAway = each.atMs >= 800 && each.atMs < 5000;
+    return isAway || (numberOf(each) === 0 && each.atMs >= 800) ? [] : [each.bytes];
+  });
+  t.ok(isComplete);
+  t.end();
+});
+
 t.test('a path carries no data before its other end has answered a challenge', (t) => {
   const answered = new Set([0]);
   let early = 0;
@@ -101,9 +155,9 @@ t.test('a path carries no data before its other end has answered a challenge', (
       if (kindOf(each.bytes) === 'data') {
         if (!answered.has(number)) early++;
         carried.add(number);
-      } else if (number > 0) {
+      } else if (number > 0 && !answered.has(number)) {
         if (!isFromSender) answered.add(number);
-        if (each.atMs < 80) (isFromSender ? challenges : answers).push(each.bytes.length);
+        (isFromSender ? challenges : answers).push(each.bytes.length);
       }
       return [each.bytes];
     },
@@ -123,6 +177,8 @@ t.test('an address that never answers is given up, and gets only challenges', (t
   let count = 0;
   const { isComplete } = send(8_000_000, [pathOf(8, 20), pathOf(8, 20)], (each) => {
     if (numberOf(each) === 0) return [each.bytes];
+    // The handshake could have gone by any path.
+    if (kindOf(each.bytes) === 'hello') return [];
     count++;
     t.equal(kindOf(each.bytes), 'control');
     return [];
@@ -141,10 +197,11 @@ t.test('data that names a path which was not challenged is counted, and not take
     other[13] = (other[13] as number) | 6;
     return [other, each.bytes];
   };
-  const { isComplete } = send(500_000, [pathOf(20, 20)], forged, (receiver) => {
+  const wrapReceiver = (receiver: SessionReceiver) => {
     watched = receiver;
     return receiver;
-  });
+  };
+  const { isComplete } = send(500_000, [pathOf(20, 20)], forged, { wrapReceiver });
   const unproven = watched?.result().faults['unproven-path'] ?? 0;
   t.ok(isComplete);
   t.ok(unproven > 300, `${unproven} counted`);

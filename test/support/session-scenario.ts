@@ -32,6 +32,8 @@ export interface SessionScenario {
   /** Files that the sender can no longer read from some time on. */
   readonly lostFiles: readonly LostFile[];
   readonly pathOutages: readonly PathOutage[];
+  /** Whether the sender knows from the start the addresses of further paths. */
+  readonly namesAllAddresses: boolean;
   /** The time of the last incident. */
   readonly lastIncidentMs: TimeMs;
 }
@@ -121,6 +123,7 @@ export function drawSessionScenario(number: number): SessionScenario {
     senderIncidents,
     lostFiles,
     pathOutages: paths.outages,
+    namesAllAddresses: new Draw(createRandom('named addresses', number)).chance(0.5),
     lastIncidentMs: Math.max(
       0,
       ...[...all, ...lostFiles].map(({ atMs }) => atMs),

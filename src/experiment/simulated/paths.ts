@@ -40,6 +40,7 @@ function send(
     ...{ seed, receiverCount: 1, contentSizeBytes: fileSizeBytes, mssBytes, sendTimeMs },
     ...first,
     furtherPaths,
+    namesAllAddresses: true,
   });
   const [sender] = result.sender;
   assert(sender !== undefined, 'a simulated session without deadline ends');

@@ -112,7 +112,7 @@ export class IncomingSession {
       if (stage instanceof ObjectStage) stage.handleChallenge(nowMs, from, message);
       return true;
     }
-    this.output.from = from;
+    this.output.noteMessage(from);
     switch (message.kind) {
       case 'offer':
         this.handleOffer(nowMs, message);

@@ -20,13 +20,28 @@ export interface OutputQueues {
 export class SessionOutput {
   /** Whether the sender has repeated the handshake and has not offered the object again since then. */
   private isChannelNew = false;
+  /** Number of the newest message that has said where the sender is. */
+  private newest = -1;
 
   /** @param from the sender's latest address */
   constructor(
     private readonly queues: OutputQueues,
     private currentChannel: SecureChannel,
-    public from: Address,
+    private address: Address,
   ) {}
+
+  /** The address from which the sender's newest message has come. */
+  get from(): Address {
+    return this.address;
+  }
+
+  /** The message that was opened last has come from this address. One that took a slower path may be older. */
+  noteMessage(from: Address): void {
+    const { openedNumber } = this.currentChannel;
+    if (openedNumber < this.newest) return;
+    this.newest = openedNumber;
+    this.address = from;
+  }
 
   get channel(): SecureChannel {
     return this.currentChannel;
@@ -35,7 +50,8 @@ export class SessionOutput {
   /** Switches to a new channel, because the sender has repeated the handshake. */
   rechannel(channel: SecureChannel, from: Address): void {
     this.currentChannel = channel;
-    this.from = from;
+    this.address = from;
+    this.newest = -1;
     this.isChannelNew = true;
   }
 

@@ -28,7 +28,7 @@ export class SessionActions {
 
   /** Executes everything that is queued. */
   execute(nowMs: TimeMs): void {
-    const { delivery, connections } = this.options;
+    const { delivery, connections, paths } = this.options;
     for (;;) {
       const wanted = delivery.pollAction();
       if (wanted !== undefined) {
@@ -36,8 +36,13 @@ export class SessionActions {
         continue;
       }
       const due = connections.pollAction();
-      if (due === undefined) return;
-      this.serveConnections(nowMs, due);
+      if (due !== undefined) {
+        this.serveConnections(nowMs, due);
+        continue;
+      }
+      const rerouted = paths.pollRerouted();
+      if (rerouted === undefined) return;
+      if (rerouted.status === 'active') connections.sendRequest(nowMs, rerouted);
     }
   }
 

@@ -3,10 +3,12 @@
  * overdue reports, and repeats every request until the receiver answers (SESSIONS 3, 5.5). What it needs from the
  * session, it queues as actions.
  */
-import type { Address } from '../../base/address.js';
+import type { Address, Arrival } from '../../base/address.js';
 import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import type { Refusal, RefusedEvent } from '../../base/refusal.js';
+import { answeredPath } from '../../path/first-paths.js';
+import type { PathEnds } from '../../path/path.js';
 import { PollBudget } from '../../path/poll-budget.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import { maxOpenCopies, narrowPathAnswers, OutgoingHandshake } from '../../security/handshake.js';
@@ -42,6 +44,8 @@ export interface ConnectionsOptions {
   /** Time between requests to different receivers. The spacing spreads their answers over time. */
   readonly spacingMs: number;
   readonly pollsPerSec: number;
+  /** The pairs of addresses by which a handshake with the receiver may go. */
+  readonly firstPathsTo: (member: SessionMember) => readonly PathEnds[];
 }
 
 /** What the session must do for its connections. */
@@ -255,15 +259,19 @@ export class Connections {
     nowMs: TimeMs,
     member: SessionMember,
     packet: ChannelPacket,
-    from: Address,
+    from: Arrival,
   ): FaultKind | undefined {
     const { status, handshake, path, requests, liveness } = member;
     if (status !== 'connecting' || handshake === undefined) return undefined;
+    const pairs = handshake.stage === 'hello' ? this.options.firstPathsTo(member) : [];
     const outcome = handshake.handle(packet);
     const isAnswer = outcome === 'advanced' || outcome === 'small-only';
-    if (isAnswer) {
-      liveness.handleAnswer();
-      if (path.addresses.noteAnswer(from)) this.actions.push({ type: 'other-address', member });
+    if (isAnswer) liveness.handleAnswer();
+    if (pairs.length > 1) {
+      const answered = outcome === 'advanced' ? answeredPath(pairs, from) : undefined;
+      if (answered !== undefined) path.moveTo(answered);
+    } else if (isAnswer && path.addresses.noteAnswer(from)) {
+      this.actions.push({ type: 'other-address', member });
     }
     if (outcome === 'advanced' && requests.sentAtMs !== undefined) {
       path.handleHandshakeRtt(nowMs, nowMs - requests.sentAtMs);
@@ -369,9 +377,15 @@ export class Connections {
     }
     requests.noteSent(nowMs, which === 'again' && member.handshake !== undefined);
     if (member.handshake === undefined) this.beginHandshake(member);
-    path.addresses.noteAttempt();
+    const { outbox, firstPathsTo } = this.options;
+    const pairs = member.handshake?.stage === 'hello' ? firstPathsTo(member) : [];
     const datagrams = member.handshake?.nextDatagrams() ?? [];
-    for (const bytes of datagrams) this.options.outbox.send(member, bytes);
+    if (pairs.length > 1) {
+      for (const ends of pairs) for (const bytes of datagrams) outbox.sendBetween(ends, bytes);
+      return;
+    }
+    path.addresses.noteAttempt();
+    for (const bytes of datagrams) outbox.send(member, bytes);
   }
 
   private beginHandshake(member: SessionMember): void {

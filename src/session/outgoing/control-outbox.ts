@@ -2,7 +2,8 @@
 import { assert } from '../../base/assert.js';
 import type { Transmit } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
-import type { Path } from '../../path/path.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import type { Path, PathEnds } from '../../path/path.js';
 import type { Message } from '../../wire/messages.js';
 import { encodeMessage } from '../../wire/messages.js';
 import type { PathChallenge } from '../../wire/paths.js';
@@ -19,6 +20,11 @@ export class ControlOutbox {
   /** Sends a datagram to the receiver's current address, by the first path. */
   send({ path }: SessionMember, bytes: Uint8Array): void {
     this.sendBy(path, bytes);
+  }
+
+  /** Sends a datagram between these addresses. */
+  sendBetween({ address, localHost }: PathEnds, bytes: Uint8Array): void {
+    this.transmits.push({ to: address, ...withoutUndefined({ from: localHost }), bytes });
   }
 
   /** Sends a challenge by the path that it is about. */

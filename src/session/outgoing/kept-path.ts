@@ -31,6 +31,7 @@ export class KeptPath {
   private readonly token: Uint8Array;
   private echo: Uint8Array = new Uint8Array(pathTokenSizeBytes);
   private unanswered = 0;
+  private arrived = 0;
   private sentAtMs: TimeMs = 0;
   private dueAtMs: TimeMs = Infinity;
 
@@ -97,8 +98,13 @@ export class KeptPath {
     return Math.min(maxMs, firstMs * growth ** (this.unanswered - 1));
   }
 
-  /** Something has arrived that shows that the path works. */
-  handleSign(nowMs: TimeMs): void {
+  /** @param count the number of datagrams that have arrived by this path; more than before show that it works */
+  handleArrivals(nowMs: TimeMs, count: number): void {
+    if (count > this.arrived) this.handleSign(nowMs);
+    this.arrived = count;
+  }
+
+  private handleSign(nowMs: TimeMs): void {
     this.unanswered = 0;
     this.dueAtMs = nowMs + pathTiming.keepAliveMs;
   }

@@ -65,6 +65,7 @@ export class SessionMember {
   private toldMs = 0;
   private otherRoute: Path | undefined;
   private keptPaths: readonly KeptPath[] = [];
+  private ownAddresses: readonly Address[] = [];
   /** Message number of the receiver's last report. */
   private lastReport = -1;
   /** Message number of the receiver's last report on each path. */
@@ -103,6 +104,15 @@ export class SessionMember {
 
   setPaths(paths: readonly KeptPath[]): void {
     this.keptPaths = paths;
+  }
+
+  /** The addresses that the receiver has named for several paths. */
+  get announcedAddresses(): readonly Address[] {
+    return this.ownAddresses;
+  }
+
+  setAddresses(addresses: readonly Address[]): void {
+    this.ownAddresses = addresses;
   }
 
   get address(): Address {

@@ -4,12 +4,16 @@
  */
 import type { Address } from '../../base/address.js';
 import type { TimeMs } from '../../base/machine.js';
+import { Queue } from '../../base/queue.js';
+import { firstPaths } from '../../path/first-paths.js';
 import { pairPaths } from '../../path/pair-paths.js';
+import type { PathEnds } from '../../path/path.js';
 import { Path } from '../../path/path.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import type { Delivery } from '../../transfer/delivery.js';
 import type { PathResponse } from '../../wire/paths.js';
 import { maxPaths } from '../../wire/paths.js';
+import type { Report } from '../../wire/report.js';
 import type { ControlOutbox } from './control-outbox.js';
 import { KeptPath, pathTiming } from './kept-path.js';
 import type { SessionMember } from './member.js';
@@ -22,25 +26,44 @@ export interface PathKeeperOptions {
   readonly localHosts: readonly string[];
 }
 
+/** Messages change their path only for a round trip that is shorter by this factor and by this time. */
+const routeGain = 0.75;
+const leastRouteGainMs = 1;
+
 export class PathKeeper {
   /** The receivers that have several paths. */
   private readonly members = new Set<SessionMember>();
+  /** The receivers that must learn from where messages come now. */
+  private readonly rerouted = new Queue<SessionMember>();
   private checkAtMs: TimeMs = Infinity;
 
   constructor(private readonly options: PathKeeperOptions) {}
+
+  /** A receiver to which messages now go by another path. It sends its own to where the last message came from. */
+  pollRerouted(): SessionMember | undefined {
+    return this.rerouted.shift();
+  }
 
   get dueAtMs(): TimeMs {
     return this.checkAtMs;
   }
 
+  /** The pairs of addresses by which a handshake with the receiver may go. */
+  firstPathsTo({ path, announcedAddresses }: SessionMember): readonly PathEnds[] {
+    return firstPaths(this.options.localHosts, path, announcedAddresses);
+  }
+
   /** The receiver has accepted the offer, and named its addresses. It knows nothing of earlier paths. */
   handleAccept(nowMs: TimeMs, member: SessionMember, addresses: readonly Address[]): void {
     this.drop(member);
+    member.setAddresses(addresses);
     const { localHosts, crypto } = this.options;
     const { path } = member;
     const { address, from: localHost } = path;
     const known = localHost === undefined ? { address } : { address, localHost };
-    const ends = pairPaths(localHosts, addresses, known, maxPaths - 1);
+    // The receiver need not name an address by which the sender has already found it.
+    const others = localHosts.length === 0 ? [] : path.addresses.all;
+    const ends = pairPaths(localHosts, [...addresses, ...others], known, maxPaths - 1);
     if (ends.length === 0) return;
     const further = ends.map((each, i) => new Path(each, path.mssBytes, i + 1));
     const kept = [path, ...further].map((each) => new KeptPath(each, crypto));
@@ -85,10 +108,16 @@ export class PathKeeper {
     this.chooseRoute(member);
   }
 
-  /** A report on this path has arrived. */
-  handleReport(nowMs: TimeMs, member: SessionMember, number: number): void {
+  /** A report on a path has arrived. It may have come by another one. */
+  handleReport(
+    nowMs: TimeMs,
+    member: SessionMember,
+    { path: number, segmentsReceived }: Pick<Report, 'path' | 'segmentsReceived'>,
+  ): void {
     const kept = member.paths[number];
-    if (kept?.state === 'open') kept.handleSign(nowMs);
+    if (kept?.state !== 'open') return;
+    kept.handleArrivals(nowMs, segmentsReceived);
+    this.chooseRoute(member);
   }
 
   /** A round on this path is overdue. */
@@ -124,13 +153,23 @@ export class PathKeeper {
     return member.paths.some((each) => each !== kept && each.state === 'open');
   }
 
-  /** Messages go by the first path that is open. */
+  /** Messages go by the open path with the shortest round trip. */
   private chooseRoute(member: SessionMember): void {
-    const open = member.paths.find(({ state }) => state === 'open');
-    if (open?.path === member.route) return;
-    member.setRoute(open?.path);
-    // The receiver sends its own messages to where the last one came from.
+    let best: Path | undefined;
+    let isCurrentOpen = false;
+    for (const { state, path } of member.paths) {
+      if (state !== 'open') continue;
+      isCurrentOpen ||= path === member.route;
+      if (best === undefined || roundTripMs(path) < roundTripMs(best)) best = path;
+    }
+    if (best === undefined || best === member.route) return;
+    const isWorthIt = roundTripMs(best) < routeGain * roundTripMs(member.route) - leastRouteGainMs;
+    if (isCurrentOpen && !isWorthIt) return;
+    member.setRoute(best);
+    // Reports on the first path take another way back from now on.
+    if (!isCurrentOpen) member.path.restartModel();
     member.polls.setDue(true);
+    this.rerouted.push(member);
   }
 
   private challenge(nowMs: TimeMs, member: SessionMember, kept: KeptPath): void {
@@ -146,4 +185,9 @@ export class PathKeeper {
   private lookBy(atMs: TimeMs): void {
     this.checkAtMs = Math.min(this.checkAtMs, atMs);
   }
+}
+
+/** The round-trip time with queues; before there are reports on the path, that of a challenge or the handshake. */
+function roundTripMs({ rtt, model }: Path): number {
+  return rtt.rttMs ?? model.minRttMs;
 }

@@ -210,7 +210,7 @@ export class ReceiverMessages {
     if (age === 'old') return true;
     const { demand } = member;
     this.reports++;
-    paths.handleReport(nowMs, member, report.path);
+    paths.handleReport(nowMs, member, report);
     const hasNewGap = path.handleReturn(nowMs, report.stampMs, header.length + body.length);
     if (age === 'late') {
       delivery.handleLateReport(nowMs, demand, report);

@@ -49,11 +49,6 @@ export function createManifestOfFiles(contentSizeBytes: number, fileCount: numbe
   );
 }
 
-function specOf(receiver: number): ReceiverSpec {
-  const name = `r${receiver + 1}`;
-  return { name, address: Simulation.address(name) };
-}
-
 /** A session sender as a role of a simulated host. A host that is started again begins a new session. */
 export class SessionSenderRole implements Role<SessionSenderEvent> {
   readonly results: SessionSenderResult[] = [];
@@ -93,7 +88,7 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
     this.settled = [];
     this.machine = new SessionSender({
       ...options,
-      receivers: present.map(specOf),
+      receivers: present.map((receiver) => this.specOf(receiver)),
       label: 'simulated',
       manifest: encodeManifest(createManifestOfFiles(content.length, fileCount)),
       contentSizeBytes: content.length,
@@ -124,6 +119,18 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
     return Array.from({ length: this.options.receiverCount }, (_, i) => i);
   }
 
+  private specOf(receiver: number): ReceiverSpec {
+    const { namesAllAddresses = false, receivers = [], furtherPaths = [] } = this.options;
+    const name = `r${receiver + 1}`;
+    const spec = { name, address: Simulation.address(name) };
+    if (!namesAllAddresses) return spec;
+    const count = (receivers[receiver]?.furtherPaths ?? furtherPaths).length;
+    const otherAddresses = furtherAddresses(receiver, count).map((host) =>
+      Simulation.address(host),
+    );
+    return { ...spec, otherAddresses };
+  }
+
   private joinAtMs(receiver: number): TimeMs {
     return this.options.receivers?.[receiver]?.joinAtMs ?? 0;
   }
@@ -139,7 +146,7 @@ export class SessionSenderRole implements Role<SessionSenderEvent> {
     if (!numbers.has(receiver)) {
       host?.at(this.joinAtMs(receiver), () => {
         if (!machine.isDone)
-          numbers.set(receiver, machine.join(simulation.nowMs, specOf(receiver)));
+          numbers.set(receiver, machine.join(simulation.nowMs, this.specOf(receiver)));
       });
     }
     if (leaveAtMs === undefined || leaveAtMs < simulation.nowMs) return;

@@ -166,11 +166,18 @@ export class PathGroups {
     return nowMs + count / deliveryRate + rttMs / 2;
   }
 
-  /** When a block in flight will arrive. If it is late already, the report and another round are still to come. */
+  /**
+   * When a block in flight will arrive. If it is late already, the report and another round are still to come.
+   * @returns undefined if that is not known yet
+   */
   private endOf(nowMs: TimeMs, rateGroup: RateGroup, block: SessionBlock): TimeMs | undefined {
     const { deliveryRate, rttMs } = rateGroup.pathTo(this.demand).model;
     if (deliveryRate === 0) return undefined;
     if (isUnsent(block)) return nowMs + this.unsentOf(rateGroup) / deliveryRate + rttMs / 2;
+    if (block.isSending) {
+      const count = block.countToSend(this.demand.index, false);
+      return nowMs + count / deliveryRate + rttMs / 2;
+    }
     const arrivesAtMs = block.sentAtMs + rttMs / 2;
     return arrivesAtMs + leastGainMs >= nowMs ? arrivesAtMs : Math.max(nowMs, arrivesAtMs + rttMs);
   }

@@ -1,0 +1,32 @@
+/**
+ * The pairs of addresses by which a handshake goes while nobody has answered. Where there are several, each request goes
+ * by all of them, and the session begins by the one whose answer is the first (SESSIONS 3.13).
+ */
+import type { Address, Arrival } from '../base/address.js';
+import { sameAddress } from '../base/address.js';
+import { withoutUndefined } from '../base/without-undefined.js';
+import { maxPaths } from '../wire/paths.js';
+import { pairPaths } from './pair-paths.js';
+import type { Path, PathEnds } from './path.js';
+
+/**
+ * @param hosts addresses of this host; if empty, the system chooses the one to send from
+ * @param announced addresses that the other host has named itself
+ * @returns the pair in use first; only that one if no side has chosen its addresses
+ */
+export function firstPaths(
+  hosts: readonly string[],
+  path: Path,
+  announced: readonly Address[] = [],
+): readonly PathEnds[] {
+  const current = { address: path.address, ...withoutUndefined({ localHost: path.from }) };
+  if (hosts.length + announced.length === 0) return [current];
+  const addresses = [...path.addresses.all, ...announced];
+  return [current, ...pairPaths(hosts, addresses, current, maxPaths - 1)];
+}
+
+/** The pair by which an answer has come; undefined if it is none of them. */
+export function answeredPath(pairs: readonly PathEnds[], from: Arrival): PathEnds | undefined {
+  const ofAddress = pairs.filter(({ address }) => sameAddress(address, from));
+  return ofAddress.find(({ localHost }) => localHost === from.localHost) ?? ofAddress[0];
+}
