@@ -59,7 +59,7 @@ export class PathLab {
     nft('add chain inet cut forward { type filter hook forward priority 0 ; policy drop ; }');
   }
 
-  mend(path) {
+  restore(path) {
     this.#run(`x${path}`, 'nft', 'delete table inet cut');
   }
 

@@ -119,11 +119,20 @@ function checkSessions({ protocol = ['p2mp-ftp'], window, timeoutMs }: PlanFile)
     }));
 }
 
+/** A key of the plan, whether its value is wrong, and what to do about it. */
+type Rule = readonly [key: string, isWrong: boolean, message: string];
+
+function problemsOf(rules: readonly Rule[]): Problem[] {
+  return rules
+    .filter(([, isWrong]) => isWrong)
+    .map(([key, , message]) => ({ path: [key], message }));
+}
+
 /** Finds settings that are not possible beside `uploads`. */
 function checkUploads(file: PlanFile): Problem[] {
   const { uploads, mode, network, receivers, loss, protocol, gilbertElliott, link } = file;
   if (uploads === undefined) return [];
-  const wrong: readonly (readonly [string, boolean, string])[] = [
+  return problemsOf([
     ['mode', mode.join() !== 'real', 'uploads run over real sockets; set "mode": "real"'],
     ['network', network !== 'loopback', 'uploads use loopback; remove this key'],
     ['receivers', receivers.join() !== '1', 'uploads have one receiver; set "receivers": 1'],
@@ -145,10 +154,7 @@ function checkUploads(file: PlanFile): Problem[] {
       file.timeoutMs.join() !== '100',
       'uploads are sessions, which choose it themselves; remove this key',
     ],
-  ];
-  return wrong
-    .filter(([, isWrong]) => isWrong)
-    .map(([key, , message]) => ({ path: [key], message }));
+  ]);
 }
 
 /** Finds settings that are not possible beside `fetches`. */
@@ -157,7 +163,7 @@ function checkFetches(file: PlanFile): Problem[] {
   if (fetches === undefined) return [];
   const isReal = mode.includes('real');
   const hasLoss = loss.join() !== '0' || gilbertElliott !== undefined;
-  const wrong: readonly (readonly [string, boolean, string])[] = [
+  return problemsOf([
     ['network', isReal && network !== 'loopback', 'real fetches use loopback; remove this key'],
     ['loss', isReal && hasLoss, 'real fetches have no artificial loss; set "loss": 0'],
     ['receivers', receivers.join() !== '1', 'fetches have one receiver; set "receivers": 1'],
@@ -178,10 +184,7 @@ function checkFetches(file: PlanFile): Problem[] {
       file.timeoutMs.join() !== '100',
       'fetches are sessions, which choose it themselves; remove this key',
     ],
-  ];
-  return wrong
-    .filter(([, isWrong]) => isWrong)
-    .map(([key, , message]) => ({ path: [key], message }));
+  ]);
 }
 
 /** Finds settings that are not possible beside `relays` or `caches`. */
@@ -190,7 +193,7 @@ function checkRelays(file: PlanFile): Problem[] {
   if (relays === undefined && caches === undefined) return [];
   const name = relays === undefined ? 'caches' : 'relays';
   const isOther = uploads !== undefined || fetches !== undefined;
-  const wrong: readonly (readonly [string, boolean, string])[] = [
+  return problemsOf([
     ['mode', mode.includes('real'), `${name} run only in simulated mode; remove "real"`],
     ['protocol', protocol !== undefined, `${name} are sessions by unicast; remove this key`],
     [
@@ -209,17 +212,14 @@ function checkRelays(file: PlanFile): Problem[] {
       file.timeoutMs.join() !== '100',
       `${name} are sessions, which choose it themselves; remove this key`,
     ],
-  ];
-  return wrong
-    .filter(([, isWrong]) => isWrong)
-    .map(([key, , message]) => ({ path: [key], message }));
+  ]);
 }
 
 /** Finds settings that are not possible beside `exchanges`. */
 function checkExchanges(file: PlanFile): Problem[] {
   const { exchanges, mode, receivers, protocol = [], link } = file;
   if (exchanges === undefined) return [];
-  const wrong: readonly (readonly [string, boolean, string])[] = [
+  return problemsOf([
     ['mode', mode.join() !== 'simulated', 'exchanges run only in simulated mode; remove "real"'],
     ['receivers', receivers.join() !== '1', 'exchanges have peers instead; set "receivers": 1'],
     [
@@ -237,10 +237,7 @@ function checkExchanges(file: PlanFile): Problem[] {
       link.rateBytesPerSec !== undefined,
       'the links of exchanges have the rates of the peers; remove rateBytesPerSec',
     ],
-  ];
-  return wrong
-    .filter(([, isWrong]) => isWrong)
-    .map(([key, , message]) => ({ path: [key], message }));
+  ]);
 }
 
 /** Finds settings that are not possible beside `paths`. */
@@ -250,7 +247,7 @@ function checkPaths(file: PlanFile): Problem[] {
   const { uploads, fetches, relays, caches, exchanges } = file;
   const others = { uploads, fetches, relays, caches, exchanges };
   const [other] = Object.entries(others).flatMap(([name, value]) => (value ? [name] : []));
-  const wrong: readonly (readonly [string, boolean, string])[] = [
+  return problemsOf([
     ['mode', mode.join() !== 'simulated', 'paths run only in simulated mode; remove "real"'],
     ['receivers', receivers.join() !== '1', 'several paths lead to one receiver; set 1'],
     ['protocol', protocol !== undefined, 'several paths are used by unicast; remove this key'],
@@ -266,10 +263,7 @@ function checkPaths(file: PlanFile): Problem[] {
       file.timeoutMs.join() !== '100',
       'sessions by several paths choose it themselves; remove this key',
     ],
-  ];
-  return wrong
-    .filter(([, isWrong]) => isWrong)
-    .map(([key, , message]) => ({ path: [key], message }));
+  ]);
 }
 
 /** Finds settings that are not possible in real runs. */
