@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { aggregationBenefit } from '../dist/path/aggregation-benefit.js';
 import { killCommands } from './commands.mjs';
 import { describeMaking } from './made.mjs';
 import { closePathLabs, PathLab } from './path-lab.mjs';
@@ -77,8 +78,7 @@ async function measureGrid(lab, { runs, only }) {
           (how) => mid[`${kind} ${how}`],
         );
         const best = Math.max(first, second);
-        const benefit =
-          both < best ? (both - best) / best : (both - best) / (first + second - best);
+        const benefit = aggregationBenefit(both, [first, second]);
         if (kind === 'p2mp') benefits.push(benefit);
         console.log(
           `  ${kind}: ${first.toFixed(1)} and ${second.toFixed(1)} alone, ${both.toFixed(1)} by both (${list(measured[`${kind} both`])}); ` +
@@ -135,7 +135,7 @@ async function measureCuts(lab, { runs }) {
         const stall = { longestMs: 0 };
         const act = ({ sender }) => cutMidway(lab, cut, { sizeMb, sender, pid, stall });
         const { seconds } = await sendByP2mp(lab, [0, 1], { ...place, act });
-        lab.mend(cut);
+        lab.restore(cut);
         stalls.push(stall.longestMs);
         times.push(seconds);
       }

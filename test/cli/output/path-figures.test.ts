@@ -23,7 +23,7 @@ function path(number: number, bestRateBytesPerSec: number, more: Partial<PathSta
 const times = { receivedBytes: 10e6, elapsedMs: 1000 };
 
 t.test(
-  'the benefit is 1 for the sum of the rates, 0 for the best of them, and -1 at worst',
+  'the benefit is 1 for the sum of the rates, 0 for the best of them, and negative below',
   async (t) => {
     const benefitAt = (...rates: number[]) =>
       benefitOf({ ...times, paths: rates.map((rate, i) => path(i, rate)) });
@@ -31,6 +31,7 @@ t.test(
     t.equal(benefitAt(10e6, 4e6), 0);
     t.equal(benefitAt(8e6, 4e6), 0.5);
     t.equal(benefitAt(20e6, 20e6), -0.5, 'slower than the best path alone');
+    t.equal(benefitAt(20e6, 4e6), -2.5, 'by more than the other path could add');
     t.equal(benefitAt(8e6, 0), undefined, 'one path has carried nothing');
     t.equal(benefitAt(8e6), undefined);
     t.equal(benefitOf(times), undefined);

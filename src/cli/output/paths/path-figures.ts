@@ -1,5 +1,6 @@
 /** What several paths to one receiver contribute: for the live table, the JSON events and the summary. */
 import { withoutUndefined } from '../../../base/without-undefined.js';
+import { aggregationBenefit } from '../../../path/aggregation-benefit.js';
 import type { IncomingPathStatus } from '../../../session/receiver-events.js';
 import type { PathStatus } from '../../../session/sender-events.js';
 
@@ -17,18 +18,13 @@ export function sharesOf(paths: readonly PathStatus[]): number[] {
 }
 
 /**
- * The aggregation benefit (Kaspar 2012): 1 if the paths together are as fast as the sum of what each could carry alone, 0
- * if only as fast as the best one, and down to -1 if slower. What a path could carry alone is not measured: it is
- * estimated by its best second.
+ * The aggregation benefit. What a path could carry alone is not measured: it is estimated by its best second.
  * @returns undefined if fewer than two paths have carried anything
  */
 export function benefitOf({ paths = [], receivedBytes, elapsedMs }: ByPaths): number | undefined {
-  const alone = paths.map((path) => path.bestRateBytesPerSec).filter((rate) => rate > 0);
-  if (alone.length < 2 || elapsedMs <= 0 || receivedBytes === 0) return undefined;
-  const best = Math.max(...alone);
-  const sum = alone.reduce((total, rate) => total + rate, 0);
-  const gain = (1000 * receivedBytes) / elapsedMs - best;
-  return gain < 0 ? gain / best : gain / (sum - best);
+  if (elapsedMs <= 0 || receivedBytes === 0) return undefined;
+  const alone = paths.map((path) => path.bestRateBytesPerSec);
+  return aggregationBenefit((1000 * receivedBytes) / elapsedMs, alone);
 }
 
 /** What a path is doing, for users. */
