@@ -27,7 +27,7 @@ export interface RelayFilesOptions
   readonly cacheFolder: string;
   /** What the cache may take on disk. Larger objects pass through. */
   readonly cacheLimitBytes: number;
-  /** Clients are refused if no upstream server answers in this time; 10 s by default. */
+  /** Clients are asked to wait if no upstream server answers or delivers in this time; 10 s by default. */
   readonly answerTimeoutMs?: number;
   /** What is being fetched fails after this time without any upstream server; 60 s by default. */
   readonly patienceMs?: number;

@@ -32,6 +32,10 @@ export class Lookup {
   object: RelayedObject | undefined;
   /** For each upstream server that is of no use, the reason. */
   readonly reasons = new Map<string, string>();
+  /** The upstream servers that deliver. */
+  private readonly used = new Set<string>();
+  /** Since when none does; Infinity while one does. */
+  private unusedSinceMs: TimeMs;
   /** Whether a server may answer later that does not now. */
   isAnyAway: boolean;
 
@@ -49,6 +53,7 @@ export class Lookup {
     readonly startedAtMs: TimeMs,
   ) {
     this.isAnyAway = options.absences.size > 0;
+    this.unusedSinceMs = startedAtMs;
     const stores: ContentStores = {
       create: () => (this.object as RelayedObject).fill(),
       drop: () => undefined,
@@ -103,18 +108,63 @@ export class Lookup {
     return [...this.fetch.sources].every((each) => this.absenceOf(each) !== undefined);
   }
 
+  /**
+   * When the question is given up, or the fetch that it has become. Clients that wait for a fetch know the reason then,
+   * turn to other sources, and ask again. A fetch for which no client waits is not given up.
+   * @param timeoutMs how long no upstream server may answer, or deliver
+   */
+  waitsUntilMs(timeoutMs: number): TimeMs {
+    const { object, startedAtMs, unusedSinceMs } = this;
+    if (object === undefined) return startedAtMs + timeoutMs;
+    return object.isAwaited ? unusedSinceMs + timeoutMs : Infinity;
+  }
+
+  giveUp(nowMs: TimeMs): void {
+    if (this.object === undefined) {
+      this.endUnanswered(nowMs);
+      return;
+    }
+    for (const [server, reason] of this.silences(nowMs)) this.reasons.set(server, reason);
+    this.isAnyAway = true;
+    this.fetch.abort(nowMs, this.reason);
+  }
+
+  /** Whether an upstream server delivers. */
+  get isServed(): boolean {
+    return this.used.size > 0;
+  }
+
   /** Ends the question, unless an upstream server has answered it. */
   endUnanswered(nowMs: TimeMs): void {
-    const { fetch, object, startedAtMs } = this;
+    const { fetch, object } = this;
     if (object !== undefined || fetch.object !== undefined || fetch.activity === 'ended') return;
-    const silence = `no answer for ${Math.round((nowMs - startedAtMs) / 1000)} s`;
-    const all = [...fetch.sources].map((source) => {
-      const known = this.absenceOf(source) ?? this.reasons.get(source.name);
-      return `${source.name}: ${known ?? silence}`;
-    });
-    for (const [name, reason] of this.options.absences) all.push(`${name}: ${reason}`);
+    const all = this.silences(nowMs).map(([server, reason]) => `${server}: ${reason}`);
     this.isAnyAway = true;
     fetch.abort(nowMs, all.join('; '));
+  }
+
+  /** For each upstream server, why it does not answer. */
+  private silences(nowMs: TimeMs): [string, string][] {
+    const silence = `no answer for ${Math.round((nowMs - this.unusedSinceMs) / 1000)} s`;
+    const known = [...this.fetch.sources].map((source): [string, string] => {
+      const { name } = source;
+      return [name, this.absenceOf(source) ?? this.reasons.get(name) ?? silence];
+    });
+    return [...known, ...this.options.absences];
+  }
+
+  /** An upstream server delivers from now on. */
+  handleJoined(upstream: string): void {
+    this.reasons.delete(upstream);
+    this.used.add(upstream);
+    this.unusedSinceMs = Infinity;
+  }
+
+  /** An upstream server does not deliver any more. */
+  handleLeft(nowMs: TimeMs, upstream: string, reason: string): void {
+    this.reasons.set(upstream, reason);
+    this.used.delete(upstream);
+    if (this.used.size === 0) this.unusedSinceMs = Math.min(this.unusedSinceMs, nowMs);
   }
 
   /** Why the servers that were lost are of no use; empty if none was. */

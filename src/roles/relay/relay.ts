@@ -26,7 +26,7 @@ export interface RelayOptions extends Omit<OpenObjectsOptions, 'blockSizeBytes'>
   readonly ownKey: Uint8Array;
   readonly port: FetchPort;
   readonly upstreams: Pick<Upstreams, 'servers' | 'absences'>;
-  /** An ask is refused if no upstream server answers in this time; 10 s by default. */
+  /** Clients are asked to wait if no upstream server answers or delivers in this time; 10 s by default. */
   readonly answerTimeoutMs?: number;
   /** How long other upstream servers may take to answer after the first one; 200 ms by default. */
   readonly graceMs?: number;
@@ -102,8 +102,10 @@ export class Relay {
   /** An object of which it is known that it is what is asked for. */
   private findCurrent(what: AskedObject, hops: readonly Uint8Array[]): OpenObject | undefined {
     // While it is fetched, an upstream server says when it changes.
-    for (const open of this.objects)
-      if (isMatch(what, open.info) && open.lookup?.isBehind(hops) === true) return open;
+    for (const open of this.objects) {
+      const { info, lookup } = open;
+      if (isMatch(what, info) && lookup?.isServed === true && lookup.isBehind(hops)) return open;
+    }
     // Content that is named by its root is never out of date.
     const whole = what.root === undefined ? undefined : this.objects.cached.findWhole(what);
     return whole === undefined ? undefined : this.objects.find(whole);
@@ -241,7 +243,7 @@ export class Relay {
   /** Asks for the content again if somebody waits for it and nobody fetches it. */
   private handleNeed(open: OpenObject): void {
     const { object, info } = open;
-    if (open.lookup !== undefined || (object.isReady && object.waitingCount === 0)) return;
+    if (open.lookup !== undefined || (object.isReady && !object.isAwaited)) return;
     const { name, contentRoot: root, manifestDigest } = info;
     open.lookup = this.beginLookup({ name, root, manifestDigest }, []);
     open.lookup.object = object;
@@ -283,7 +285,7 @@ export class Relay {
     if (!open.object.isReady) {
       this.refuse(open.takers, reason, lookup.isAnyAway);
       this.objects.close(open);
-    } else if (open.object.waitingCount > 0) {
+    } else if (open.object.isAwaited) {
       open.object.abandonReads();
       this.events.push({ type: 'lost', object: open.object, reason, isFinal });
     }
@@ -316,9 +318,8 @@ export class Relay {
 
   handleTimeout(nowMs: TimeMs): void {
     for (const lookup of [...this.lookups]) {
-      const { fetch, startedAtMs, object } = lookup;
-      const isLate = object === undefined && nowMs >= startedAtMs + this.answerTimeoutMs;
-      if (isLate) lookup.endUnanswered(nowMs);
+      const { fetch } = lookup;
+      if (nowMs >= lookup.waitsUntilMs(this.answerTimeoutMs)) lookup.giveUp(nowMs);
       if ((fetch.pollTimeout() ?? Infinity) <= nowMs) fetch.handleTimeout(nowMs);
     }
     for (const open of [...this.objects]) if (open.work !== undefined) this.step(open);
@@ -328,9 +329,9 @@ export class Relay {
 
   pollTimeout(): TimeMs | undefined {
     let atMs = this.objects.pollTimeout();
-    for (const { fetch, startedAtMs, object } of this.lookups) {
-      atMs = Math.min(atMs, fetch.pollTimeout() ?? Infinity);
-      if (object === undefined) atMs = Math.min(atMs, startedAtMs + this.answerTimeoutMs);
+    for (const lookup of this.lookups) {
+      const givesUpAtMs = lookup.waitsUntilMs(this.answerTimeoutMs);
+      atMs = Math.min(atMs, lookup.fetch.pollTimeout() ?? Infinity, givesUpAtMs);
     }
     return atMs === Infinity ? undefined : atMs;
   }
@@ -378,7 +379,7 @@ export class Relay {
         this.handleReady(lookup);
         break;
       case 'joined':
-        lookup.reasons.delete(event.source);
+        lookup.handleJoined(event.source);
         this.events.push({ type: 'upstream-joined', name, upstream: event.source });
         break;
       case 'shared':
@@ -389,7 +390,7 @@ export class Relay {
         lookup.isShared = false;
         if (isShared) break;
         const { source: upstream, reason, isRetried } = event;
-        lookup.reasons.set(upstream, reason);
+        lookup.handleLeft(nowMs, upstream, reason);
         lookup.isAnyAway ||= isRetried;
         this.events.push({ type: 'upstream-left', name, upstream, reason, isRetried });
         break;

@@ -81,8 +81,9 @@ export class RelayedObject implements ContentSource {
     return this.users > 0;
   }
 
-  get waitingCount(): number {
-    return this.waiting.size;
+  /** Whether a session waits for a block. */
+  get isAwaited(): boolean {
+    return this.waiting.size > 0;
   }
 
   setHead(head: ObjectHead): void {

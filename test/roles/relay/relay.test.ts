@@ -275,6 +275,26 @@ t.test(
   },
 );
 
+t.test('clients of a fill whose upstream server is away know why, and get the rest', async (t) => {
+  const net = new RelayNet('1');
+  const origin = net.server('origin', [object]);
+  const relay = net.relay('relay', ['origin']);
+  const client = net.client('a', ['relay'], what);
+  net.simulation.at(1000, () => origin.host.inject('kill'));
+  const later = net.laterClient(12_000, 'b', ['relay'], what);
+  net.simulation.run({ untilMs: 20_000 });
+  const left = client.role.events.filter(({ type }) => type === 'left');
+  t.match(left, [{ source: 'relay', reason: 'origin: has fallen silent', isRetried: true }]);
+  net.simulation.run({ untilMs: 30_000 });
+  const types = later.current?.role.events.map(({ type }) => type);
+  t.ok(types?.includes('deferred') && !types.includes('joined'), 'one that comes then waits');
+  origin.host.inject('start');
+  net.simulation.run({ untilMs: 70_000 });
+  t.ok(hasFetched(client, object) && hasFetched(later.current, object));
+  const fetchedBytes = relay.role.totals?.fetchedBytes ?? Infinity;
+  t.ok(fetchedBytes < 1.1 * object.content.length, `${fetchedBytes}`);
+});
+
 t.test('the first of two upstream servers decides which version a name has', async (t) => {
   for (const names of [
     ['s1', 's2'],
