@@ -125,7 +125,7 @@ export interface SessionReceiverStatus {
    * misses.
    */
   readonly repairs: number;
-  /** Number of data datagrams that did not arrive, as counted by the receiver. */
+  /** Number of data datagrams that did not arrive, as counted by the receiver; with several paths, the sum of their losses. */
   readonly datagramsLost: number;
   /** Lost datagrams as a share of all datagrams sent, 0..1. */
   readonly lossRatio: number;

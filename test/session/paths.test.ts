@@ -46,6 +46,8 @@ function send(
     mbitPerSec: contentSizeBytes / (settled?.atMs ?? Infinity) / 125,
     faults: { ...result.sender[0]?.faults },
     paths: settled?.outcome.paths ?? [],
+    lossRatio: settled?.outcome.lossRatio ?? Infinity,
+    datagramsLost: settled?.outcome.datagramsLost ?? Infinity,
     incomingPaths: receiver?.results[0]?.paths ?? [],
   };
 }
@@ -77,6 +79,21 @@ for (const [paths, least] of [
     t.end();
   });
 }
+
+t.test('the loss of a receiver is not above those of its paths', (t) => {
+  // What is in flight by a path that dies is repeated by the other one. Nobody knows whether it was lost.
+  const paths = [pathOf(20, 20, 200_000), pathOf(20, 200, 600_000)];
+  const { isComplete, lossRatio, datagramsLost, ...seen } = send(4_000_000, paths, (each) =>
+    numberOf(each) === 1 && each.atMs >= 1000 ? [] : [each.bytes],
+  );
+  t.ok(isComplete);
+  const each = seen.paths.map((path) => path.lossRatio);
+  t.ok(lossRatio <= Math.max(...each), `${lossRatio} of ${each.join(' and ')}`);
+  t.ok(lossRatio >= Math.min(...each));
+  const sent = seen.paths.reduce((sum, { datagramsSent }) => sum + datagramsSent, 0);
+  t.ok(datagramsLost <= lossRatio * sent, `${datagramsLost} of ${sent}`);
+  t.end();
+});
 
 t.test('a session that begins by a slow path does not stay with it', (t) => {
   // In startup, both paths lose much.

@@ -37,8 +37,7 @@ export function statusOf(
     elapsedMs: Math.max(0, (member.settledAtMs ?? nowMs) - (member.startedAtMs ?? nowMs)),
     datagramsSent: demand.datagramsSent,
     repairs: demand.repairs,
-    datagramsLost: demand.segmentsLost,
-    lossRatio: lossRatioOf(demand.segmentsLost, demand.segmentsReceived),
+    ...lossOf(member),
     ...withoutUndefined({ rttMs }),
     usesGroup: path.isMulticastReachable,
     ...(member.paths.length > 0 && {
@@ -72,6 +71,30 @@ export function outcomeOf(
     ...(deletedEntries === 0 || deletedNames.length === 0 ? {} : { deletedNames }),
     ...(undeleted.length === 0 ? {} : { undeleted }),
   };
+}
+
+/**
+ * What a receiver counts as lost is what was sent again. With several paths, that includes what was in flight by a path
+ * that fell silent. The loss is therefore the sum of the losses of the paths.
+ */
+function lossOf({
+  demand,
+  path,
+  paths,
+}: SessionMember): Pick<SessionReceiverStatus, 'datagramsLost' | 'lossRatio'> {
+  // What arrives by multicast is sent by no path.
+  if (paths.length === 0 || path.isMulticastReachable) {
+    const { segmentsLost, segmentsReceived } = demand;
+    return { datagramsLost: segmentsLost, lossRatio: lossRatioOf(segmentsLost, segmentsReceived) };
+  }
+  let over = 0;
+  let lost = 0;
+  for (const { path: each } of paths) {
+    const { overCount } = each.sent;
+    over += overCount;
+    lost += Math.max(0, overCount - demand.arrivedOn(each.number));
+  }
+  return { datagramsLost: lost, lossRatio: lossRatioOf(lost, over - lost) };
 }
 
 function pathStatusOf({ demand }: SessionMember, { path, state }: KeptPath): PathStatus {
