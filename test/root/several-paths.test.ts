@@ -78,6 +78,23 @@ for (const [cut, what] of [
   });
 }
 
+for (const host of [0, 1]) {
+  t.test(`an address of host ${host} goes midway`, { skip: noLab }, async (t) => {
+    const place = new PathPlace(t, 8_000_000);
+    const receiver = await place.receive('--path', 'eth0,side');
+    const sender = place.send();
+    await sender.waitForEvent('progress');
+    place.run(host, 'ip', 'addr', 'del', `10.98.0.${10 + host}/24`, 'dev', 'side');
+    const exit = await sender.exited;
+    t.equal(exit.code, 0, exit.stderr);
+    t.ok(isSameContent(place.sent, join(place.dir, 'sent')));
+    t.equal((await receiver.exited).code, 0);
+    const [{ paths }] = parseResult(exit)['receivers'];
+    t.match(paths, [{ state: 'open' }, { state: 'silent' }]);
+    t.ok(paths[1].receivedBytes > 0, 'it was used before');
+  });
+}
+
 t.test(
   'a path leaves by its interface, although the routing prefers the other',
   { skip: noLab || noOffload },
