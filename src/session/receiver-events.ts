@@ -176,6 +176,8 @@ export interface IncomingPathStatus {
   /** The address of the sender, once it is proven. */
   readonly from?: string;
   readonly datagramsReceived: number;
+  /** Payload that has arrived by this path, repeats included. */
+  readonly receivedBytes: number;
 }
 
 export interface IncomingStatus extends IncomingInfo {

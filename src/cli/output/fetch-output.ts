@@ -8,21 +8,19 @@ import {
   formatRate,
   formatSeconds,
 } from '../../base/format.js';
-import { secondsFor } from '../../base/recent-rate.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { FetchEvent } from '../../node/fetch/fetch-options.js';
 import type { ServerSpec } from '../../node/net/resolve-receivers.js';
 import { fileError } from '../../node/system-error.js';
-import type { FetchReport, SourceReport } from '../../roles/fetch/fetch-events.js';
+import type { FetchReport } from '../../roles/fetch/fetch-events.js';
 import type { FetchResult } from '../../roles/fetch/fetch-result.js';
-import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { Output } from './output.js';
+import { incomingPathsJson } from './paths/path-figures.js';
+import { PathRates } from './paths/path-rates.js';
 import { printNoGroup, printOddity, printRefused, printReload } from './print-event.js';
-import type { ViewArea } from './progress/live-view.js';
-import { etaPart, formatLoss, percent, rateOrDash } from './progress/progress-parts.js';
-import { progressTable } from './progress/progress-table.js';
-import { joinFitting } from './table.js';
-import { join, statusTone, type Text, toned } from './text.js';
+import { fetchTable, lossOrDash } from './progress/fetch-table.js';
+import { rateOrDash } from './progress/progress-parts.js';
+import { join, statusTone, toned } from './text.js';
 
 const isAskedAgain = 'it is asked again';
 
@@ -34,6 +32,7 @@ export class FetchOutput {
   /** A line that is not printed if the fetch ends with it: then its reason is that of the fetch. */
   private waitingLine = '';
   private readonly log: number | undefined;
+  private readonly pathRates = new PathRates();
 
   /**
    * @param logPath file for a row of each segment, if any
@@ -137,6 +136,12 @@ export class FetchOutput {
     if (this.log !== undefined) writeSync(this.log, `${row}\n`);
   }
 
+  private pathRatesOf({ report }: EventOf<'progress'>) {
+    const { sources = [] } = report ?? {};
+    const arriving = sources.map(({ name: key, paths }) => ({ key, paths }));
+    return this.pathRates.update(performance.now(), arriving);
+  }
+
   private showProgress(event: EventOf<'progress'>): void {
     const { output } = this;
     const { activity, report, contentSizeBytes, elapsedMs } = event;
@@ -147,7 +152,8 @@ export class FetchOutput {
         ...(report === undefined ? {} : reportJson(report)),
       });
     } else if (output.hasProgress) {
-      output.progress((area) => fetchTable(event, area));
+      const paths = this.isVerbose ? { pathRates: this.pathRatesOf(event) } : {};
+      output.progress((area) => fetchTable({ ...event, ...paths }, area));
     }
   }
 }
@@ -158,54 +164,6 @@ function openLog(path: string): number {
   } catch (error) {
     throw fileError('TARGET_UNWRITABLE', path, error);
   }
-}
-
-function fetchTable(
-  { activity, report, contentSizeBytes = 0, elapsedMs }: EventOf<'progress'>,
-  area: ViewArea,
-): Text[] {
-  const seconds = formatSeconds(elapsedMs / 1000);
-  if (report === undefined) return [`${activity}  ${seconds}`];
-  const rows = report.sources.map((source) => ({
-    name: source.name,
-    state: source.state,
-    standing: standingOf(source),
-    heldBytes: source.deliveredBytes,
-    sizeBytes: contentSizeBytes,
-    rate: source.rateBytesPerSec,
-    average: undefined,
-    more: {
-      received: formatBytes(source.deliveredBytes),
-      share: `${Math.round(100 * source.share)}%`,
-      rtt: `${source.rttMs.toFixed(1)} ms`,
-      loss: lossOrDash(source.lossRatio),
-      'in flight': String(source.blocksInFlight),
-      replaced: source.replaced ?? '',
-    },
-  }));
-  const missing = Math.min(contentSizeBytes, report.missingBlocks * standardBlockSizeBytes);
-  const parts = [
-    activity,
-    `${percent(contentSizeBytes - missing, contentSizeBytes)}% of ${formatBytes(contentSizeBytes)}`,
-    `${formatRate(report.rateBytesPerSec)} of ${formatRate(report.possibleBytesPerSec)} possible`,
-    seconds,
-    etaPart(secondsFor(missing, report.rateBytesPerSec)),
-  ];
-  const total = joinFitting(parts, '  ', area.columns, [2, 0, 3]);
-  const extras = ['in flight', 'loss', 'rtt', 'replaced', 'received', 'share'];
-  return progressTable({ head: 'source', rows, extras, omitted, total }, area);
-}
-
-/** A source delivers a part of the content, and nobody knows beforehand which. */
-const omitted = ['bar', 'here', 'average', 'ETA'];
-
-function lossOrDash(lossRatio: number | undefined): string {
-  return lossRatio === undefined ? '-' : formatLoss(lossRatio);
-}
-
-function standingOf({ state }: SourceReport) {
-  if (state === 'left') return 'failed' as const;
-  return state === 'delivering' ? ('active' as const) : ('waiting' as const);
 }
 
 function reportJson(report: FetchReport) {
@@ -226,6 +184,7 @@ function reportJson(report: FetchReport) {
       ...withoutUndefined({ loss: source.lossRatio }),
       inFlight: source.blocksInFlight,
       replacedBlocks: source.blocksReplaced,
+      ...incomingPathsJson(source.paths),
     })),
   };
 }

@@ -8,6 +8,7 @@ import {
   formatRate,
   formatSeconds,
 } from '../../base/format.js';
+import type { TimeMs } from '../../base/machine.js';
 import { RecentRates } from '../../base/recent-rate.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { FileReceiverEvent } from '../../node/file-receiver.js';
@@ -24,6 +25,7 @@ import type { OnComplete } from '../on-complete.js';
 import { arrivalJson } from './json/arrival-json.js';
 import type { Output } from './output.js';
 import { incomingPathsJson } from './paths/path-figures.js';
+import { PathRates } from './paths/path-rates.js';
 import { printNoGroup, printOddity } from './print-event.js';
 import { incomingTable } from './progress/incoming-table.js';
 import { printServerSummary } from './server-summary.js';
@@ -56,6 +58,7 @@ export class ReceiveOutput {
   private completeCount = 0;
   private failedCount = 0;
   private readonly rates = new RecentRates();
+  private readonly pathRates = new PathRates();
 
   constructor(
     private readonly output: Output,
@@ -259,9 +262,7 @@ export class ReceiveOutput {
   }
 
   /** @returns the current rate of each session, in the order of the sessions */
-  private ratesOf(statuses: readonly IncomingStatus[]): (number | undefined)[] {
-    const nowMs = performance.now();
-    const keyOf = ({ from, session }: IncomingStatus) => `${from} ${session}`;
+  private ratesOf(nowMs: TimeMs, statuses: readonly IncomingStatus[]): (number | undefined)[] {
     this.rates.update(
       nowMs,
       statuses.map((status) => [keyOf(status), status.receivedBytes]),
@@ -276,13 +277,25 @@ export class ReceiveOutput {
     } else if (!output.hasProgress) {
       return;
     } else if (statuses.length > 0) {
-      const rates = this.ratesOf(statuses);
+      const nowMs = performance.now();
+      const rates = this.ratesOf(nowMs, statuses);
       const { completeCount } = this;
-      output.progress((area) => incomingTable({ statuses, rates, completeCount }, area));
+      const arriving = statuses.map((status) => ({ key: keyOf(status), paths: status.paths }));
+      const pathRates = this.options.isVerbose
+        ? { pathRates: this.pathRates.update(nowMs, arriving) }
+        : {};
+      output.progress((area) =>
+        incomingTable({ statuses, rates, completeCount, ...pathRates }, area),
+      );
     } else {
       output.endProgress();
     }
   }
+}
+
+/** No other session has this key at the same time. */
+function keyOf({ from, session }: IncomingStatus): string {
+  return `${from} ${session}`;
 }
 
 /** @returns the fields of `progress` and `session-result`, a stable interface (docs/COMMANDS.md) */

@@ -1,5 +1,6 @@
 /** What a fetch reports: its events, and the figures of each source. */
 import type { TimeMs } from '../../base/machine.js';
+import type { IncomingPathStatus } from '../../session/receiver-events.js';
 
 /** The number of a source within one fetch. It is not used again. */
 export type SourceIndex = number;
@@ -57,6 +58,8 @@ export interface SourceReport {
   /** The share of its datagrams that were lost, 0 to 1. Missing until any was sent. */
   readonly lossRatio?: number;
   readonly blocksInFlight: number;
+  /** The paths from it; missing if there is only one. */
+  readonly paths?: readonly IncomingPathStatus[];
   /** Blocks that were asked of this source and then of others instead. */
   readonly blocksReplaced: number;
   /** Why it last lost blocks. */

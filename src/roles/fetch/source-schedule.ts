@@ -4,7 +4,8 @@ import type { TimeMs } from '../../base/machine.js';
 import type { ReadonlyRangeSet } from '../../base/range-set.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { lossRatioOf } from '../../session/figures.js';
-import type { DatagramFigures } from '../../session/incoming/incoming-status.js';
+import type { Supplying } from '../../session/incoming/stages/supplying.js';
+import type { IncomingPathStatus } from '../../session/receiver-events.js';
 import type { FetchReport, FetchSegment, SourceReport } from './fetch-events.js';
 import type { FetchedObject } from './fetched-object.js';
 import type { FetchSchedulerOptions } from './scheduler.js';
@@ -23,8 +24,8 @@ export class SourceSchedule {
   /** The sources by their numbers in the schedule. */
   private readonly scheduled: Source[] = [];
   private duplicateBytes = 0;
-  /** What has arrived of each source, by its number in the schedule. */
-  private readonly datagrams: DatagramFigures[] = [];
+  /** The sessions with the sources, also those that have ended, by the numbers of the sources in the schedule. */
+  private readonly suppliers: Supplying[] = [];
 
   constructor(
     private readonly sources: Sources,
@@ -45,7 +46,10 @@ export class SourceSchedule {
     const duplicateBytes = report.duplicateBytes + this.duplicateBytes;
     const sources = joinByName(report.sources).map((source) => ({
       ...source,
-      ...withoutUndefined({ lossRatio: this.lossOf(source.name) }),
+      ...withoutUndefined({
+        lossRatio: this.lossOf(source.name),
+        paths: this.pathsOf(source.name),
+      }),
     }));
     return { ...report, duplicateBytes, sources };
   }
@@ -53,12 +57,22 @@ export class SourceSchedule {
   /** @returns the loss on the way from a source, in all of its sessions; undefined before anything was sent */
   private lossOf(name: string): number | undefined {
     let [received, lost] = [0, 0];
-    for (const [index, figures] of this.datagrams.entries()) {
-      if (this.scheduled[index]?.name !== name) continue;
-      received += figures.datagramsReceived;
-      lost += figures.datagramsLost;
+    for (const { datagramFigures } of this.suppliersOf(name)) {
+      received += datagramFigures.datagramsReceived;
+      lost += datagramFigures.datagramsLost;
     }
     return received + lost === 0 ? undefined : lossRatioOf(lost, received);
+  }
+
+  /** @returns the paths of the latest session with a source; undefined if there is only one */
+  private pathsOf(name: string): readonly IncomingPathStatus[] | undefined {
+    const paths = this.suppliersOf(name).at(-1)?.pathStatus ?? [];
+    return paths.length > 1 ? paths : undefined;
+  }
+
+  /** The sessions with a source, in the order of time. */
+  private suppliersOf(name: string): Supplying[] {
+    return this.suppliers.filter((_, index) => this.scheduled[index]?.name === name);
   }
 
   // --- Sources
@@ -122,7 +136,7 @@ export class SourceSchedule {
     const { index } = source;
     const supplier = this.sources.supplierOf(source);
     if (index === undefined || supplier === undefined) return;
-    this.datagrams[index] = supplier.datagramFigures;
+    this.suppliers[index] = supplier;
     this.scheduler.update(nowMs, index, supplier.arrivedBytes);
     this.scheduler.setPace(index, supplier.usesGroup);
   }

@@ -14,6 +14,7 @@ import { Reassembler } from '../../transfer/reassembler.js';
 import { SegmentBatch } from '../../transfer/segment-batch.js';
 import type { Offer } from '../../wire/offer.js';
 import type { ReceiverState, Report } from '../../wire/report.js';
+import type { IncomingPathStatus } from '../receiver-events.js';
 import { IncomingPaths } from './incoming-paths.js';
 import type { DatagramFigures, ReceptionFigures } from './incoming-status.js';
 
@@ -257,13 +258,19 @@ export class BlockReception {
     return { datagramsReceived, duplicates, datagramsLost };
   }
 
-  get figures(): ReceptionFigures {
+  /** @param sessionFrom the address of the session */
+  pathStatus(sessionFrom: string): readonly IncomingPathStatus[] {
+    return this.paths.status(sessionFrom, this.geometry.mssBytes);
+  }
+
+  /** @param sessionFrom the address of the session */
+  figures(sessionFrom: string): ReceptionFigures {
     return {
       ...this.datagramFigures,
       missingBytes: this.missingBytes,
       receivedBytes: this.reassembler.receivedBytes,
       usesGroup: this.isMulticastReachable,
-      paths: this.paths.status,
+      paths: this.pathStatus(sessionFrom),
       badBlocks: this.badBlocks,
       updatedBlocks: this.updatedBlocks,
     };

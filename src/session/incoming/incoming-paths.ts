@@ -70,10 +70,13 @@ export class IncomingPaths {
     for (const path of this.byNumber) if (path !== undefined) yield path;
   }
 
-  get status(): readonly IncomingPathStatus[] {
+  /** @param sessionFrom the address of the session, which is that of the first path */
+  status(sessionFrom: string, mssBytes: number): readonly IncomingPathStatus[] {
     return [...this].map(({ number, address, datagramsReceived }) => {
-      const from = address && formatAddress(address);
-      return { number, ...withoutUndefined({ from }), datagramsReceived };
+      const otherFrom = number === 0 ? sessionFrom : undefined;
+      const from = address === undefined ? otherFrom : formatAddress(address);
+      const receivedBytes = datagramsReceived * mssBytes;
+      return { number, ...withoutUndefined({ from }), datagramsReceived, receivedBytes };
     });
   }
 

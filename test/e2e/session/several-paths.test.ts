@@ -85,6 +85,8 @@ t.test('serve, relay and fetch', { skip, buffered }, async (t) => {
   const fetched = await fetching.exited;
   t.equal(fetched.code, 0, fetched.stderr);
   t.ok(isSameContent(path, join(dir, 'sent')));
+  const { sources } = await fetching.waitForEvent('result');
+  t.match(sources[0].paths, [{ path: 0, from: /^127/, datagrams: Number }, { path: 1 }]);
   for (const { program } of [server, relay]) {
     const { paths: own } = await program.waitForEvent('client-result');
     t.same(usedHosts(own), ['127.0.0.1', '127.0.0.2']);

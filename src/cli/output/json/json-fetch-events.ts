@@ -1,6 +1,15 @@
 /** The events of `p2mp fetch`. */
 import * as z from 'zod';
-import { contentRoot, count, event, manifestDigest, seconds, text, texts } from './json-fields.js';
+import {
+  contentRoot,
+  count,
+  event,
+  incomingPaths,
+  manifestDigest,
+  seconds,
+  text,
+  texts,
+} from './json-fields.js';
 
 const source = text.describe('As given on the command line.');
 const rate = z.number().describe('Bytes per second.');
@@ -30,6 +39,7 @@ const reportFields = {
         loss: z.number().optional().describe('The share of its datagrams that were lost, 0 to 1.'),
         inFlight: count.describe('Blocks that were asked of it and are not here.'),
         replacedBlocks: count,
+        paths: incomingPaths,
       }),
     )
     .readonly()

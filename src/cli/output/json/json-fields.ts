@@ -114,6 +114,8 @@ export const incomingPaths = z
     z.strictObject({
       path: count.describe('0 is the one of the handshake.'),
       datagrams: count.describe('Data datagrams that arrived by this path.'),
+      receivedBytes: count.describe('Payload that arrived by this path, repeats included.'),
+      share: z.number().min(0).max(1).describe('Its part of what arrived by all paths.'),
       from: text.optional().describe('IP and port of the sender, once proven.'),
     }),
   )

@@ -12,7 +12,7 @@ interface ByPaths {
 }
 
 /** The part of what has arrived by all paths that has arrived by each of them, 0..1. */
-export function sharesOf(paths: readonly PathStatus[]): number[] {
+export function sharesOf(paths: readonly { readonly receivedBytes: number }[]): number[] {
   const total = paths.reduce((sum, { receivedBytes }) => sum + receivedBytes, 0);
   return paths.map(({ receivedBytes }) => (total === 0 ? 0 : receivedBytes / total));
 }
@@ -44,6 +44,11 @@ export function describePath({ state, isInUse }: PathStatus): string {
 /** Both ends of a path. */
 export function nameOfPath({ from, address }: PathStatus): string {
   return from === undefined ? address : `${from} to ${address}`;
+}
+
+/** The other end of a path by which a session arrives. */
+export function nameOfIncomingPath({ number, from }: IncomingPathStatus): string {
+  return from === undefined ? `path ${number}` : `from ${from}`;
 }
 
 /** What several paths have contributed, in few words. */
@@ -84,12 +89,13 @@ export function benefitJson(outcome: ByPaths) {
   return withoutUndefined({ benefit: benefitOf(outcome) });
 }
 
-/** The field `paths` of JSON events about a session that arrives. */
+/** The field `paths` of JSON events about a session that arrives, or a source of a fetch. */
 export function incomingPathsJson(paths: readonly IncomingPathStatus[] | undefined) {
   if (paths === undefined) return {};
+  const shares = sharesOf(paths);
   return {
-    paths: paths.map(({ number: path, from, datagramsReceived: datagrams }) => ({
-      ...{ path, datagrams },
+    paths: paths.map(({ number: path, from, datagramsReceived: datagrams, receivedBytes }, i) => ({
+      ...{ path, datagrams, receivedBytes, share: shares[i] ?? 0 },
       ...withoutUndefined({ from }),
     })),
   };

@@ -2,6 +2,7 @@
 import { bytesPerSec, formatPlural, formatRate } from '../../../base/format.js';
 import { secondsFor } from '../../../base/recent-rate.js';
 import type { IncomingStatus } from '../../../session/receiver-events.js';
+import { incomingPathRows } from '../paths/path-rows.js';
 import { joinFitting } from '../table.js';
 import type { Text } from '../text.js';
 import type { ViewArea } from './live-view.js';
@@ -14,7 +15,7 @@ import {
   percent,
   shareOf,
 } from './progress-parts.js';
-import { type ProgressRow, progressTable } from './progress-table.js';
+import { type ProgressRow, progressTable, withParts } from './progress-table.js';
 
 /** What the receiver knows at one moment. */
 export interface ReceivingStatus {
@@ -24,6 +25,8 @@ export interface ReceivingStatus {
   readonly rates: readonly (number | undefined)[];
   /** Number of complete sessions since the start. */
   readonly completeCount: number;
+  /** The rates of the paths of each session, if they have rows of their own. */
+  readonly pathRates?: readonly (readonly (number | undefined)[])[];
 }
 
 const extras = ['loss', 'ETA', 'average', 'from'];
@@ -43,7 +46,11 @@ export function incomingTable(receiving: ReceivingStatus, area: ViewArea): Text[
     }),
   );
   const total = totalLine(receiving, area);
-  return progressTable({ head: 'object', rows, extras, total }, area);
+  const { pathRates } = receiving;
+  const partsOf = (i: number, row: ProgressRow) =>
+    pathRates === undefined ? [] : incomingPathRows(row, statuses[i]?.paths, pathRates[i]);
+  const all = withParts(rows, partsOf, area);
+  return progressTable({ head: 'object', rows: all, extras, total }, area);
 }
 
 function totalLine(receiving: ReceivingStatus, { columns, glyphs }: ViewArea): Text {

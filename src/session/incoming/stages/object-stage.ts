@@ -27,7 +27,8 @@ export abstract class ObjectStage extends Stage {
   }
 
   override get progress(): StageProgress {
-    return { figures: this.object.blocks.figures };
+    const { blocks, info } = this.object;
+    return { figures: blocks.figures(info.from) };
   }
 
   // --- Messages

@@ -8,6 +8,7 @@ import type { ReadonlyRangeSet } from '../../../base/range-set.js';
 import { isManifestBlock, offsetOfBlock } from '../../../object/geometry.js';
 import type { ReceiverState } from '../../../wire/report.js';
 import type { Nodes, NodesRequest } from '../../../wire/tree-nodes.js';
+import type { IncomingPathStatus } from '../../receiver-events.js';
 import type { IncomingObject } from '../incoming-object.js';
 import type { DatagramFigures } from '../incoming-status.js';
 import { ObjectStage } from './object-stage.js';
@@ -71,6 +72,12 @@ export class Supplying extends ObjectStage {
 
   get datagramFigures(): DatagramFigures {
     return this.object.blocks.datagramFigures;
+  }
+
+  /** What has arrived by each path from the source. */
+  get pathStatus(): readonly IncomingPathStatus[] {
+    const { blocks, info } = this.object;
+    return blocks.pathStatus(info.from);
   }
 
   /** Asks for digests. A `nodes` event brings the answer, unless request or answer is lost. */
