@@ -1,6 +1,6 @@
 /** Chooses the pairs of addresses that may become paths to a receiver. */
 import type { Address } from '../base/address.js';
-import { sameAddress } from '../base/address.js';
+import { isIPv6, sameAddress } from '../base/address.js';
 import type { PathEnds } from './path.js';
 
 interface Pair {
@@ -27,7 +27,7 @@ export function pairPaths(
   const isKnown = addresses.some((each) => sameAddress(each, first.address));
   for (const address of isKnown ? addresses : [first.address, ...addresses]) {
     for (const host of hosts.length === 0 ? [undefined] : hosts) {
-      const isOneFamily = host === undefined || isV6(host) === isV6(address.host);
+      const isOneFamily = host === undefined || isIPv6(host) === isIPv6(address.host);
       if (isOneFamily) pairs.push({ host, address, commonBits: commonBits(host, address.host) });
     }
   }
@@ -49,10 +49,6 @@ export function pairPaths(
     }
   }
   return chosen;
-}
-
-function isV6(host: string): boolean {
-  return host.includes(':');
 }
 
 /** Number of leading bits that two IPv4 addresses, or leading digits that two other addresses, have in common. */
