@@ -78,13 +78,14 @@ export class FetchingClient {
     }
   }
 
-  /** @returns the objects, or the reason of a refusal */
+  /** @returns the objects, or the reason of a refusal or failure */
   async list(server: Address): Promise<ListedObject[] | string> {
     const id = this.ask(server, undefined);
     const objects: ListedObject[] = [];
     for (let at = 0; ; at++) {
       const event = await this.eventAt(at);
       if (event.type === 'refused' && event.ask === id) return event.reason;
+      if (event.type === 'failed' && event.ask === id) return event.reason;
       if (event.type !== 'page' || event.ask !== id) continue;
       objects.push(...event.page.objects);
       if (event.page.isLast) return objects;
