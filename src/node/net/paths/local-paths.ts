@@ -49,6 +49,8 @@ export function chooseLocalPaths(
   if (choice === 'auto') return findPaths(own, peers, leadsTo).map(toPath);
   if (choice.length > maxPaths)
     throw invalid(`${choice.length} given; name at most ${maxPaths} interfaces or addresses`);
+  if (choice.includes(''))
+    throw invalid(`'${choice.join()}': a name is empty; give auto, or interfaces; ${listed(own)}`);
   const found: OwnAddress[] = [];
   for (const name of choice) {
     const address = find(own, name, peers);
@@ -62,7 +64,23 @@ export function chooseLocalPaths(
       `${choice.join(' and ')}: loopback reaches only this host; name either loopback or other interfaces`,
     );
   }
+  checkReach(found, own, peers);
   return found.map(toPath);
+}
+
+/** Datagrams from loopback never leave this host. */
+function checkReach(
+  found: readonly OwnAddress[],
+  own: readonly OwnAddress[],
+  peers: readonly Address[],
+): void {
+  const [loopback] = found.filter(({ isLoopback }) => isLoopback);
+  const isOwn = (host: string) => isLoopbackHost(host) || own.some((each) => each.host === host);
+  const remote = peers.find(({ host }) => !isOwn(host));
+  if (loopback === undefined || remote === undefined) return;
+  throw invalid(
+    `${loopback.host}: loopback does not reach ${remote.host}; name other interfaces; ${listed(own)}`,
+  );
 }
 
 function toPath({ host, interfaceName, isLoopback }: OwnAddress): LocalPath {

@@ -68,6 +68,17 @@ t.test('wrong names are refused with a remedy', async (t) => {
   }
 });
 
+t.test('loopback is refused for another host, and taken for this one', async (t) => {
+  const message = /^path 127\.0\.0\.1: loopback does not reach 10\.9\.0\.1; name other interfaces/;
+  t.throws(() => choose(['lo'], peersAt('10.9.0.1')), { code: 'INVALID_ARGUMENT', message });
+  t.same(choose(['127.0.0.1'], peersAt('127.0.0.1', '10.1.0.1')), [{ host: '127.0.0.1' }]);
+});
+
+t.test('an empty name is refused with the remedy', async (t) => {
+  const message = /^path '': a name is empty; give auto, or interfaces; this host has lo /;
+  t.throws(() => choose(['']), { code: 'INVALID_ARGUMENT', message });
+});
+
 t.test('auto takes the interfaces that lead to a peer', async (t) => {
   const leadsTo = (name: string, host: string) =>
     host.startsWith('10.9.') && (name === 'eth0' || name === 'eth1');
