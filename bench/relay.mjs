@@ -21,6 +21,9 @@ const startUpMs = 1500;
 /** A client counts as served from when so much of the content has arrived. */
 const firstBytes = 10_000;
 
+/** A client's request follows two datagrams of a handshake, or SYN and ACK. */
+const sentBeforeRequest = 2;
+
 const scenes = [
   { name: 'direct', relayCount: 0, clientCount: 1 },
   { name: 'one relay', relayCount: 1, clientCount: 1 },
@@ -71,6 +74,7 @@ function print(id, results) {
       `${name}: ${id} ${elapsedS.toFixed(2)} s (${list(of('elapsedS'), 2)}), ` +
         `${(elapsedS / directS).toFixed(3)} of direct; ${origin}; ` +
         `first bytes ${median(of('firstMs')).toFixed(0)} ms after the request (${list(of('firstMs'), 0)}), ` +
+        `${median(of('connectMs')).toFixed(0)} ms after the first datagram (${list(of('connectMs'), 0)}), ` +
         `${median(of('startMs')).toFixed(0)} ms after the start (${list(of('startMs'), 0)})`,
     );
   }
@@ -144,17 +148,24 @@ export async function settle(lab, host, residents) {
 /**
  * @param leastBytes what has arrived when the content has begun to
  * @param atMs when the client starts
- * @returns the time until then, from the first datagram or segment that a host sends, and from the start
+ * @returns the time until then, from the request, from the first datagram or segment that a host sends, and from the
+ *   start
  */
 async function watchFirstBytes(pid, leastBytes, atMs) {
   const start = readCounters(pid);
+  let beganAtMs;
   let requestedAtMs;
   for (;;) {
     const { sentCount, receivedBytes } = readCounters(pid);
     const nowMs = Date.now();
-    if (sentCount > start.sentCount) requestedAtMs ??= nowMs;
+    if (sentCount > start.sentCount) beganAtMs ??= nowMs;
+    if (sentCount - start.sentCount > sentBeforeRequest) requestedAtMs ??= nowMs;
     if (receivedBytes - start.receivedBytes >= leastBytes)
-      return { firstMs: nowMs - (requestedAtMs ?? nowMs), startMs: nowMs - atMs };
+      return {
+        firstMs: nowMs - (requestedAtMs ?? nowMs),
+        connectMs: nowMs - (beganAtMs ?? nowMs),
+        startMs: nowMs - atMs,
+      };
     await sleep(1);
   }
 }
