@@ -129,3 +129,24 @@ export function describeAbsence(sources: readonly Source[], patienceMs: number):
   );
   return `no source for ${patienceMs / 1000} s${losses.join('')}`;
 }
+
+/** Why no source can be used, now or later; undefined if one may still be used. */
+export function describeExclusion(
+  sources: readonly Source[],
+  refusalOf: (source: Source) => string | undefined,
+): string | undefined {
+  const reasons: string[] = [];
+  for (const source of sources) {
+    const { name, spec, excludedFor } = source;
+    const reason = excludedFor ?? refusalOf(source);
+    if (reason === undefined) return undefined;
+    const isNamed = sources.length === 1 && namesAtOnce(reason, spec.address.host);
+    reasons.push(isNamed ? reason : `${name}: ${reason}`);
+  }
+  return reasons.join('; ');
+}
+
+/** Whether a reason is about this host, such as `port 7735 at 192.0.2.1 refused` or `cannot send to 192.0.2.1`. */
+function namesAtOnce(reason: string, host: string): boolean {
+  return /^(?:port \d+ at|cannot send to) (.*)/.exec(reason)?.[1]?.startsWith(host) === true;
+}

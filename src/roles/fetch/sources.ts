@@ -16,7 +16,7 @@ import type { AskedObject } from '../../wire/asks.js';
 import type { ExistingFiles, Offer } from '../../wire/offer.js';
 import type { Dismissal } from './content-choice.js';
 import type { FetchPort } from './fetch-port.js';
-import { describeAbsence, Source } from './source.js';
+import { describeAbsence, describeExclusion, Source } from './source.js';
 import type { SourceAction } from './source-actions.js';
 
 const defaultPatienceMs = 60_000;
@@ -85,19 +85,10 @@ export class Sources {
   noteUsable(nowMs: TimeMs, countsRefusals: boolean): string | undefined {
     const isAlone = this.usable.length === 0;
     this.aloneSinceMs = isAlone ? Math.min(this.aloneSinceMs, nowMs) : Infinity;
-    return isAlone ? this.failure(countsRefusals) : undefined;
-  }
-
-  private failure(countsRefusals: boolean): string | undefined {
-    const reasons: string[] = [];
-    for (const { name, spec, ask, excludedFor } of this.all) {
-      const refusal = countsRefusals && ask !== undefined ? this.asker.refusalOf(ask) : undefined;
-      const reason = excludedFor ?? refusal;
-      if (reason === undefined) return undefined;
-      const isNamed = this.all.length === 1 && namesAtOnce(reason, spec.address.host);
-      reasons.push(isNamed ? reason : `${name}: ${reason}`);
-    }
-    return reasons.join('; ');
+    if (!isAlone) return undefined;
+    return describeExclusion(this.all, ({ ask }) =>
+      countsRefusals && ask !== undefined ? this.asker.refusalOf(ask) : undefined,
+    );
   }
 
   /** Why a fetch fails that has waited for a source in vain. */
@@ -113,10 +104,8 @@ export class Sources {
   /** What has arrived from sources that can serve this host and others by multicast; undefined without such a source. */
   get pacedBytes(): number | undefined {
     let bytes: number | undefined;
-    for (const source of this.usable) {
-      const supplier = this.supplierOf(source);
+    for (const supplier of this.usable.map((source) => this.supplierOf(source)))
       if (supplier?.usesGroup === true) bytes = (bytes ?? 0) + supplier.arrivedBytes;
-    }
     return bytes;
   }
 
@@ -306,7 +295,7 @@ export class Sources {
     reason: string,
     isAwaited: (source: Source) => boolean,
   ): boolean {
-    const isFinal = this.failure(false) !== undefined;
+    const isFinal = describeExclusion(this.all, () => undefined) !== undefined;
     for (const source of this.all) {
       const { session } = source;
       if (session !== undefined && isAwaited(source)) this.unconfirmed.push(session);
@@ -444,11 +433,6 @@ export class Sources {
     const decided = this.forget(nowMs, source, { reason, isRetried });
     this.actions.push({ type: 'lost', source, ...decided });
   }
-}
-
-/** Whether a reason is about this host, such as `port 7735 at 192.0.2.1 refused` or `cannot send to 192.0.2.1`. */
-function namesAtOnce(reason: string, host: string): boolean {
-  return /^(?:port \d+ at|cannot send to) (.*)/.exec(reason)?.[1]?.startsWith(host) === true;
 }
 
 function sessionOf(event: SessionReceiverEvent): number | undefined {
