@@ -28,6 +28,8 @@ export interface CoordinateExchangeOptions {
   readonly peers: number;
   /** The exchange begins after this time with the peers that are there, if there are two; never by default. */
   readonly deadlineMs?: number;
+  /** If something is left at no peer, a peer that was lost may come back with it for this time; 10 s by default. */
+  readonly rejoinWithinMs?: number;
   /** The exchange ends if nobody gets anything for this time; 60 s by default. */
   readonly stalledAfterMs?: number;
   /** 0 for any free port. */
@@ -133,6 +135,7 @@ export interface CoordinateExchangeResult {
 export const coordinateChecks: Checks<CoordinateExchangeOptions> = {
   peers: required(wholeNumber(1, 1000)),
   deadlineMs: amount,
+  rejoinWithinMs: amount,
   stalledAfterMs: amount,
   port: required(ownPort),
   bind: hosts,

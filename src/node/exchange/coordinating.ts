@@ -72,9 +72,9 @@ export class Coordinating {
   /** @throws P2mpError TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: CoordinateExchangeOptions): Promise<Coordinating> {
     const { peers, deadlineMs: startAfterMs, stalledAfterMs, keyPair, trustPeer } = options;
-    const { logFolder, port, bind } = options;
+    const { logFolder, port, bind, rejoinWithinMs = 10_000 } = options;
     const machine = new CoordinatorMachine({
-      ...{ expectedPeers: peers, blockSizeBytes: standardBlockSizeBytes },
+      ...{ expectedPeers: peers, blockSizeBytes: standardBlockSizeBytes, rejoinWithinMs },
       crypto: await createWarmCrypto(keyPair),
       refuseAsker: (key) => refusalOf(trustPeer(key), untrusted),
       // Its clock continues if this process is started again.

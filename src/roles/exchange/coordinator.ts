@@ -29,6 +29,8 @@ export interface CoordinatorOptions {
   readonly absentAfterMs?: number;
   /** A peer that is absent for this long is not waited for; 30 s by default. */
   readonly goneAfterMs?: number;
+  /** If something is left at no peer, a peer that was lost may come back with it for this time; 0 by default. */
+  readonly rejoinWithinMs?: number;
   /** The exchange ends if nobody gets anything for this time; 60 s by default. */
   readonly stalledAfterMs?: number;
 }
@@ -52,6 +54,8 @@ export class Coordinator {
   private beginsAtMs: TimeMs | undefined;
   private endedAtMs: TimeMs | undefined;
   private progressAtMs: TimeMs = -Infinity;
+  /** When a peer was last lost. */
+  private lostAtMs: TimeMs = -Infinity;
   private lookAtMs: TimeMs = -Infinity;
 
   constructor(private readonly options: CoordinatorOptions) {
@@ -100,13 +104,13 @@ export class Coordinator {
       this.members.set(channel, member);
     }
     member.heardAtMs = nowMs;
-    this.notePresence(member, true);
+    this.notePresence(nowMs, member, true);
     for (const record of member.stream.take(nowMs, message) ?? []) {
       const refusal =
         this.refusalOf(member, record) ??
         (this.takeRecord(nowMs, member, record) ? undefined : 'sent a record that makes no sense');
       if (refusal === undefined) continue;
-      this.forget(member);
+      this.forget(nowMs, member);
       return refusal;
     }
     this.advance(nowMs);
@@ -154,7 +158,7 @@ export class Coordinator {
       for (let message = stream.poll(nowMs); message; message = stream.poll(nowMs))
         this.outgoing.push({ channel, message });
       const isTold = this.endedAtMs !== undefined && stream.isIdle;
-      if (isTold || nowMs >= (this.endedAtMs ?? Infinity) + farewellMs) this.forget(member);
+      if (isTold || nowMs >= (this.endedAtMs ?? Infinity) + farewellMs) this.forget(nowMs, member);
     }
   }
 
@@ -183,7 +187,7 @@ export class Coordinator {
   private takeRecord(nowMs: TimeMs, member: Member, record: ExchangeRecord): boolean {
     const { roster } = this;
     const { peer } = member;
-    if (record.kind === 'join') return peer === undefined && this.join(member, record);
+    if (record.kind === 'join') return peer === undefined && this.join(nowMs, member, record);
     if (peer === undefined) return false;
     switch (record.kind) {
       case 'object':
@@ -223,10 +227,11 @@ export class Coordinator {
     for (const other of this.members.values()) if (other !== member && other.isListed) yield other;
   }
 
-  private join(member: Member, { name, beganAtMs }: JoinRecord): boolean {
+  private join(nowMs: TimeMs, member: Member, { name, beganAtMs }: JoinRecord): boolean {
     const isEarlier = (peer: RosterPeer | undefined) =>
       peer?.name === name && isEqualBytes(peer.key, member.key);
-    for (const other of [...this.members.values()]) if (isEarlier(other.peer)) this.forget(other);
+    for (const other of [...this.members.values()])
+      if (isEarlier(other.peer)) this.forget(nowMs, other);
     for (const peer of this.roster.peers.values()) if (isEarlier(peer)) peer.dropFiles();
     const { key, address, stream } = member;
     const number = this.nextNumber++;
@@ -315,23 +320,24 @@ export class Coordinator {
     const { absentAfterMs = 5000, goneAfterMs = 30_000 } = this.options;
     for (const member of [...this.members.values()]) {
       const silentMs = nowMs - member.heardAtMs;
-      if (silentMs >= absentAfterMs) this.notePresence(member, false);
-      if (silentMs >= goneAfterMs) this.forget(member);
+      if (silentMs >= absentAfterMs) this.notePresence(nowMs, member, false);
+      if (silentMs >= goneAfterMs) this.forget(nowMs, member);
     }
   }
 
-  private notePresence(member: Member, isPresent: boolean): void {
+  private notePresence(nowMs: TimeMs, member: Member, isPresent: boolean): void {
     const { peer } = member;
     if (peer === undefined || peer.isPresent === isPresent) return;
     peer.isPresent = isPresent;
+    if (!isPresent) this.lostAtMs = nowMs;
     this.events.push({ type: isPresent ? 'back' : 'absent', peer });
     for (const { stream } of this.others(member))
       stream.push({ kind: 'presence', peer: peer.number, isPresent });
   }
 
   /** The conversation is over. What the peer holds is out of reach. */
-  private forget(member: Member): void {
-    if (this.endedAtMs === undefined) this.notePresence(member, false);
+  private forget(nowMs: TimeMs, member: Member): void {
+    if (this.endedAtMs === undefined) this.notePresence(nowMs, member, false);
     this.members.delete(member.channel);
   }
 
@@ -339,7 +345,7 @@ export class Coordinator {
 
   private endIfOver(nowMs: TimeMs): void {
     const { beginsAtMs, present, progressAtMs } = this;
-    const { stalledAfterMs = 60_000 } = this.options;
+    const { stalledAfterMs = 60_000, rejoinWithinMs = 0 } = this.options;
     if (beginsAtMs === undefined || nowMs < beginsAtMs || this.endedAtMs !== undefined) return;
     if (present.length === 0) {
       if (this.members.size === 0) this.end(nowMs, 'all peers are gone');
@@ -356,6 +362,7 @@ export class Coordinator {
       }
       incomplete.push(...content.owners.map(({ name }) => name));
     }
+    if (incomplete.length > 0 && nowMs < this.lostAtMs + rejoinWithinMs) return;
     const names = [...new Set(incomplete)].join(', ');
     this.end(nowMs, names === '' ? '' : `not everything from ${names} is left at any peer`);
   }

@@ -167,6 +167,30 @@ t.test('a peer that was disconnected or killed catches up', (t) => {
   t.end();
 });
 
+t.test('an owner that was lost may come back for a while with what only it has', (t) => {
+  for (const rejoinWithinMs of [0, 30_000]) {
+    for (const returns of [true, false]) {
+      const specs = peers(3).map((spec, i) => ({
+        ...spec,
+        upBytesPerSec: (i === 0 ? 2 : 8) * megabit,
+      }));
+      const seed = `rejoin ${rejoinWithinMs} ${returns}`;
+      const coordinator = { rejoinWithinMs, absentAfterMs: 3000, goneAfterMs: 5000 };
+      const net = new ExchangeNet({ seed, peers: specs, hasGroup: true, coordinator });
+      const { host } = net.peer('p0');
+      net.simulation.at(1600, () => host.inject('kill'));
+      if (returns) net.simulation.at(25_000, () => host.inject('start'));
+      t.ok(net.run());
+      const isComplete = returns && rejoinWithinMs > 0;
+      t.equal(net.end?.reason, isComplete ? '' : 'not everything from p0 is left at any peer');
+      if (isComplete) t.same(net.missing, []);
+      if (rejoinWithinMs > 0 && !returns) t.ok(net.simulation.nowMs >= 1600 + rejoinWithinMs);
+      if (rejoinWithinMs === 0) t.ok(net.simulation.nowMs < 25_000);
+    }
+  }
+  t.end();
+});
+
 t.test('a peer that lies about its own object harms nobody else', (t) => {
   const corrupt = (bytes: Uint8Array) => bytes.map((byte) => byte ^ 1);
   const specs = peers(4).map((spec, i) => ({ ...spec, ...(i === 0 && { corrupt }) }));

@@ -77,9 +77,11 @@ export class CoordinateCommand {
     const { bind, deadline, logs, link } = argv;
     const keyPath =
       argv.key === undefined ? join(defaultKeyFolder(), 'key') : single('key', argv.key);
+    const rejoinWithin = single('rejoin-within', argv['rejoin-within']);
     const stalledAfter = single('stalled-after', argv['stalled-after']);
     return {
       ...{ peers, port: parsePort(single('port', argv.port), 0), ...withoutUndefined({ bind }) },
+      rejoinWithinMs: parseSeconds('rejoin-within', rejoinWithin),
       stalledAfterMs: parseSeconds('stalled-after', stalledAfter),
       ...(deadline === undefined
         ? {}

@@ -30,6 +30,12 @@ const coordinatorOptions = {
     describe: 'Begin after this time with the peers that are there, if there are two',
     defaultDescription: 'never',
   },
+  'rejoin-within': {
+    ...textOption,
+    value: 'SECONDS',
+    default: '10',
+    describe: 'Wait so long for a peer that was lost, if only it has something that others miss',
+  },
   'stalled-after': {
     ...textOption,
     value: 'SECONDS',
