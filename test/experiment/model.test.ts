@@ -390,7 +390,7 @@ t.test('a session by two paths is compared with the same by each of them alone',
     return { delayMs, fastAloneMs, slowAloneMs };
   });
   const [first, second] = times;
-  t.not(first?.delayMs, second?.delayMs, 'the session begins by another path');
+  t.equal(first?.delayMs, second?.delayMs, 'the order of the addresses makes no difference');
   for (const { delayMs, fastAloneMs = 0, slowAloneMs = 0 } of times) {
     t.same([fastAloneMs, slowAloneMs], [first?.fastAloneMs, first?.slowAloneMs]);
     const modelMs = (3_000_000 / 1_250_000) * (1444 / 1400) * 1000;
