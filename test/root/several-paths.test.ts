@@ -52,6 +52,9 @@ class PathPlace {
   }
 }
 
+/** A line of a sender: something has arrived by the second path, too. */
+const isBothUsed = /"path":1,[^{}]*"receivedBytes":[1-9]/;
+
 for (const [cut, what] of [
   ['eth0', 'the path of the handshake'],
   ['side', 'the other path'],
@@ -60,7 +63,7 @@ for (const [cut, what] of [
     const place = new PathPlace(t, 8_000_000);
     const receiver = await place.receive('--path', 'eth0,side');
     const sender = place.send();
-    await sender.waitForEvent('progress');
+    await sender.waitFor(isBothUsed);
     // Neither host sees its own link go down.
     place.run(1, 'nft', 'add table inet test');
     place.run(1, 'nft', 'add chain inet test in { type filter hook input priority 0 ; }');
@@ -83,7 +86,7 @@ for (const host of [0, 1]) {
     const place = new PathPlace(t, 8_000_000);
     const receiver = await place.receive('--path', 'eth0,side');
     const sender = place.send();
-    await sender.waitForEvent('progress');
+    await sender.waitFor(isBothUsed);
     place.run(host, 'ip', 'addr', 'del', `10.98.0.${10 + host}/24`, 'dev', 'side');
     const exit = await sender.exited;
     t.equal(exit.code, 0, exit.stderr);
