@@ -60,7 +60,7 @@ export class UpstreamWatch {
     const watched = this.of(event.ask);
     if (watched === undefined) return;
     if (event.type === 'page') {
-      // Of a long list, one page is enough.
+      // The first page shows that the server answers. The others are not needed.
       this.asker.cancel(nowMs, event.ask, 'answered');
       this.watched.delete(watched.server.name);
       this.notices.push({ type: 'upstream-answers', upstream: event.server });

@@ -212,10 +212,9 @@ export class Asker implements Machine<AskerEvent> {
   // --- Requests
 
   private handleDue(nowMs: TimeMs, ask: OutgoingAsk): void {
-    const sinceMs = Math.min(ask.heardAtMs, ask.deferredAtMs ?? Infinity);
     const { patienceMs = this.livenessTimeoutMs } = ask.spec;
     if (ask.isStale(nowMs)) this.asks.end(ask);
-    else if (ask.session === undefined && nowMs - sinceMs >= patienceMs)
+    else if (ask.session === undefined && ask.waitedMs(nowMs) >= patienceMs)
       this.fail(nowMs, ask, noAnswerReason(ask, patienceMs));
     else this.requests.send(nowMs, ask, 'again');
   }

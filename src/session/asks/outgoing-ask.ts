@@ -130,6 +130,11 @@ export class OutgoingAsk {
     this.heardAtMs = nowMs;
   }
 
+  /** Time without a message, or since the asked host has asked to wait. */
+  waitedMs(nowMs: TimeMs): number {
+    return nowMs - Math.min(this.heardAtMs, this.deferredAtMs ?? Infinity);
+  }
+
   get name(): string {
     return this.server.name;
   }
