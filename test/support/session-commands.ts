@@ -12,13 +12,17 @@ import { type Exit, type JsonEvent, type Program, parseEvents, startCommand } fr
 /** Size of the journal of an empty part. */
 const journalHeaderBytes = 56;
 
-/** A receiver that is listening. */
-export interface ReceiverProgram {
+/** A program that stores what it receives in parts in a folder. */
+export interface StoringProgram {
   readonly program: Program;
+  readonly dir: string;
+}
+
+/** A receiver that is listening. */
+export interface ReceiverProgram extends StoringProgram {
   readonly port: number;
   /** The --to argument of a sender. */
   readonly name: string;
-  readonly dir: string;
 }
 
 /** A server that is listening. */
@@ -95,7 +99,7 @@ export class SessionPlace {
 /**
  * Resolves when a part in the folder records something as durable. @returns the path of the journal
  */
-export async function waitForNote({ program, dir }: ReceiverProgram): Promise<string> {
+export async function waitForNote({ program, dir }: StoringProgram): Promise<string> {
   const parts = await program.waitForFile(dir, /^\.p2mp-part$/);
   const part = await program.waitForFile(parts, /^[0-9a-f]{64}$/);
   const journal = await program.waitForFile(part, /^journal$/);
@@ -113,11 +117,11 @@ async function waitForSize(path: string, sizeBytes: number): Promise<void> {
 }
 
 /**
- * Stops a sender once half a megabyte of its file has arrived, and resolves when that is durable. What a test does
+ * Stops a sender once half a megabyte of its file has been written, and resolves when that is durable. What a test does
  * next then happens midway, however long it takes. Continue the sender with SIGCONT.
  * @returns the path of the journal
  */
-export async function stopMidway(sender: Program, receiver: ReceiverProgram): Promise<string> {
+export async function stopMidway(sender: Program, receiver: StoringProgram): Promise<string> {
   const { program, dir } = receiver;
   const parts = await program.waitForFile(dir, /^\.p2mp-part$/);
   const part = await program.waitForFile(parts, /^[0-9a-f]{64}$/);

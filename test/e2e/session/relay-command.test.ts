@@ -5,7 +5,12 @@ import t from 'tap';
 import { formatAddress } from '../../../src/base/address.js';
 import { isSameContent, writeRandomFile } from '../../support/loopback.js';
 import { parseEvents } from '../../support/processes.js';
-import { eventsOf, type ServerProgram, SessionPlace } from '../../support/session-commands.js';
+import {
+  eventsOf,
+  type ServerProgram,
+  SessionPlace,
+  stopMidway,
+} from '../../support/session-commands.js';
 
 t.jobs = 2;
 
@@ -101,10 +106,12 @@ t.test('after kill -9, the relay continues with what it had', { buffered }, asyn
   const server = await place.serve([path, '--open', '--rate', '2MB']);
   const first = await place.relay([...upstreamOf(server), ...common]);
   const client = startFetch(place, first, 'a');
-  // The first of that has been written to the cache by then.
-  await client.waitFor(/"event":"progress".*"deliveredBytes":[1-9]\d{6}/);
+  const dir = join(place.folder, 'cache');
+  await first.program.waitForFile(dir, /\.object$/);
+  await stopMidway(server.program, { program: first.program, dir });
   first.program.kill('SIGKILL');
   await first.program.exited;
+  server.program.kill('SIGCONT');
   const port = ['--port', String(first.address.port)];
   const second = await place.relay([...upstreamOf(server), ...common, ...port]);
   const { code, stderr } = await client.exited;
