@@ -23,6 +23,8 @@ export interface GroupTraffic {
 
 export class GroupReach {
   private reachable = false;
+  /** Until when the receiver can answer the first probe that was sent to it; Infinity before that one. */
+  private answersUntilMs: TimeMs = Infinity;
   /** Whether multicast stopped reaching the receiver, so that it is not tried again before the receiver restarts. */
   private isLost = false;
   /** Number of consecutive reports without new multicast datagrams. */
@@ -40,6 +42,16 @@ export class GroupReach {
 
   get isReachable(): boolean {
     return this.reachable;
+  }
+
+  /** Whether the receiver had time to answer a probe, and multicast does not reach it. A late answer can change that. */
+  isUnreached(nowMs: TimeMs): boolean {
+    return !this.reachable && nowMs >= this.answersUntilMs;
+  }
+
+  /** A probe was sent, which the receiver can answer until then. */
+  awaitAnswers(untilMs: TimeMs): void {
+    this.answersUntilMs = Math.min(this.answersUntilMs, untilMs);
   }
 
   /**
@@ -80,6 +92,7 @@ export class GroupReach {
   /** The receiver has restarted. */
   restart(): void {
     this.isLost = false;
+    this.answersUntilMs = Infinity;
     this.stalledReports = 0;
     this.received = 0;
     this.arrivedAtReport = 0;

@@ -150,6 +150,16 @@ export class Path implements ControlledPath {
     return this.reach.isReachable;
   }
 
+  /** Whether the receiver had time to answer a probe, and multicast does not reach it. A late answer can change that. */
+  isUnreached(nowMs: TimeMs): boolean {
+    return this.reach.isUnreached(nowMs);
+  }
+
+  /** A probe was sent to the multicast group. If it has reached the receiver, a report says so until then. */
+  awaitProbeAnswers(untilMs: TimeMs): void {
+    this.reach.awaitAnswers(untilMs);
+  }
+
   /** Number of unicast and multicast datagrams in flight when `measureInFlight` was last called. */
   get inFlight(): number {
     return this.inFlightCount;

@@ -42,7 +42,8 @@ export interface SessionSenderOptions {
   readonly digestTree?: DigestTree;
   /**
    * Whether all receivers are sent the same blocks at about the same time, because it is expensive to read blocks again. By
-   * default only with a multicast group, or if the digests are not known; otherwise each is served at its own pace.
+   * default only if the digests are not known. Otherwise, those that multicast reaches are served together, and each other
+   * one at its own pace.
    */
   readonly servesTogether?: boolean;
   /** If this sender is a relay: where the object comes from. Its receivers then need envelopes of that host. */

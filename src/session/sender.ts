@@ -113,7 +113,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.offer = createOffer(options, terms, session, groupKey);
     const { manifest, rateBytesPerSec, rateLimit, createController, digestTree } = options;
     const { senderCount = () => 1 } = options;
-    const { servesTogether = group !== undefined || digestTree === undefined } = options;
+    const { servesTogether = digestTree === undefined } = options;
     this.delivery = new Delivery({
       ...{ session, geometry, reportInterval, manifest, seal, group, rateBytesPerSec },
       ...{ hash: crypto.hash, digestTree, createController, rateLimit, senderCount },
@@ -124,7 +124,11 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.contentRoot = new ContentRoot(this.delivery, options.relayed !== undefined);
     this.withdrawals = new Withdrawals(geometry);
     const { members, outbox, delivery, contentRoot, withdrawals, probe, offer, events } = this;
-    this.startBarrier = new StartBarrier(members, reportInterval, servesTogether);
+    this.startBarrier = new StartBarrier(
+      members,
+      reportInterval,
+      servesTogether || group !== undefined,
+    );
     this.behind = new ReceiversBehind({ crypto, offer, contentRoot, outbox, events });
     const { behind } = this;
     const shared = { members, outbox, delivery, contentRoot, events, reportInterval, behind };
@@ -371,6 +375,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   private sendProbe(nowMs: TimeMs, probe: GroupProbe): void {
     const { transmit, isLast } = probe.take(nowMs);
     this.outbox.push(transmit);
+    this.delivery.awaitProbeAnswers(nowMs + retryTiming.probeWaitMs);
     if (!isLast || this.startBarrier.isOpen) return;
     const asked = this.members.filter(
       ({ status, path, polls }) =>

@@ -46,7 +46,7 @@ export interface DeliveryOptions {
   /** The leaf digests of the content, if they are known before it is read. */
   readonly digestTree: DigestTree | undefined;
   readonly group: Address | undefined;
-  /** Whether receivers are sent the same blocks at the same time. If not, each has a rate group of its own. */
+  /** Whether receivers are sent the same blocks at the same time. If not, only those are that multicast reaches. */
   readonly servesTogether: boolean;
   readonly reportInterval: ReportInterval;
   /** 0..1, different for each session. */
@@ -121,7 +121,7 @@ export class Delivery {
       ...{ geometry, demands, digests, encoder, reportInterval, randomPhase },
       maxBlocks: Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes)),
       ...{ rateBytesPerSec, createController, senderCount },
-      servesTogether: options.servesTogether,
+      ...{ servesTogether: options.servesTogether, hasGroup: options.group !== undefined },
     });
     const { manifest } = options;
     const { tree, actions, rateGroups } = this;
@@ -195,6 +195,7 @@ export class Delivery {
 
   handleReport(nowMs: TimeMs, demand: Demand, report: Report): void {
     const { rateGroups } = this;
+    if (report.path === 0) rateGroups.handleGroupReport(nowMs, demand, report);
     const rateGroup = rateGroups.by(demand, report.path);
     // The path was dropped in the meantime.
     if (rateGroup === undefined) return;
@@ -205,12 +206,7 @@ export class Delivery {
     if (hasContent) demand.openView(this.views);
     const { windowBlocks, isProbed: wasProbed } = demand;
     demand.takeReport(nowMs, report, hasContent);
-    const usesMulticast = this.options.group !== undefined && rateGroup === rateGroups.main;
-    const { groupBursts } = rateGroup;
     const path = rateGroup.pathTo(demand);
-    const isFirstPath = path === demand.path;
-    if (isFirstPath && path.handleGroupReport(nowMs, report, usesMulticast, groupBursts))
-      rateGroups.measure(rateGroup);
     for (const each of rateGroups.groupsOf(demand)) each.handleWindow(demand, windowBlocks);
     // A report of a burst that was never sent shows that the receiver received forged data.
     const isMadeUp =
@@ -224,10 +220,10 @@ export class Delivery {
     // What does not arrive is not worth its share of the rate. Reports bring the next probe.
     if (demand.isProbed) for (const each of rateGroups.groupsOf(demand)) each.release(demand);
     else if (wasProbed) path.restartModel();
-    const sample = path.handleReport(nowMs, report, this.lastBurst, groupBursts);
+    const sample = path.handleReport(nowMs, report, this.lastBurst, rateGroup.groupBursts);
     rateGroup.handleReport(demand, sample);
     rateGroups.handleSample(demand, report.path, sample);
-    this.splitOffSlow(nowMs);
+    this.splitOff(nowMs);
     this.advance();
   }
 
@@ -245,8 +241,13 @@ export class Delivery {
     this.advance();
   }
 
-  private splitOffSlow(nowMs: TimeMs): void {
-    for (const demand of this.rateGroups.splitOffSlow(nowMs))
+  /** A probe was sent to the multicast group. Receivers that it has reached say so until then. */
+  awaitProbeAnswers(untilMs: TimeMs): void {
+    this.rateGroups.awaitProbeAnswers(untilMs);
+  }
+
+  private splitOff(nowMs: TimeMs): void {
+    for (const demand of this.rateGroups.splitOff(nowMs))
       this.actions.push({ type: 'poll', demand });
   }
 
@@ -425,7 +426,7 @@ export class Delivery {
       rateGroup.handleTimeout(nowMs);
       this.handleDeadlines(nowMs, rateGroup);
     }
-    this.splitOffSlow(nowMs);
+    this.splitOff(nowMs);
     this.advance();
   }
 

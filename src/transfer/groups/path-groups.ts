@@ -50,7 +50,7 @@ export class PathGroups {
     });
   }
 
-  /** The receiver has become slow: another rate group serves its first path. */
+  /** Another rate group serves the receiver's first path from now on. */
   moveHome(rateGroup: RateGroup): void {
     this.byNumber.set(0, { ...(this.byNumber.get(0) as PathGroup), rateGroup });
   }

@@ -15,6 +15,7 @@ import type { Path } from '../../path/path.js';
 import type { PathSample } from '../../path/path-model.js';
 import { sessionHeaderSizeBytes } from '../../wire/header.js';
 import { maxPaths } from '../../wire/paths.js';
+import type { Report } from '../../wire/report.js';
 import type { Demand } from '../demand.js';
 import { PathGroups } from './path-groups.js';
 import type { RateGroupOptions } from './rate-group.js';
@@ -33,8 +34,8 @@ const maxApartRateGroups = 8;
 /** Share of the blocks in flight of the main group that such a rate group takes over. */
 const apartShare = 1 / 4;
 
-/** How often to look for slow receivers. */
-const slowReceiverCheckMs = 100;
+/** How often to look for receivers that the main group is not to serve. */
+const memberCheckMs = 100;
 
 export interface RateGroupsOptions
   extends Omit<RateGroupOptions, 'isMain' | 'controller' | 'pathTo' | 'mayOpen'> {
@@ -44,8 +45,13 @@ export interface RateGroupsOptions
   readonly rateBytesPerSec: number | undefined;
   /** The number of hosts that send to the same receivers, this one included. */
   readonly senderCount: () => number;
-  /** Whether receivers share the main group. If not, each has a rate group of its own, as far as there are enough. */
+  /**
+   * Whether all receivers share the main group. If not, only those do that multicast reaches. Each other one has a rate
+   * group of its own, as far as there are enough, because it wants other blocks, at other times.
+   */
   readonly servesTogether: boolean;
+  /** Whether the session has a multicast group. */
+  readonly hasGroup: boolean;
   /** Creates the controller of each rate group; by default, `createCongestionController`. */
   readonly createController: CreateCongestionController | undefined;
 }
@@ -65,6 +71,8 @@ export class RateGroups {
   private readonly slowReceivers = new SlowReceivers();
   private readonly slow = new Set<Demand>();
   private checkedAtMs: TimeMs = -Infinity;
+  /** When receivers have had time to answer the last probe of the multicast group. */
+  private probedAtMs: TimeMs = Infinity;
   private isContentOpen = false;
   private nowMs: TimeMs = 0;
 
@@ -89,20 +97,27 @@ export class RateGroups {
   }
 
   add(demand: Demand): void {
-    const rateGroup = this.options.servesTogether ? this.main : this.findOwn();
-    this.groupOf.set(demand, rateGroup);
+    const { servesTogether, hasGroup } = this.options;
+    this.groupOf.set(demand, servesTogether || hasGroup ? this.main : this.findOwn(demand));
   }
 
-  /** A rate group for one more receiver: one that is out of use, a new one, or the main group if there are many. */
-  private findOwn(): RateGroup {
-    const busy = new Set<RateGroup>();
-    for (const [{ isOver }, rateGroup] of this.groupOf) if (!isOver) busy.add(rateGroup);
-    const free = [this.main, ...this.apart].find((rateGroup) => !busy.has(rateGroup));
+  /** A rate group for one receiver: one that is out of use, a new one, or the one with the fewest receivers. */
+  private findOwn(demand: Demand): RateGroup {
+    const loads = new Map<RateGroup, number>();
+    for (const [other, rateGroup] of this.groupOf)
+      if (other !== demand && !other.isOver) loads.set(rateGroup, (loads.get(rateGroup) ?? 0) + 1);
+    const loadOf = (rateGroup: RateGroup) => loads.get(rateGroup) ?? 0;
+    const { main, apart } = this;
+    const free = [main, ...apart].find((rateGroup) => loadOf(rateGroup) === 0);
     if (free !== undefined) return free;
-    if (this.apart.length === maxApartRateGroups) return this.main;
-    const rateGroup = this.createGroup(this.main.giveUpShare(apartShare));
-    this.apart.push(rateGroup);
-    return rateGroup;
+    if (apart.length < maxApartRateGroups) {
+      const rateGroup = this.createGroup(main.giveUpShare(apartShare));
+      apart.push(rateGroup);
+      return rateGroup;
+    }
+    // Beside receivers that multicast reaches, the blocks that only this one wants would come last.
+    const shared = this.options.hasGroup ? apart : [main, ...apart];
+    return shared.reduce((least, each) => (loadOf(each) < loadOf(least) ? each : least));
   }
 
   /** The rate group that serves the receiver. */
@@ -264,7 +279,7 @@ export class RateGroups {
     for (const rateGroup of this) this.measure(rateGroup);
   }
 
-  measure(rateGroup: RateGroup): void {
+  private measure(rateGroup: RateGroup): void {
     const isMember = (demand: Demand) => {
       if (!demand.isServed) return false;
       const own = this.pathGroups.get(demand);
@@ -273,13 +288,34 @@ export class RateGroups {
     rateGroup.measure(this.options.demands.filter(isMember));
   }
 
+  /** A probe was sent to the multicast group. Receivers that it has reached say so until then. */
+  awaitProbeAnswers(untilMs: TimeMs): void {
+    for (const { path } of this.options.demands) path.awaitProbeAnswers(untilMs);
+    this.probedAtMs = untilMs;
+  }
+
+  /** Takes what a report on the first path says about multicast. */
+  handleGroupReport(nowMs: TimeMs, demand: Demand, report: Report): void {
+    const { main } = this;
+    const isUsed = this.options.hasGroup && !this.slow.has(demand);
+    if (!demand.path.handleGroupReport(nowMs, report, isUsed, main.groupBursts)) return;
+    if (demand.path.isMulticastReachable && this.of(demand) !== main) this.move(demand, main);
+    this.measureAll();
+  }
+
   /**
-   * Moves receivers that have become slow to catch-up groups. Call it often.
+   * Moves receivers that have become slow to catch-up groups, and those that multicast does not reach to groups of their
+   * own. Call it often.
    * @returns the receivers that must be told that they leave the multicast group
    */
-  splitOffSlow(nowMs: TimeMs): readonly Demand[] {
-    if (nowMs - this.checkedAtMs < slowReceiverCheckMs) return [];
+  splitOff(nowMs: TimeMs): readonly Demand[] {
+    if (nowMs >= this.probedAtMs) {
+      this.probedAtMs = Infinity;
+      this.checkedAtMs = -Infinity;
+    }
+    if (nowMs - this.checkedAtMs < memberCheckMs) return [];
     this.checkedAtMs = nowMs;
+    if (!this.options.servesTogether) this.splitOffUnreached(nowMs);
     const slow = this.slowReceivers.find(
       nowMs,
       this.main.servedDemands,
@@ -287,22 +323,39 @@ export class RateGroups {
     );
     if (slow.length === 0) return [];
     const leaving = slow.filter(({ path }) => path.isMulticastReachable);
-    for (const demand of slow) this.splitOff(demand);
+    for (const demand of slow) this.splitOffSlow(demand);
     this.measureAll();
     this.main.controller.handleSplit();
     return leaving;
   }
 
-  private splitOff(demand: Demand): void {
-    this.main.release(demand);
+  private splitOffUnreached(nowMs: TimeMs): void {
+    let hasMoved = false;
+    for (const demand of this.main.servedDemands) {
+      if (!demand.path.isUnreached(nowMs)) continue;
+      const rateGroup = this.findOwn(demand);
+      if (rateGroup === this.main) continue;
+      this.move(demand, rateGroup);
+      hasMoved = true;
+    }
+    if (hasMoved) this.measureAll();
+  }
+
+  private splitOffSlow(demand: Demand): void {
     const isRoom = this.catchUp.length < maxCatchUpRateGroups;
     const rateGroup = isRoom
       ? this.createCatchUpGroup()
       : at(this.catchUp, demand.index % maxCatchUpRateGroups);
-    this.groupOf.set(demand, rateGroup);
+    this.move(demand, rateGroup);
     this.slow.add(demand);
-    this.pathGroups.get(demand)?.moveHome(rateGroup);
     demand.path.leaveGroup();
+  }
+
+  /** Another rate group serves the receiver from now on. Call `measureAll` afterwards. */
+  private move(demand: Demand, rateGroup: RateGroup): void {
+    this.of(demand).release(demand);
+    this.groupOf.set(demand, rateGroup);
+    this.pathGroups.get(demand)?.moveHome(rateGroup);
     demand.path.restartModel();
   }
 

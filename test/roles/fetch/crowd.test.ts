@@ -67,11 +67,43 @@ t.test('a client alone is served at once, by unicast', async (t) => {
   t.ok(Math.abs(waitMs) < 15, `${waitMs} ms later than without a group: a round trip for digests`);
 });
 
+const deaf = { options: { hearsGroups: false } };
+
 t.test('clients that multicast does not reach', async (t) => {
-  const deaf = { options: { hearsGroups: false } };
   const run = runCrowd({ servers: { s: crowdServer }, clients: [{}, {}, {}, deaf, deaf] });
   t.ok(run.roles.every((_, i) => run.holds(i, object)));
   t.ok(sentTimes(run) < 3.3, `${sentTimes(run)} times`);
+});
+
+t.test(
+  'late clients that multicast does not reach are as fast as late ones that it reaches',
+  async (t) => {
+    const late = [{ atMs: 700 }, { atMs: 1000 }];
+    const run = runCrowd({
+      servers: { s: crowdServer },
+      clients: [{}, {}, ...late, ...late.map((each) => ({ ...each, ...deaf }))],
+    });
+    t.ok(run.roles.every((_, i) => run.holds(i, object)));
+    for (const i of [0, 1]) {
+      const ratio = run.elapsedMs(4 + i) / run.elapsedMs(2 + i);
+      t.ok(ratio < 1.25, `takes ${ratio} times as long`);
+    }
+    t.ok(sentTimes(run) < 3.9, `${sentTimes(run)} times`);
+  },
+);
+
+t.test('two servers, and clients of which multicast reaches only some', async (t) => {
+  const run = runCrowd({
+    servers: { s: crowdServer, s2: crowdServer },
+    clients: [{}, {}, deaf, deaf],
+  });
+  t.ok(run.roles.every((_, i) => run.holds(i, object)));
+  for (const i of [2, 3]) {
+    const ratio = run.elapsedMs(i) / run.elapsedMs(0);
+    t.ok(ratio < 1.2, `takes ${ratio} times as long`);
+  }
+  const times = sentTimes(run, 's') + sentTimes(run, 's2');
+  t.ok(times < 1.05 * framing * 3, `${times} times`);
 });
 
 t.test('a slow client does not hold up the others', async (t) => {
