@@ -1,5 +1,5 @@
 /**
- * Decides which refused senders are reported. Anyone can create any number of keys, so reports are limited
+ * Decides which refused senders and clients are reported. Anyone can create any number of keys, so reports are limited
  * per host and in total, and each key is reported once per host. Each report includes the number of reports
  * that were suppressed since the previous one.
  */
@@ -19,6 +19,8 @@ export const turnedAwayLimits = {
   hosts: 1024,
 } as const;
 
+export type TurnedAwayLimits = Readonly<Record<keyof typeof turnedAwayLimits, number>>;
+
 interface KnownHost {
   readonly firstAtMs: TimeMs;
   readonly keys: Set<string>;
@@ -27,12 +29,16 @@ interface KnownHost {
 export class TurnedAwayLog {
   /** Oldest first. */
   private readonly hosts = new Map<string, KnownHost>();
-  private credit: number = turnedAwayLimits.burst;
+  private credit: number;
   private creditAtMs: TimeMs = 0;
   private unreportedCount = 0;
 
+  constructor(private readonly limits: TurnedAwayLimits = turnedAwayLimits) {
+    this.credit = limits.burst;
+  }
+
   /**
-   * @param key the sender's key, in any encoding
+   * @param key the key of the refused host, in any encoding, and what else makes a report a new one
    * @returns the number of reports suppressed since the previous report; undefined if this report is
    * suppressed
    */
@@ -49,19 +55,20 @@ export class TurnedAwayLog {
   private mayReport(nowMs: TimeMs, host: string, key: string): boolean {
     this.forgetOld(nowMs);
     const known = this.hosts.get(host);
-    if (known?.keys.has(key) || (known?.keys.size ?? 0) >= turnedAwayLimits.perHost) return false;
+    const isOften = (known?.keys.size ?? 0) >= this.limits.perHost;
+    if (isOften || known?.keys.has(key)) return false;
     if (!this.takeCredit(nowMs)) return false;
     if (known !== undefined) {
       known.keys.add(key);
       return true;
     }
-    if (this.hosts.size >= turnedAwayLimits.hosts) this.forgetFirst();
+    if (this.hosts.size >= this.limits.hosts) this.forgetFirst();
     this.hosts.set(host, { firstAtMs: nowMs, keys: new Set([key]) });
     return true;
   }
 
   private takeCredit(nowMs: TimeMs): boolean {
-    const { burst, refillMs } = turnedAwayLimits;
+    const { burst, refillMs } = this.limits;
     this.credit = Math.min(burst, this.credit + (nowMs - this.creditAtMs) / refillMs);
     this.creditAtMs = nowMs;
     if (this.credit < 1) return false;
@@ -71,7 +78,7 @@ export class TurnedAwayLog {
 
   private forgetOld(nowMs: TimeMs): void {
     for (const [host, { firstAtMs }] of this.hosts) {
-      if (nowMs - firstAtMs < turnedAwayLimits.repeatMs) return;
+      if (nowMs - firstAtMs < this.limits.repeatMs) return;
       this.hosts.delete(host);
     }
   }

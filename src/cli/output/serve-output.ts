@@ -124,9 +124,9 @@ export class ServeOutput {
     const { client, name, clientKey } = event;
     const key = fingerprint(clientKey);
     if (event.type === 'refused') {
-      const { reason } = event;
-      output.json({ event: 'refused', client, name, fingerprint: key, reason });
-      this.warn(`${client}: refused: ${reason}`);
+      const { reason, unreported } = event;
+      output.json({ event: 'refused', client, name, fingerprint: key, reason, unreported });
+      this.warn(`${client}: refused: ${reason} ${formatOthers(unreported)}`.trimEnd());
       return;
     }
     output.json({ event: 'connect', client, name, fingerprint: key });
@@ -148,10 +148,7 @@ export class ServeOutput {
       ...{ event: 'turned-away', client, cause, fingerprint: key, reason, unreported },
       ...(isUntrusted ? { listFile: authorizedPath, line } : {}),
     });
-    const others =
-      unreported === 0
-        ? ''
-        : `(${formatPlural(unreported, 'more refusal')} since the last report) `;
+    const others = formatOthers(unreported);
     this.warn(
       isUntrusted
         ? `${client}: refused: its key ${key} may not fetch according to ${authorizedPath}. ${others}To let it fetch, compare the key with the output of "p2mp keygen --show" on that host, then add this line: ${line}`
@@ -225,6 +222,12 @@ export class ServeOutput {
     );
     return counts.map(([key]) => this.rates.perSec(nowMs, key));
   }
+}
+
+function formatOthers(unreported: number): string {
+  return unreported === 0
+    ? ''
+    : `(${formatPlural(unreported, 'more refusal')} since the last report) `;
 }
 
 /** @returns the fields of `progress` and `client-result`, a stable interface (docs/COMMANDS.md) */

@@ -93,13 +93,18 @@ export type ServeEvent =
   | { readonly type: 'unsaved'; readonly name: string; readonly reason: string }
   /** A client fetches. */
   | (ServedClient & { readonly type: 'connect'; readonly client: string })
-  /** A client asked for something that is not offered, or came when there was no room. */
+  /**
+   * A client asked for something that is not offered, or came when there was no room. The same refusal is reported again
+   * after ten minutes.
+   */
   | {
       readonly type: 'refused';
       readonly client: string;
       readonly clientKey: Uint8Array;
       readonly name: string;
       readonly reason: string;
+      /** Number of refusals that are not reported since the previous event of this type. */
+      readonly unreported: number;
     }
   /** A client that may not fetch has proved an invitation. `trustClient` must accept its key from now on. */
   | {

@@ -24,6 +24,7 @@ import { CrowdGroups } from './crowd-groups.js';
 import type { CatalogueEntry, ObjectCatalogue, OfferedObject } from './object-catalogue.js';
 import { answerForOrigin } from './origin-answers.js';
 import { OutgoingSessions, withoutHeld } from './outgoing-sessions.js';
+import { RefusalLog } from './refusal-log.js';
 import type { ClientStatus, OfferedPathStatus, ServeEvent, ServeOptions } from './serve-options.js';
 import type { ServedPathEvent } from './served-path.js';
 import { LateHost, type PortEvent, type ServingOptions, type ServingPort } from './serving-port.js';
@@ -81,6 +82,7 @@ export class Serving {
   private readonly listener: AskListener;
   private readonly sessions: OutgoingSessions;
   private readonly groups: CrowdGroups;
+  private readonly refusals = new RefusalLog();
   private readonly handleOther: ServingPort['handleOther'];
   private runner: SocketRunner<PortEvent> | undefined;
   private catalogue: ObjectCatalogue | undefined;
@@ -363,20 +365,20 @@ export class Serving {
     const groupFrom = await this.groups.open(from);
     const found = (await this.catalogue?.find(what, hops)) ?? 'is shutting down';
     if (this.isClosing) return;
-    const client = formatAddress(from);
     const refusal = this.refusalFor(found);
     if (refusal === undefined) {
       const object = found as OfferedObject;
-      const { name } = object;
       const isThere = this.sessions.accept(ask, object, groupFrom);
       this.catalogue?.handleAnswered(object);
-      if (isThere) this.emit({ type: 'connect', client, clientKey, name });
+      if (isThere)
+        this.emit({ type: 'connect', client: formatAddress(from), clientKey, name: object.name });
       return;
     }
     const { reason, isTemporary } = refusal;
     this.listener.refuse(this.nowMs, channel, reason, isTemporary);
     this.runner?.drain();
-    this.emit({ type: 'refused', client, clientKey, name: what.name, reason });
+    const refused = this.refusals.take(this.nowMs, ask, reason);
+    if (refused !== undefined) this.emit(refused);
   }
 
   private async answerQuestion({ channel, question, hops }: Question): Promise<void> {

@@ -126,6 +126,20 @@ t.test('a file that changes while it is fetched: a clear end, then the new conte
   );
 });
 
+t.test('a client that is refused again and again is reported once', async (t) => {
+  const { home, file } = makeFiles(t);
+  const client = await openClient(t, home);
+  const { address, events } = await open(t, [file]);
+  for (const name of ['none', 'none', 'none', 'other'])
+    t.equal(await client.fetch(address, { name }), `offers nothing named ${name}`);
+  const refused = events.filter(({ type }) => type === 'refused');
+  t.match(refused, [
+    { name: 'none', unreported: 0 },
+    { name: 'other', unreported: 2 },
+  ]);
+  t.equal(refused.length, 2);
+});
+
 t.test('no more clients than the limit', async (t) => {
   const { home, file } = makeFiles(t);
   const client = await openClient(t, home);

@@ -51,12 +51,14 @@ export const invitedFields = {
   line: text.optional().describe('The line to add to the list then.'),
 };
 
+export const unreported = count.describe('Refusals since the last report.');
+
 /** A host that may not do what it wants here, and how to let it. */
 export const turnedAwayFields = {
   cause: text,
   fingerprint: text,
   reason: text,
-  unreported: count.describe('Refusals since the last report.'),
+  unreported,
   listFile: text.optional().describe('The file of authorized keys.'),
   line: text.optional().describe('The line to add to it.'),
 };

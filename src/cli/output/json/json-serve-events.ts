@@ -15,6 +15,7 @@ import {
   text,
   texts,
   turnedAwayFields,
+  unreported,
 } from './json-fields.js';
 
 const name = text.describe('The name under which the object is offered.');
@@ -50,7 +51,7 @@ export const serveEvents = [
   event('unservable', { name, reason: text }),
   event('unsaved', { name, reason: text.describe('Why the index could not be saved.') }),
   event('connect', { client, name, fingerprint: text }),
-  event('refused', { client, name, fingerprint: text, reason: text }),
+  event('refused', { client, name, fingerprint: text, reason: text, unreported }),
   invitationEvent,
   event('invited', { client, ...invitedFields }),
   event('turned-away', { client, ...turnedAwayFields }),
