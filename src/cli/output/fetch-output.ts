@@ -18,7 +18,7 @@ import type { Output } from './output.js';
 import { incomingPathsJson } from './paths/path-figures.js';
 import { PathRates } from './paths/path-rates.js';
 import { printNoGroup, printOddity, printRefused, printReload } from './print-event.js';
-import { fetchTable, lossOrDash } from './progress/fetch-table.js';
+import { fetchTable, isArriving, lossOrDash } from './progress/fetch-table.js';
 import { rateOrDash } from './progress/progress-parts.js';
 import { join, statusTone, toned } from './text.js';
 
@@ -33,6 +33,8 @@ export class FetchOutput {
   private waitingLine = '';
   private readonly log: number | undefined;
   private readonly pathRates = new PathRates();
+  /** Until when anything has arrived, since the start. */
+  private arrivedAtMs = 0;
 
   /**
    * @param logPath file for a row of each segment, if any
@@ -153,7 +155,9 @@ export class FetchOutput {
       });
     } else if (output.hasProgress) {
       const paths = this.isVerbose ? { pathRates: this.pathRatesOf(event) } : {};
-      output.progress((area) => fetchTable({ ...event, ...paths }, area));
+      if (report !== undefined && isArriving(report)) this.arrivedAtMs = elapsedMs;
+      const quietMs = elapsedMs - this.arrivedAtMs;
+      output.progress((area) => fetchTable({ ...event, ...paths, quietMs }, area));
     }
   }
 }

@@ -8,6 +8,7 @@ import { breaksLines, LiveView, type View } from './progress/live-view.js';
 import { dropColumns, formatTable } from './table.js';
 import { type ColorMode, chooseGlyphs, usesColor } from './terminal-look.js';
 import { join, plain, render, type Text, type Tone, toned, widthOf } from './text.js';
+import { wrapWords } from './word-wrap.js';
 
 export interface OutputOptions {
   readonly isJson: boolean;
@@ -21,6 +22,11 @@ export interface OutputOptions {
 /** Whether the stream shows colors: see `usesColor`. */
 export function hasColor(stream: NodeJS.WriteStream, mode: ColorMode = 'auto'): boolean {
   return usesColor(mode, stream.isTTY === true, process.env);
+}
+
+/** Breaks lines between words if the stream is a terminal that reports its size. */
+function forTerminal(rendered: string, { isTTY, columns = 0 }: NodeJS.WriteStream): string {
+  return isTTY ? wrapWords(rendered, columns) : rendered;
 }
 
 /** Formats an event as a line of `--json`. */
@@ -100,7 +106,7 @@ export class Output {
   line(text: Text): void {
     const { isJson, isQuiet, isTerse, color } = this.options;
     if (isJson || isQuiet || isTerse) return;
-    this.append(`${render(text, hasColor(process.stdout, color))}\n`);
+    this.append(`${forTerminal(render(text, hasColor(process.stdout, color)), process.stdout)}\n`);
   }
 
   /**
@@ -190,7 +196,7 @@ export class Output {
   private toStandardError(text: string, tone: Tone): void {
     this.flush();
     const line = render(toned(tone, text), hasColor(process.stderr, this.options.color));
-    this.live.printAbove(() => process.stderr.write(`${line}\n`));
+    this.live.printAbove(() => process.stderr.write(`${forTerminal(line, process.stderr)}\n`));
   }
 
   protected append(text: string): void {

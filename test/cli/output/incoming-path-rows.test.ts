@@ -56,6 +56,26 @@ t.test('the paths from a source have rows below it, with their shares', async (t
   t.equal(linesOf({}).length, 3, 'not verbose');
 });
 
+t.test('the last line of a fetch says what arrives, or for how long nothing has', async (t) => {
+  const lastLine = (rateBytesPerSec: number, possibleBytesPerSec: number) => {
+    const counts = { missingBlocks: 100, deliveredBytes: 6e6, duplicateBytes: 0, sources: [] };
+    const report = { ...counts, rateBytesPerSec, possibleBytesPerSec };
+    const status = {
+      activity: 'fetching' as const,
+      report,
+      contentSizeBytes: 12e6,
+      elapsedMs: 60_000,
+    };
+    const area = { columns: 140, lines: 10, glyphs };
+    return fetchTable({ ...status, quietMs: 12_300 }, area)
+      .map(plain)
+      .at(-1);
+  };
+  t.match(lastLine(3e6, 6e6), / 3\.00 MB\/s of 6\.00 MB\/s possible /);
+  t.match(lastLine(3e6, 0), / 3\.00 MB\/s {2}/, 'how much is possible is not known yet');
+  t.match(lastLine(0.3, 0.3), / {2}no data for 12\.3 s {2}/);
+});
+
 t.test('the rate of a path is what has arrived by it lately', async (t) => {
   const rates = new PathRates();
   const arriving = (...bytes: number[]) => {

@@ -2,7 +2,7 @@
 import { formatBytes, formatRate, formatSeconds } from '../../../base/format.js';
 import { secondsFor } from '../../../base/recent-rate.js';
 import type { FetchEvent } from '../../../node/fetch/fetch-options.js';
-import type { SourceReport } from '../../../roles/fetch/fetch-events.js';
+import type { FetchReport, SourceReport } from '../../../roles/fetch/fetch-events.js';
 import { standardBlockSizeBytes } from '../../../wire/sizes.js';
 import { incomingPathRows } from '../paths/path-rows.js';
 import { joinFitting } from '../table.js';
@@ -15,10 +15,17 @@ import { type ProgressRow, progressTable, withParts } from './progress-table.js'
 export interface FetchingStatus extends Omit<Extract<FetchEvent, { type: 'progress' }>, 'type'> {
   /** The rates of the paths from each source, if they have rows of their own. */
   readonly pathRates?: readonly (readonly (number | undefined)[])[];
+  /** The time for which nothing has arrived. */
+  readonly quietMs?: number;
+}
+
+/** Whether anything arrives at the moment, in whole bytes per second. */
+export function isArriving({ rateBytesPerSec }: FetchReport): boolean {
+  return rateBytesPerSec >= 1;
 }
 
 export function fetchTable(fetching: FetchingStatus, area: ViewArea): Text[] {
-  const { activity, report, contentSizeBytes = 0, elapsedMs, pathRates } = fetching;
+  const { activity, report, contentSizeBytes = 0, elapsedMs, pathRates, quietMs = 0 } = fetching;
   const seconds = formatSeconds(elapsedMs / 1000);
   if (report === undefined) return [`${activity}  ${seconds}`];
   const rows = report.sources.map(
@@ -44,7 +51,7 @@ export function fetchTable(fetching: FetchingStatus, area: ViewArea): Text[] {
   const parts = [
     activity,
     `${percent(contentSizeBytes - missing, contentSizeBytes)}% of ${formatBytes(contentSizeBytes)}`,
-    `${formatRate(report.rateBytesPerSec)} of ${formatRate(report.possibleBytesPerSec)} possible`,
+    isArriving(report) ? ratePart(report) : `no data for ${formatSeconds(quietMs / 1000)}`,
     seconds,
     etaPart(secondsFor(missing, report.rateBytesPerSec)),
   ];
@@ -54,6 +61,12 @@ export function fetchTable(fetching: FetchingStatus, area: ViewArea): Text[] {
     pathRates === undefined ? [] : incomingPathRows(row, report.sources[i]?.paths, pathRates[i]);
   const all = withParts(rows, partsOf, area);
   return progressTable({ head: 'source', rows: all, extras, omitted, total }, area);
+}
+
+/** What the sources could deliver is unknown at first. */
+function ratePart({ rateBytesPerSec, possibleBytesPerSec }: FetchReport): string {
+  const rate = formatRate(rateBytesPerSec);
+  return possibleBytesPerSec < 1 ? rate : `${rate} of ${formatRate(possibleBytesPerSec)} possible`;
 }
 
 /** A source delivers a part of the content, and nobody knows beforehand which. */
