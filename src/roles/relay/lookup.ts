@@ -24,6 +24,8 @@ export type LookupOptions = Pick<
   readonly absences: ReadonlyMap<string, string>;
 };
 
+const awaitsDecision = 'the user of the relay has not said yet whether to trust its key';
+
 export class Lookup {
   readonly fetch: Fetch;
   /** Clients that wait for the answer. */
@@ -44,6 +46,9 @@ export class Lookup {
 
   /** The upstream servers that have asked to wait. */
   private readonly deferring = new Set<string>();
+
+  /** The upstream servers whose keys nobody has yet accepted or rejected, by the numbers of their asks. */
+  private readonly undecided = new Map<number, string>();
 
   constructor(
     private readonly options: LookupOptions,
@@ -98,9 +103,18 @@ export class Lookup {
   /** Takes an event of the port. @returns false if it is not about this question */
   takeEvent(nowMs: TimeMs, event: EndpointEvent<never>): boolean {
     if (!this.fetch.takeEvent(nowMs, event)) return false;
-    if (event.role === 'asker' && event.event.type === 'deferred')
-      this.deferring.add(event.event.server);
+    if (event.role !== 'asker') return true;
+    const news = event.event;
+    if (news.type === 'deferred') this.deferring.add(news.server);
+    // Somebody is asked whether to trust its key.
+    else if (news.type === 'identify') this.undecided.set(news.ask, news.server);
     return true;
+  }
+
+  /** Trusts an upstream server, or does without it for this reason. */
+  trust(nowMs: TimeMs, ask: number, refusal?: string): void {
+    this.undecided.delete(ask);
+    this.fetch.trust(nowMs, ask, refusal);
   }
 
   /** Whether no upstream server is left of which an answer can be expected soon. */
@@ -146,9 +160,11 @@ export class Lookup {
   /** For each upstream server, why it does not answer. */
   private silences(nowMs: TimeMs): [string, string][] {
     const silence = `no answer for ${Math.round((nowMs - this.unusedSinceMs) / 1000)} s`;
+    const undecided = new Set(this.undecided.values());
     const known = [...this.fetch.sources].map((source): [string, string] => {
       const { name } = source;
-      return [name, this.absenceOf(source) ?? this.reasons.get(name) ?? silence];
+      const other = undecided.has(name) ? awaitsDecision : silence;
+      return [name, this.absenceOf(source) ?? this.reasons.get(name) ?? other];
     });
     return [...known, ...this.options.absences];
   }

@@ -295,7 +295,7 @@ export class Relay {
 
   /** Answers an `identify` event: trusts the upstream server, or does without it for this reason. */
   trust(nowMs: TimeMs, ask: number, refusal?: string): void {
-    for (const { fetch } of this.lookups) fetch.trust(nowMs, ask, refusal);
+    for (const lookup of this.lookups) lookup.trust(nowMs, ask, refusal);
     // It may be of no fetch.
     this.options.port.asker.trust(nowMs, ask, refusal);
   }

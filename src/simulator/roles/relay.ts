@@ -74,6 +74,9 @@ export class RelayRole implements Role<RelayMachineEvent> {
   /** Answers the question whether the relay trusts a server; by default, it does. */
   refuseUpstream: ((upstream: string) => string | undefined) | undefined;
 
+  /** Whether nobody answers that question. */
+  leavesUpstreamsUndecided = false;
+
   /** What the relay has done in this life. */
   get totals(): RelayTotals | undefined {
     return this.machine?.relay.totals;
@@ -122,9 +125,10 @@ export class RelayRole implements Role<RelayMachineEvent> {
   private handleRelayEvent(event: RelayEvent): void {
     this.events.push(event);
     const { nowMs } = this.simulation;
-    if (event.type === 'identify')
-      this.machine?.trust(nowMs, event, this.refuseUpstream?.(event.upstream));
-    else if (event.type === 'filled') this.sendWhole();
+    if (event.type === 'identify') {
+      if (!this.leavesUpstreamsUndecided)
+        this.machine?.trust(nowMs, event, this.refuseUpstream?.(event.upstream));
+    } else if (event.type === 'filled') this.sendWhole();
     else if (event.type === 'lost')
       for (const [sender, { object }] of this.sessions)
         if (object === event.object) sender.abort(nowMs, event.reason, event.isFinal);

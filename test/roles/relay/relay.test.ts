@@ -250,6 +250,17 @@ t.test(
   },
 );
 
+t.test('clients know that nobody has decided whether the relay trusts its server', async (t) => {
+  const net = new RelayNet('1');
+  net.server('origin', [object]);
+  net.relay('relay', ['origin']).role.leavesUpstreamsUndecided = true;
+  const client = net.client('a', ['relay'], what, { patienceMs: 30_000 });
+  net.simulation.run({ untilMs: 60_000 });
+  const reason =
+    /; relay: origin: the user of the relay has not said yet whether to trust its key$/;
+  t.match(client.role.results, [{ status: 'failed', reason }]);
+});
+
 t.test(
   'an upstream server that stays away ends what waits for it, and it is resumed',
   async (t) => {
