@@ -24,7 +24,7 @@ import {
   isOnTerminal,
   isTerminalOpen,
 } from './interrupts.js';
-import { errorJson, hasColor, toEventLine } from './output/output.js';
+import { errorJson, forTerminal, hasColor, toEventLine } from './output/output.js';
 import { type ColorMode, colorModeOf, colorModes } from './output/terminal-look.js';
 import { render, toned } from './output/text.js';
 import { checkAreText } from './text-of-arguments.js';
@@ -208,7 +208,7 @@ function watchStandardOutput(name: string): void {
 function explain(name: string, error: unknown, color: ColorMode): ExitCode {
   const print = (message: string) => {
     const line = render(toned('bad', `${name}: ${message}`), hasColor(process.stderr, color));
-    process.stderr.write(`${line}\n`);
+    process.stderr.write(`${forTerminal(line, process.stderr)}\n`);
   };
   if ((error as NodeJS.ErrnoException).code === 'EMFILE') {
     print('too many open files; raise the limit (ulimit -n)');

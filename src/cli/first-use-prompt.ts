@@ -54,13 +54,14 @@ export function parseFirstUseAnswer(text: string, count: number): boolean[] | un
 }
 
 /**
- * Asks until the user gives a valid answer.
+ * Asks until the user gives a valid answer. What the command prints meanwhile goes above the question.
  * @param signal ends the question; then no host is trusted
  */
 export async function askFirstUse(
   hosts: readonly UnknownReceiver[],
   role: UnknownRole,
   signal: AbortSignal,
+  output: Pick<Output, 'setQuestion'>,
 ): Promise<readonly boolean[]> {
   const none = hosts.map(() => false);
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
@@ -73,6 +74,7 @@ export async function askFirstUse(
   try {
     const { columns = 80 } = process.stderr;
     process.stderr.write(`${formatFirstUse(hosts, role, columns).join('\n')}\n`);
+    output.setQuestion(() => terminal.prompt(true));
     for (;;) {
       const question = terminal.question(firstUseQuestion(hosts.length), { signal });
       const text = await Promise.race([question, closed]);
@@ -87,6 +89,7 @@ export async function askFirstUse(
     if (signal.aborted) return none;
     throw error;
   } finally {
+    output.setQuestion(undefined);
     terminal.close();
   }
 }
@@ -99,7 +102,7 @@ interface FirstUseOptions {
   readonly isInputTaken?: boolean;
   readonly signal: AbortSignal;
   /** Shows no progress during the question. */
-  readonly output: Pick<Output, 'pauseProgress'>;
+  readonly output: Pick<Output, 'pauseProgress' | 'setQuestion'>;
 }
 
 /**
@@ -119,7 +122,7 @@ export function createFirstUsePrompt({
   return async (hosts) => {
     output.pauseProgress(true);
     try {
-      return await askFirstUse(hosts, role, signal);
+      return await askFirstUse(hosts, role, signal, output);
     } finally {
       output.pauseProgress(false);
     }

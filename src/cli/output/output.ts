@@ -25,7 +25,7 @@ export function hasColor(stream: NodeJS.WriteStream, mode: ColorMode = 'auto'): 
 }
 
 /** Breaks lines between words if the stream is a terminal that reports its size. */
-function forTerminal(rendered: string, { isTTY, columns = 0 }: NodeJS.WriteStream): string {
+export function forTerminal(rendered: string, { isTTY, columns = 0 }: NodeJS.WriteStream): string {
   return isTTY ? wrapWords(rendered, columns) : rendered;
 }
 
@@ -69,6 +69,8 @@ export class Output {
   private buffer = '';
   private isFlushDue = false;
   private isProgressPaused = false;
+  /** While a question stands in the last line: prints it once more. */
+  private repeatQuestion: (() => void) | undefined;
   private readonly live: LiveView;
   private readonly glyphs = chooseGlyphs(process.env, process.platform);
   /** Whether standard error is a terminal that can redraw lines. The terminals in some editors cannot. */
@@ -172,6 +174,15 @@ export class Output {
     if (isPaused) this.endProgress();
   }
 
+  /**
+   * A question stands in the last line from now on, and what is printed goes above it.
+   * @param repeat prints the question once more, with what is typed already; undefined after the answer
+   */
+  setQuestion(repeat: (() => void) | undefined): void {
+    this.flush();
+    this.repeatQuestion = repeat;
+  }
+
   /** Whether progress is shown: on a terminal, without --json and --quiet. */
   get hasProgress(): boolean {
     return this.isTerminal && !this.options.isQuiet && !this.options.isJson;
@@ -183,7 +194,7 @@ export class Output {
     const { buffer } = this;
     this.buffer = '';
     // Lines that go into a file do not disturb the view.
-    if (process.stdout.isTTY) this.live.printAbove(() => process.stdout.write(buffer));
+    if (process.stdout.isTTY) this.printAbove(() => process.stdout.write(buffer));
     else process.stdout.write(buffer);
   }
 
@@ -196,7 +207,13 @@ export class Output {
   private toStandardError(text: string, tone: Tone): void {
     this.flush();
     const line = render(toned(tone, text), hasColor(process.stderr, this.options.color));
-    this.live.printAbove(() => process.stderr.write(`${forTerminal(line, process.stderr)}\n`));
+    this.printAbove(() => process.stderr.write(`${forTerminal(line, process.stderr)}\n`));
+  }
+
+  private printAbove(print: () => void): void {
+    if (this.repeatQuestion !== undefined) process.stderr.write('\r\x1b[J');
+    this.live.printAbove(print);
+    this.repeatQuestion?.();
   }
 
   protected append(text: string): void {
