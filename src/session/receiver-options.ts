@@ -40,6 +40,11 @@ export interface SessionReceiverOptions {
   readonly bufferBytes?: number;
   /** A session fails if its sender is silent for this long. */
   readonly idleMs?: number;
+  /**
+   * Whether to limit what each of several senders sends while they together overload the link to this receiver; `true`
+   * by default.
+   */
+  readonly setsShares?: boolean;
   /** Whether a sender may delete, in the folders that it sends, what it does not send. By default, none may. */
   readonly mayDelete?: (senderKey: Uint8Array) => boolean;
   /**

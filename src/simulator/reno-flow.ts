@@ -6,7 +6,7 @@
 import type { Address } from '../base/address.js';
 import type { Machine, TimeMs, Transmit } from '../base/machine.js';
 import { RttEstimator } from '../base/rtt.js';
-import { FlowReceipt } from './session-flow.js';
+import { FlowReceipt } from './flow-receiver.js';
 import { Simulation } from './simulation.js';
 
 const segmentBytes = 1448;

@@ -386,7 +386,7 @@ export class Delivery {
     const isToGroup = receiver === toGroup;
     const path = isToGroup ? undefined : rateGroup.pathTo(at(demands, receiver));
     const transmit = encoder.encode(path ?? this.groupEnd, block, segments, burst);
-    rateGroup.handleSent(nowMs, part, burst);
+    rateGroup.handleSent(nowMs, part, burst, transmit.bytes.length);
     if (path === undefined) counts.groupDatagramsSent += count;
     else path.handleSent(nowMs, burst, count);
     let repairs = 0;

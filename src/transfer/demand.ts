@@ -7,6 +7,7 @@ import type { DigestView, DigestViews } from '../object/digest-view.js';
 import { Arrivals, probeSegments } from '../path/arrivals.js';
 import type { Path } from '../path/path.js';
 import type { ReceiverState, Report } from '../wire/report.js';
+import { ReceiverShare } from './receiver-share.js';
 import type { SessionBlock } from './sealed-block.js';
 
 /** What a receiver says about itself when it has its outcome. */
@@ -54,12 +55,16 @@ export class Demand {
   private sentCount = 0;
   private repairCount = 0;
   private readonly arrivals = new Arrivals();
+  /** What the receiver lets the session send to it, by all its paths together. */
+  readonly share: ReceiverShare;
 
   constructor(
     /** The receiver's number in the session. */
     readonly index: number,
     readonly path: Path,
-  ) {}
+  ) {
+    this.share = new ReceiverShare(path);
+  }
 
   // --- Service
 
@@ -87,6 +92,7 @@ export class Demand {
     this.lastMissingBytes = undefined;
     this.earlierBytes += this.laterBytes;
     this.laterBytes = 0;
+    this.share.set(undefined);
     this.arrivals.handleArrival();
   }
 
@@ -296,6 +302,7 @@ export class Demand {
     this.lastState = report.state;
     this.lastMissingBytes = report.missingBytes;
     this.lastWindowBlocks = report.windowBlocks;
+    this.share.set(report.shareBytesPerSec);
     this.laterBytes = report.receivedBytes;
     this.lostCount = report.segmentsLost;
     if (!this.takeArrivals(report))

@@ -49,10 +49,14 @@ export class PartialBlock {
    * Marks missing segments as lost.
    * @param isAll true to mark all missing segments; false to mark only those before the last segment that has
    *   arrived
+   * @returns how many of them were not marked before
    */
-  noteLoss(isAll: boolean): void {
-    if (isAll) this.lost.addAll(this.missing);
-    else this.lost.addAllBelow(this.lastArrived, this.missing);
+  noteLoss(isAll: boolean): number {
+    const { lost } = this;
+    const before = lost.size;
+    if (isAll) lost.addAll(this.missing);
+    else lost.addAllBelow(this.lastArrived, this.missing);
+    return lost.size - before;
   }
 
   /**

@@ -50,6 +50,8 @@ export class Reassembler {
   /** Content bytes of completed blocks. */
   receivedBytes = 0;
   segmentsLost = 0;
+  /** Number of segments that are or were missing after their first transmission, whether they have arrived since or not. */
+  lossesNoticed = 0;
   /** Content bytes that were passed on for writing and are not yet written. */
   unwrittenBytes = 0;
   private readonly partialBlocks = new Map<number, PartialBlock>();
@@ -169,7 +171,7 @@ export class Reassembler {
       // arrived first.
       if (partial !== undefined && isCovered(partial.path, partial.burst)) {
         const { highest } = at(this.passes, partial.path);
-        partial.noteLoss(!partial.isResent && block < highest);
+        this.lossesNoticed += partial.noteLoss(!partial.isResent && block < highest);
       }
     }
     return list;
@@ -200,7 +202,7 @@ export class Reassembler {
     const isResent = !wasLost && block < highest;
     const buffer = this.takeBuffer(sealedBytes);
     const partial = new PartialBlock(generation, buffer, segmentCount, isResent);
-    if (wasLost && block < highest) partial.noteLoss(true);
+    if (wasLost && block < highest) this.lossesNoticed += partial.noteLoss(true);
     this.partialBlocks.set(block, partial);
     budget.usedBytes += sealedBytes;
     return partial;

@@ -38,6 +38,8 @@ export interface Report {
   readonly wantsTags: boolean;
   /** Number of blocks that the receiver can reassemble at once. */
   readonly windowBlocks: number;
+  /** What the session may send to the receiver, by all paths together, in bytes per second; undefined for no limit. */
+  readonly shareBytesPerSec: number | undefined;
   /** Number of data datagrams received by this path since the session began, including duplicates. */
   readonly segmentsReceived: number;
   /** Number of segments lost since the session began. */
@@ -59,6 +61,7 @@ const reportFlag = {
   hasLargest: 2,
   isMulticastReachable: 4,
   wantsTags: 8,
+  hasShare: 64,
 } as const;
 
 /** The bits of the flags that hold the number of the path, above the flags. */
@@ -71,11 +74,13 @@ export function writeReport(writer: ByteWriter, report: Report): void {
     (report.largestBurst === undefined ? 0 : reportFlag.hasLargest) |
     (report.isMulticastReachable ? reportFlag.isMulticastReachable : 0) |
     (report.wantsTags ? reportFlag.wantsTags : 0) |
+    (report.shareBytesPerSec === undefined ? 0 : reportFlag.hasShare) |
     (report.path << pathShift);
   writer.uint8(states.indexOf(report.state)).uint8(flags);
   writer.uint16(report.cumulativeBurst ?? 0).uint16(report.largestBurst ?? 0);
   writer.varint(Math.round(report.ackDelayMs * 1000)).varint(Math.round(report.stampMs * 1000));
   writer.varint(report.windowBlocks);
+  if (report.shareBytesPerSec !== undefined) writer.varint(report.shareBytesPerSec);
   writer.varint(report.segmentsReceived).varint(report.segmentsLost);
   writer.varint(report.missingBytes).varint(report.receivedBytes).varint(report.firstBlock);
   writer.varint(report.describedBlocks - report.firstBlock);
@@ -105,6 +110,7 @@ export function readReport(reader: ByteReader): Report | undefined {
   const ackDelayMs = reader.varint() / 1000;
   const stampMs = reader.varint() / 1000;
   const windowBlocks = reader.varint();
+  const shareBytesPerSec = (flags & reportFlag.hasShare) === 0 ? undefined : reader.varint();
   const segmentsReceived = reader.varint();
   const segmentsLost = reader.varint();
   const missingBytes = reader.varint();
@@ -130,6 +136,7 @@ export function readReport(reader: ByteReader): Report | undefined {
     isMulticastReachable: (flags & reportFlag.isMulticastReachable) !== 0,
     wantsTags: (flags & reportFlag.wantsTags) !== 0,
     windowBlocks,
+    shareBytesPerSec,
     segmentsReceived,
     segmentsLost,
     missingBytes,

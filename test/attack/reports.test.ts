@@ -11,7 +11,7 @@ import { sessionDefaults } from '../../src/transfer/config.js';
 import type { Message } from '../../src/wire/messages.js';
 import { decodeMessage, encodeMessage } from '../../src/wire/messages.js';
 import type { Report } from '../../src/wire/report.js';
-import { SessionWire } from '../support/session-wire.js';
+import { SessionWire, type WireOptions } from '../support/session-wire.js';
 
 /** All segment numbers of the format; blocks have fewer segments. */
 const allNumbers = Array.from({ length: 256 }, (_, segment) => segment);
@@ -24,10 +24,7 @@ const longestMs = 20_000;
 
 type Lie = (report: Report, count: number, wire: SessionWire) => Partial<Report>;
 
-/** From its first report on, r0 replaces fields by false values. */
 function run(seed: string, lie: Lie, hasGroup: boolean): SessionWire {
-  let count = 0;
-  const liars = new WeakSet<SecureChannel>();
   return new SessionWire({
     seed,
     receiverCount,
@@ -35,20 +32,27 @@ function run(seed: string, lie: Lie, hasGroup: boolean): SessionWire {
     hasGroup,
     untilMs: longestMs,
     sender: { livenessTimeoutMs },
-    attack: ({ bytes }, wire) => {
-      const channel = wire.receivers[0]?.machine.find(wire.sender.session)?.secureChannel;
-      if (channel === undefined || liars.has(channel)) return [bytes];
-      liars.add(channel);
-      const seal = channel.seal.bind(channel);
-      channel.seal = (plain) => {
-        const message = decodeMessage(plain);
-        if (message?.kind !== 'report') return seal(plain);
-        const report = { ...message.report, ...lie(message.report, count++, wire) };
-        return seal(encodeMessage({ kind: 'report', report }));
-      };
-      return [bytes];
-    },
+    attack: attackWith(lie),
   }).run();
+}
+
+/** From its first report on, r0 replaces fields by false values. */
+function attackWith(lie: Lie): NonNullable<WireOptions['attack']> {
+  let count = 0;
+  const liars = new WeakSet<SecureChannel>();
+  return ({ bytes }, wire) => {
+    const channel = wire.receivers[0]?.machine.find(wire.sender.session)?.secureChannel;
+    if (channel === undefined || liars.has(channel)) return [bytes];
+    liars.add(channel);
+    const seal = channel.seal.bind(channel);
+    channel.seal = (plain) => {
+      const message = decodeMessage(plain);
+      if (message?.kind !== 'report') return seal(plain);
+      const report = { ...message.report, ...lie(message.report, count++, wire) };
+      return seal(encodeMessage({ kind: 'report', report }));
+    };
+    return [bytes];
+  };
 }
 
 const most = 2 ** 53 - 1;
@@ -81,6 +85,10 @@ const lies: Readonly<Record<string, Lie>> = {
   wantsTags: () => ({ wantsTags: true }),
   'windowBlocks 0': () => ({ windowBlocks: 0 }),
   'windowBlocks most': () => ({ windowBlocks: most }),
+  'shareBytesPerSec 0': () => ({ shareBytesPerSec: 0 }),
+  'shareBytesPerSec 1': () => ({ shareBytesPerSec: 1 }),
+  'shareBytesPerSec most': () => ({ shareBytesPerSec: most }),
+  'shareBytesPerSec jumping': (_, i) => ({ shareBytesPerSec: i % 2 === 0 ? undefined : 0 }),
   'segmentsReceived 0': () => ({ segmentsReceived: 0 }),
   'segmentsReceived most': () => ({ segmentsReceived: most }),
   'segmentsReceived falling': (_, i) => ({ segmentsReceived: most - i }),
@@ -144,6 +152,18 @@ for (const [hasGroup, name] of [
   });
 }
 
+t.test('a receiver that allows nothing is served slowly, and completes', (t) => {
+  const wire = new SessionWire({
+    ...{ seed: 'share 0', receiverCount: 1, sizeBytes: 200_000, untilMs: longestMs },
+    attack: attackWith(() => ({ shareBytesPerSec: 0 })),
+  }).run();
+  const { status, elapsedMs = Infinity } = wire.outcomeOf(0) ?? {};
+  t.equal(status, 'complete');
+  t.equal(wire.receivers[0]?.isIdentical, true);
+  t.ok(elapsedMs > 5000, `at 16 kB/s, not after ${elapsedMs} ms`);
+  t.end();
+});
+
 /** With each message that r0 sends, it sends `count` others. */
 function flood(seed: string, count: number, word: (i: number, wire: SessionWire) => Uint8Array) {
   let said = 0;
@@ -178,6 +198,7 @@ t.test('a flood of reports draws no more datagrams than a few reports', (t) => {
       ...{ state: 'receiving', path: 0, cumulativeBurst: undefined, largestBurst: undefined },
       ...{ ackDelayMs: 0, stampMs: 0, isMulticastReachable: false, wantsTags: false },
       windowBlocks: 64,
+      shareBytesPerSec: undefined,
       ...{ segmentsReceived: 0, segmentsLost: 0, missingBytes: sizeBytes, receivedBytes: 0 },
       ...{ firstBlock: 0, describedBlocks: blockCount },
       gaps: [{ kind: 'whole', firstBlock: 0, blockCount }],

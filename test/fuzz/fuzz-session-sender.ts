@@ -2,6 +2,7 @@
  * A sender of sessions, with trusted but malicious receivers, among strangers who know its session
  * number. The tape decides whether its source and its trust decisions are slow or fast.
  */
+
 import type { Address } from '../../src/base/address.js';
 import { datagramsOf } from '../../src/base/machine.js';
 import { writeUint16, writeUint32 } from '../../src/base/network-order.js';
@@ -23,6 +24,7 @@ import {
 } from '../../src/wire/header.js';
 import type { Message } from '../../src/wire/messages.js';
 import { encodeMessage } from '../../src/wire/messages.js';
+import type { Report } from '../../src/wire/report.js';
 import { keySizeBytes } from '../../src/wire/sizes.js';
 import { capturedSession } from './captured.js';
 import { hostileBytes, hostileNumber, withItsSize } from './hostile-bytes.js';
@@ -383,7 +385,7 @@ class Insider {
         stampMs: odd() ? hostileNumber(tape) / 1000 : tape.below(1000),
         isMulticastReachable: tape.isOneIn(2),
         wantsTags: tape.isOneIn(32),
-        windowBlocks: odd() ? hostileNumber(tape) : 100,
+        ...roomOf(odd() ? hostileNumber(tape) : undefined),
         segmentsReceived: odd() ? hostileNumber(tape) : this.received,
         segmentsLost: odd() ? hostileNumber(tape) : 0,
         missingBytes: isWhole ? 0 : tape.uint16(),
@@ -424,4 +426,9 @@ function drawSegments(tape: Tape): SegmentSet {
   const segments = SegmentSet.withCapacity(256);
   for (let i = tape.below(64); i >= 0; i--) segments.add(tape.byte());
   return segments;
+}
+
+/** What a receiver says that it has room for. */
+function roomOf(room: number | undefined): Pick<Report, 'windowBlocks' | 'shareBytesPerSec'> {
+  return { windowBlocks: room ?? 100, shareBytesPerSec: room };
 }

@@ -162,13 +162,19 @@ function writeOffer(writer: ByteWriter, tape: Tape, { session }: MessageContext)
   writer.counted(tape.fill(tape.pick([0, 0, 32, 5])));
 }
 
+const hasShareFlag = 64;
+const hostileShares = [0, 2 ** 53 - 1];
+
 function writeReport(writer: ByteWriter, tape: Tape, { blockCount, burst }: MessageContext): void {
   const plain = () =>
     tape.isOneIn(3) ? hostileNumber(tape) : tape.below(Math.min(blockCount + 2, 65_536));
-  writer.uint8(tape.isOneIn(16) ? tape.byte() : tape.below(4)).uint8(tape.byte());
+  writer.uint8(tape.isOneIn(16) ? tape.byte() : tape.below(4));
+  const flags = tape.byte();
+  writer.uint8(flags);
   writer.uint16(nearBurst(tape, burst)).uint16(nearBurst(tape, burst));
-  writer.varint(hostileNumber(tape)).varint(hostileNumber(tape));
-  writer.varint(hostileNumber(tape)).varint(hostileNumber(tape));
+  writer.varint(hostileNumber(tape)).varint(hostileNumber(tape)).varint(hostileNumber(tape));
+  if ((flags & hasShareFlag) !== 0) writer.varint(hostileShares[flags >>> 7] ?? 0);
+  writer.varint(hostileNumber(tape));
   writer.varint(hostileNumber(tape)).varint(hostileNumber(tape));
   const first = tape.isOneIn(4) ? plain() : 0;
   writer.varint(first).varint(tape.isOneIn(4) ? plain() : Math.max(0, blockCount - first));

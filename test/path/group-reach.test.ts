@@ -14,6 +14,7 @@ function reportOf(segmentsReceived: number): Report {
     isMulticastReachable: true,
     wantsTags: false,
     windowBlocks: 1,
+    shareBytesPerSec: undefined,
     segmentsReceived,
     segmentsLost: 0,
     missingBytes: 1,

@@ -61,6 +61,7 @@ const messages: readonly Message[] = [
       isMulticastReachable: true,
       wantsTags: false,
       windowBlocks: 4,
+      shareBytesPerSec: undefined,
       segmentsReceived: 10,
       segmentsLost: 1,
       missingBytes: 1000,

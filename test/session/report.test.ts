@@ -24,6 +24,7 @@ const report = fc
     isMulticastReachable: fc.boolean(),
     wantsTags: fc.boolean(),
     windowBlocks: fc.nat(1e6),
+    shareBytesPerSec: fc.option(fc.maxSafeNat(), { nil: undefined }),
     segmentsReceived: fc.nat(),
     segmentsLost: fc.nat(),
     missingBytes: fc.maxSafeNat(),

@@ -2,6 +2,7 @@
  * Simulated runs that show how sessions share paths, for tests and the table of docs/CONGESTION.md.
  */
 import { Bottleneck } from '../../src/simulator/bottleneck.js';
+import { FlowReceiver } from '../../src/simulator/flow-receiver.js';
 import { addRenoFlow } from '../../src/simulator/reno-flow.js';
 import type { SessionFlowOptions } from '../../src/simulator/session-flow.js';
 import { SessionFlow } from '../../src/simulator/session-flow.js';
@@ -154,33 +155,74 @@ export function runReno(path: Path, startAtMs = 0, measureMs = 40_000) {
 /** The queue of the port in `runIncast`, in datagrams. */
 const portDatagrams = 64;
 
-/** Runs several senders, each by one or two paths, into one port of 100 Mbit/s with a short queue. */
+/** Runs sessions of several senders, each by one or two paths, to one receiver behind a port with a short queue. */
+export class IncastRun {
+  readonly simulation: Simulation;
+  readonly flows: readonly SessionFlow[];
+  private readonly bottleneck: Bottleneck;
+  private readonly payload: number;
+
+  /** @param pathCounts the number of paths of each sender */
+  constructor(
+    pathCounts: readonly (1 | 2)[],
+    optionsOf: (index: number) => Partial<SessionFlowOptions> = () => ({}),
+    { mbits = 100, rttMs = 10, loss = 0, seed = 'incast', setsShares = true } = {},
+  ) {
+    const queueBdp = (portDatagrams * (mssBytes + 16 + 28)) / (mbits * (mbit / 1000) * rttMs);
+    const run = dumbbell({ seed, mbits, rttMs, queueBdp, loss }, []);
+    const { simulation, bottleneck } = run;
+    this.simulation = simulation;
+    this.bottleneck = bottleneck;
+    this.payload = run.payload;
+    const further = '10.0.0.1';
+    const addresses = pathCounts.includes(2) ? ['receiver', further] : ['receiver'];
+    const sharedReceiver = new FlowReceiver(simulation, { addresses, setsShares });
+    this.flows = pathCounts.map((pathCount, i) => {
+      const name = `sender${i}`;
+      bottleneck.connect(name, 'receiver');
+      const options = { sharedReceiver, ...optionsOf(i) };
+      if (pathCount === 1) return flow(simulation, name, options);
+      const path = { sender: `10.1.${i}.1`, receiver: further };
+      bottleneck.connect(path.sender, path.receiver);
+      return flow(simulation, name, { ...options, furtherPaths: [path] });
+    });
+  }
+
+  /** Number of datagrams lost at the full queue so far. */
+  get queueFullCount(): number {
+    return this.bottleneck.link.counts.queueFull;
+  }
+
+  /** Number of paths that each sender uses at the moment. */
+  pathsInUse(): number[] {
+    return this.flows.map(({ sender }) => {
+      const [status] = sender.statuses(this.simulation.nowMs);
+      return status?.paths?.filter(({ isInUse }) => isInUse).length ?? 1;
+    });
+  }
+
+  /** @returns what happens in this time */
+  measure(fromMs: number, toMs: number) {
+    const { simulation, bottleneck, flows, payload } = this;
+    const { counts } = bottleneck.link;
+    simulation.run({ untilMs: fromMs });
+    const before = { ...counts };
+    simulation.run({ untilMs: toMs });
+    const rates = flows.map(({ receipts }) => receipts[0]?.rate(fromMs, toMs) ?? 0);
+    const sum = rates.reduce((total, rate) => total + rate, 0);
+    return {
+      rates: rates.map((rate) => rate / payload),
+      share: sum / payload,
+      queueFull: (counts.queueFull - before.queueFull) / (counts.sent - before.sent),
+      jain: sum ** 2 / (rates.length * rates.reduce((total, rate) => total + rate ** 2, 0)),
+    };
+  }
+}
+
+/** Runs several senders with the same number of paths. @returns what happens after startup */
 export function runIncast(senderCount: number, pathCount: 1 | 2, runMs = 3000) {
-  const [mbits, rttMs] = [100, 10];
-  const queueBdp = (portDatagrams * (mssBytes + 16 + 28)) / (mbits * (mbit / 1000) * rttMs);
-  const names = Array.from({ length: senderCount }, (_, i) => `sender ${i} `);
-  const path = { seed: 'incast', mbits, rttMs, queueBdp };
-  const { simulation, bottleneck, payload } = dumbbell(path, names);
-  const flows = names.map((name, i) => {
-    if (pathCount === 1) return flow(simulation, name);
-    const further = { sender: `10.1.${i}.1`, receiver: `10.1.${i}.2` };
-    bottleneck.connect(further.sender, further.receiver);
-    return flow(simulation, name, { furtherPaths: [further] });
-  });
-  const { counts } = bottleneck.link;
-  let before = { ...counts };
-  // Startup is not counted.
-  simulation.at(runMs / 3, () => {
-    before = { ...counts };
-  });
-  simulation.run({ untilMs: runMs });
-  const rates = flows.map(({ receipts }) => receipts[0]?.rate(runMs / 3, runMs) ?? 0);
-  const sum = rates.reduce((total, rate) => total + rate, 0);
-  return {
-    share: sum / payload,
-    queueFull: (counts.queueFull - before.queueFull) / (counts.sent - before.sent),
-    jain: sum ** 2 / (senderCount * rates.reduce((total, rate) => total + rate ** 2, 0)),
-  };
+  const run = new IncastRun(Array.from({ length: senderCount }, () => pathCount));
+  return run.measure(runMs / 3, runMs);
 }
 
 /** Runs four receivers with their own links; the last one may be slow. */

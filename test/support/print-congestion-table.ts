@@ -135,9 +135,9 @@ table(
 );
 
 table(
-  'h. Incast: several senders into one port of 100 Mbit/s with a queue of 64 datagrams, 10 ms: the last 2 s of 3.',
+  'h. Incast: sessions of several senders to one receiver, behind a port of 100 Mbit/s with a queue of 64 datagrams, 10 ms: the last 2 s of 3.',
   ['senders', 'paths of each', 'goodput, %', "Jain's index", 'queue full, %'],
-  [2, 4, 8, 16].flatMap((senders) =>
+  [2, 4, 8, 16, 32].flatMap((senders) =>
     ([1, 2] as const).map((paths) => {
       const { share, jain, queueFull } = runIncast(senders, paths);
       return [`${senders}`, `${paths}`, percent(share), jain.toFixed(2), percent(queueFull)];

@@ -19,7 +19,7 @@ export interface ControlledPath {
 export interface CongestionController {
   /** The members of the rate group, or the handshake round-trip times of their paths, have changed. */
   handleMembers(paths: readonly ControlledPath[]): void;
-  /** Slow members have left, so the capacity may be much larger than measured. */
+  /** Slow members have left, or other senders, so the capacity may be much larger than measured. */
   handleSplit(): void;
   /** @param count number of datagrams sent to the member that receives the most of this batch */
   handleSent(nowMs: TimeMs, count: number): void;

@@ -12,10 +12,12 @@ import type { MemoryBudget } from '../../transfer/partial-block.js';
 import type { Taken } from '../../transfer/reassembler.js';
 import { Reassembler } from '../../transfer/reassembler.js';
 import { SegmentBatch } from '../../transfer/segment-batch.js';
+import { sessionHeaderSizeBytes } from '../../wire/header.js';
 import type { Offer } from '../../wire/offer.js';
 import type { ReceiverState, Report } from '../../wire/report.js';
 import type { IncomingPathStatus } from '../receiver-events.js';
 import { IncomingPaths } from './incoming-paths.js';
+import type { IncomingShares, Inflow } from './incoming-shares.js';
 import type { DatagramFigures, ReceptionFigures } from './incoming-status.js';
 
 export interface BlockReceptionOptions {
@@ -23,6 +25,10 @@ export interface BlockReceptionOptions {
   readonly budget: MemoryBudget;
   /** This session's share of the budget. */
   readonly shareBytes: () => number;
+  /** How the sessions of this host share what can arrive; undefined if this session takes no part in that. */
+  readonly shares: IncomingShares | undefined;
+  /** Round-trip time of the handshake; undefined if it could not be measured. */
+  readonly rttMs: number | undefined;
 }
 
 export class BlockReception {
@@ -45,6 +51,9 @@ export class BlockReception {
   private hasLeftGroup = false;
   private badBlocks = 0;
   private updatedBlocks = 0;
+  private readonly inflow: Inflow | undefined;
+  /** The number of losses that `inflow` counts. */
+  private lossesCounted = 0;
 
   /** @param startedAtMs when the session began */
   constructor(
@@ -64,6 +73,11 @@ export class BlockReception {
       (sizeBytes) => crypto.random(sizeBytes),
       (openedAtMs) => new FeedbackScheduler(openedAtMs, reportIntervalMs, randomPhase),
       nowMs,
+    );
+    this.inflow = options.shares?.open(
+      options.rttMs,
+      () => !this.isMulticastReachable,
+      () => [...this.paths].filter(({ datagramsReceived }) => datagramsReceived > 0).length,
     );
   }
 
@@ -150,6 +164,7 @@ export class BlockReception {
   close(): void {
     this.reassembler.close();
     this.paths.stop();
+    if (this.inflow !== undefined) this.options.shares?.close(this.inflow);
   }
 
   // --- Datagrams
@@ -170,9 +185,25 @@ export class BlockReception {
     feedback.handleBlock(nowMs, batch.burst, batch.flags);
     path.datagramsReceived += batch.count;
     const taken = reassembler.take(nowMs, batch);
+    this.noteInflow(nowMs, batch.count);
     if (taken.newCount > 0) feedback.handleTaken(nowMs, batch.burst);
     if (taken.fault === 'forged-data') feedback.want(nowMs);
     return taken;
+  }
+
+  private noteInflow(nowMs: TimeMs, count: number): void {
+    const { inflow, geometry } = this;
+    if (inflow === undefined) return;
+    const { lossesNoticed } = this.reassembler;
+    const lostCount = lossesNoticed - this.lossesCounted;
+    this.lossesCounted = lossesNoticed;
+    const sizeBytes = geometry.mssBytes + sessionHeaderSizeBytes;
+    this.options.shares?.take(nowMs, inflow, count, lostCount, sizeBytes);
+  }
+
+  /** What the sender may send, in bytes per second; undefined for no limit. */
+  private get shareBytesPerSec(): number | undefined {
+    return this.inflow === undefined ? undefined : this.options.shares?.shareOf(this.inflow);
   }
 
   /**
@@ -242,6 +273,7 @@ export class BlockReception {
       isMulticastReachable: this.isMulticastReachable,
       wantsTags: reassembler.wantsTags,
       windowBlocks: this.windowBlocks(),
+      shareBytesPerSec: this.shareBytesPerSec,
       segmentsReceived: path.datagramsReceived,
       segmentsLost: reassembler.segmentsLost,
       missingBytes: this.missingBytes,

@@ -56,8 +56,6 @@ export class IncomingSession {
     readonly senderKey: Uint8Array,
     from: Address,
     nowMs: TimeMs,
-    /** Round-trip time of the handshake; undefined if it could not be measured. */
-    private readonly rttMs: number | undefined,
   ) {
     this.startedAtMs = nowMs;
     this.lastReceivedAtMs = nowMs;
@@ -352,7 +350,7 @@ export class IncomingSession {
   ): IncomingStatus {
     const { figures, contentRoot, unchangedFiles = 0 } = this.stage.progress;
     const course = {
-      ...{ activity, elapsedMs: nowMs - this.startedAtMs, rttMs: this.rttMs },
+      ...{ activity, elapsedMs: nowMs - this.startedAtMs, rttMs: this.options.rttMs },
       ...{ contentRoot, unchangedFiles },
       deletedEntries: deletion?.deletedEntries ?? 0,
       undeletedEntries: deletion?.undeletedEntries ?? 0,

@@ -14,6 +14,7 @@ import { receiverLimits } from '../receiver-limits.js';
 import type { SessionReceiverOptions } from '../receiver-options.js';
 import type { IncomingSessionOutputs } from './incoming-session.js';
 import { IncomingSession } from './incoming-session.js';
+import { IncomingShares } from './incoming-shares.js';
 import { refuseOffer } from './relayed-offers.js';
 
 /** A channel to the sender of a session, and the sender's address. */
@@ -29,6 +30,7 @@ export class IncomingSessions {
   readonly budget: MemoryBudget;
   readonly maxSessions: number;
   private readonly byNumber = new Map<number, IncomingSession>();
+  private readonly shares = new IncomingShares();
   private addresses: readonly Address[] | undefined;
 
   constructor(
@@ -119,6 +121,9 @@ export class IncomingSessions {
         idleMs: options.idleMs ?? receiverLimits.idleMs,
         allowsDeletion: options.mayDelete?.(peerKey) ?? false,
         shareBytes: () => budget.limitBytes / Math.max(1, this.activeCount),
+        // A fetch divides its content among its sources by what each of them brings.
+        shares: isSource || options.setsShares === false ? undefined : this.shares,
+        rttMs,
         leavesOf: options.leavesOf ?? (() => undefined),
         refuseOffer: (offer) => this.refuseOffer(origin, offer),
         ...outputs,
@@ -128,7 +133,6 @@ export class IncomingSessions {
       peerKey,
       from,
       nowMs,
-      rttMs,
     );
   }
 

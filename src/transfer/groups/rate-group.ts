@@ -16,6 +16,7 @@ import { maxBatchSegments } from '../../wire/segment-size.js';
 import type { BatchEncoder } from '../batch.js';
 import type { Demand } from '../demand.js';
 import { IndexedNumbers } from '../indexed-numbers.js';
+import type { ReceiverShare } from '../receiver-share.js';
 import type { ReportInterval } from '../report-interval.js';
 import type { RoundPart } from '../rounds.js';
 import { Rounds, toGroup } from '../rounds.js';
@@ -267,8 +268,7 @@ export class RateGroup {
   }
 
   private get readAhead(): number {
-    const blocks =
-      (this.controller.sendRate(1) * readAheadMs) / this.options.geometry.segmentsPerBlock;
+    const blocks = (this.sendRate(1) * readAheadMs) / this.options.geometry.segmentsPerBlock;
     return readAheadBlocks + Math.ceil(blocks);
   }
 
@@ -322,16 +322,36 @@ export class RateGroup {
   }
 
   /** Records that a part of a round was sent in a burst of its own. */
-  handleSent(nowMs: TimeMs, { receiver, segments }: RoundPart, burst: number): void {
+  handleSent(
+    nowMs: TimeMs,
+    { receiver, segments }: RoundPart,
+    burst: number,
+    sizeBytes: number,
+  ): void {
     this.lastBurst = burst;
+    this.share?.handleSent(nowMs, sizeBytes);
     if (receiver === toGroup) this.multicastBursts.add(nowMs, burst, segments.size);
   }
 
   // --- Pace
 
+  /** What the receiver allows; undefined unless it is the only member. A group goes at the pace of its members. */
+  private get share(): ReceiverShare | undefined {
+    return this.members.length === 1 ? this.members[0]?.share : undefined;
+  }
+
+  /** In datagrams per millisecond to all members; the parameter is that of the controller. */
+  private sendRate(roundShare: number): number {
+    return Math.min(this.controller.sendRate(roundShare), this.share?.perMs ?? Infinity);
+  }
+
   /** The next batch of this rate group, valid until the next call; undefined if no batch may be sent now. */
   next(nowMs: TimeMs): RoundPart<SessionBlock> | undefined {
     if (!this.controller.maySend(nowMs)) return undefined;
+    if (this.share?.maySend(nowMs) === false) {
+      this.controller.handleIdle(nowMs);
+      return undefined;
+    }
     const part = this.rounds.continueRound(nowMs) ?? this.beginRoundOf(nowMs);
     if (part === undefined) return undefined;
     if (this.isStarved) this.controller.handleIdle(nowMs);
@@ -375,7 +395,7 @@ export class RateGroup {
    * Maximum number of datagrams in a batch. A slow path gets smaller batches, because its queue may be short.
    */
   private get batchLimit(): number {
-    const inTime = Math.floor(this.controller.sendRate(this.roundShare) * maxBatchMs);
+    const inTime = Math.floor(this.sendRate(this.roundShare) * maxBatchMs);
     return Math.max(1, Math.min(inTime, maxBatchSegments(this.options.geometry.mssBytes)));
   }
 
@@ -404,12 +424,13 @@ export class RateGroup {
 
   /** Time at which pacing allows the next datagram; Infinity if pacing delays nothing. */
   get nextSendAtMs(): TimeMs {
-    return this.controller.nextSendAtMs;
+    return Math.min(this.controller.nextSendAtMs, this.share?.nextSendAtMs ?? Infinity);
   }
 
   /** Ends a pacing delay that is over. No further timer is then needed, even if a busy host sends later. */
   handleTimeout(nowMs: TimeMs): void {
     this.controller.handleTimeout(nowMs);
+    this.share?.handleTimeout(nowMs);
   }
 
   /** Stops sending. */

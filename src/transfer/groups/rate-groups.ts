@@ -203,8 +203,16 @@ export class RateGroups {
 
   /** A report says this about one of the receiver's paths, which may change the paths that are used. */
   handleSample(demand: Demand, path: number, sample: PathSample | undefined): void {
+    if (demand.share.takeOnset()) this.handleShare(demand);
     if (sample === undefined || !this.pathGroups.has(demand)) return;
     this.changePaths(demand, (own) => own.handleSample(this.nowMs, path, sample));
+  }
+
+  /** What was measured while many senders overloaded the link to the receiver says little about its paths. */
+  private handleShare(demand: Demand): void {
+    for (const { controller, servedDemands } of this.groupsOf(demand))
+      if (servedDemands.length === 1 && demand.share.perMs < controller.sendRate(1))
+        controller.handleSplit();
   }
 
   private changePaths(demand: Demand, change: (own: PathGroups) => void): void {

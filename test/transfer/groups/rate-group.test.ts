@@ -122,7 +122,7 @@ class DrivenRateGroup {
     const { block, receiver, segments } = part;
     assert(block.wire !== undefined, 'a block is loaded before it is sent');
     const burst = this.sent.length;
-    this.rateGroup.handleSent(nowMs, part, burst);
+    this.rateGroup.handleSent(nowMs, part, burst, 1416 * segments.size);
     this.demands[receiver]?.path.handleSent(nowMs, burst, segments.size);
     this.sent.push({ atMs: nowMs, block: block.index, receiver, count: segments.size });
     return true;
