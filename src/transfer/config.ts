@@ -48,3 +48,23 @@ export const retryTiming = {
   /** The sender polls an active receiver after this time without a message from that receiver. */
   quietMs: 1000,
 } as const;
+
+/**
+ * When a session uses only one of its paths, because many sessions arrive at the receiver at once, and when it uses the
+ * others again. The numbers of rounds are those of AMP: of its authors' simulations in a data center (FatTree.cc of
+ * github.com/mkheirkhah/amp; those of a single port, incast.cc there, wait 10 rounds before the onset).
+ */
+export const incastThresholds = {
+  /** Number of round trips in which the share of the session stays too small for several paths. */
+  onsetRounds: 3,
+  /** Number of round trips in which the share is large enough again, or there is no limit. */
+  endRounds: 8,
+  /** The share is too small if it is less than this window for each path, in datagrams: the smallest one of BBR. */
+  leastWindow: 4,
+  /** The others return only if it is this many times as large, so that they do not come and go. */
+  returnFactor: 2,
+  /** If one path carries less than `carriedPart` of the share for `uncarriedRounds`, all paths are used for a while. */
+  carriedPart: 0.8,
+  uncarriedRounds: 16,
+  uncarriedRestMs: 60_000,
+} as const;

@@ -8,12 +8,15 @@ import type { SessionGeometry } from '../../object/geometry.js';
 import type { PathSample } from '../../path/path-model.js';
 import type { Demand } from '../demand.js';
 import type { SessionBlock } from '../sealed-block.js';
+import { Incast } from './incast.js';
 import { coupledRestMs, PathCoupling } from './path-coupling.js';
 import type { RateGroup } from './rate-group.js';
 
 /** A rate group of one path, which may be out of use for the moment. */
 interface PathGroup {
   readonly rateGroup: RateGroup;
+  /** Whether it serves the receiver at the moment. */
+  isServing: boolean;
   /** Nothing arrives by it. */
   isSilent: boolean;
   /** Until then, the path is not used although it works. */
@@ -29,22 +32,32 @@ const leastGainMs = 2;
 export class PathGroups {
   private readonly byNumber = new Map<number, PathGroup>();
   private readonly coupling = new PathCoupling();
+  private readonly incast = new Incast();
+  /** Those that began or stopped to serve the receiver. */
+  private changed: PathGroup[] = [];
 
   constructor(
     private readonly demand: Demand,
     private readonly geometry: SessionGeometry,
     home: RateGroup,
   ) {
-    this.add(0, home);
+    this.set(0, home);
   }
 
   get count(): number {
     return this.byNumber.size;
   }
 
-  add(number: number, rateGroup: RateGroup): void {
+  add(nowMs: TimeMs, number: number, rateGroup: RateGroup): void {
+    this.set(number, rateGroup);
+    this.noteShare(nowMs);
+    this.choose();
+  }
+
+  private set(number: number, rateGroup: RateGroup): void {
     this.byNumber.set(number, {
       rateGroup,
+      isServing: true,
       isSilent: false,
       restsUntilMs: -Infinity,
     });
@@ -62,13 +75,16 @@ export class PathGroups {
   /** Whether the rate group serves the receiver at the moment. */
   isServedBy(rateGroup: RateGroup): boolean {
     for (const each of this.byNumber.values())
-      if (each.rateGroup === rateGroup) return isServing(each);
+      if (each.rateGroup === rateGroup) return each.isServing;
     return false;
   }
 
-  /** The rate groups that serve the receiver at the moment. */
-  get serving(): ReadonlySet<RateGroup> {
-    return new Set(this.served());
+  /** The rate groups that began or stopped to serve the receiver since the last call. */
+  takeChanged(): readonly Readonly<PathGroup>[] {
+    if (this.changed.length === 0) return noGroups;
+    const { changed } = this;
+    this.changed = [];
+    return changed;
   }
 
   setSilent(number: number, isSilent: boolean): void {
@@ -76,25 +92,74 @@ export class PathGroups {
     if (group === undefined) return;
     group.isSilent = isSilent;
     this.coupling.forget(number);
-    if (this.serving.size > 0) return;
-    // The paths that rest are all that is left.
-    for (const each of this.byNumber.values()) each.restsUntilMs = -Infinity;
+    // The paths that rest may be all that is left.
+    if (!this.choose()) {
+      for (const each of this.byNumber.values()) each.restsUntilMs = -Infinity;
+      this.choose();
+    }
   }
 
-  /** Lets a path rest that shares a bottleneck with another one, and ends rests that are over. */
+  /** Chooses the paths to use, by what a report says about one of them. */
   handleSample(nowMs: TimeMs, number: number, sample: PathSample): void {
     const group = this.byNumber.get(number);
     if (group === undefined) return;
     for (const each of this.byNumber.values())
       if (each.restsUntilMs <= nowMs) each.restsUntilMs = -Infinity;
-    if (!isServing(group)) return;
-    const path = group.rateGroup.pathTo(this.demand);
-    const slower = this.coupling.handleSample(number, path.model, sample);
+    this.choose();
+    if (group.isServing) {
+      this.restCoupled(nowMs, number, sample, group);
+      this.noteShare(nowMs);
+    }
+    this.choose();
+  }
+
+  /** Lets a path rest that shares a bottleneck with another one. */
+  private restCoupled(
+    nowMs: TimeMs,
+    number: number,
+    sample: PathSample,
+    { rateGroup }: PathGroup,
+  ): void {
+    const { model } = rateGroup.pathTo(this.demand);
+    const slower = this.coupling.handleSample(number, model, sample);
     if (slower === undefined) return;
     // By multicast, the first path costs nothing.
     const resting = slower === 0 && this.demand.path.isMulticastReachable ? number : slower;
     const tired = this.byNumber.get(resting);
     if (tired !== undefined) tired.restsUntilMs = nowMs + coupledRestMs;
+  }
+
+  /** Finds out whether the receiver lets the session send too little for several paths. */
+  private noteShare(nowMs: TimeMs): void {
+    const { demand } = this;
+    let first: RateGroup | undefined;
+    let pathCount = 0;
+    for (const each of this.byNumber.values()) {
+      if (!isUsable(each)) continue;
+      first ??= each.rateGroup;
+      pathCount++;
+    }
+    if (first === undefined) return;
+    const path = first.pathTo(demand);
+    this.incast.take(nowMs, {
+      share: demand.share.perMs,
+      rate: path.model.latestRate,
+      rttMs: path.model.minRttMs,
+      pathCount,
+    });
+  }
+
+  /** @returns whether any path is usable */
+  private choose(): boolean {
+    let hasFirst = false;
+    for (const each of this.byNumber.values()) {
+      const isServing: boolean = isUsable(each) && !(hasFirst && this.incast.isOn);
+      hasFirst ||= isServing;
+      if (isServing === each.isServing) continue;
+      each.isServing = isServing;
+      this.changed.push(each);
+    }
+    return hasFirst;
   }
 
   /** All rate groups of the receiver, that of its first path first. */
@@ -149,7 +214,7 @@ export class PathGroups {
   }
 
   private *served(): IterableIterator<RateGroup> {
-    for (const each of this.byNumber.values()) if (isServing(each)) yield each.rateGroup;
+    for (const each of this.byNumber.values()) if (each.isServing) yield each.rateGroup;
   }
 
   private isFarFromEnd(blocksLeft: number): boolean {
@@ -192,7 +257,9 @@ export class PathGroups {
   }
 }
 
-function isServing({ isSilent, restsUntilMs }: PathGroup): boolean {
+const noGroups: readonly PathGroup[] = [];
+
+function isUsable({ isSilent, restsUntilMs }: PathGroup): boolean {
   return !isSilent && restsUntilMs === -Infinity;
 }
 

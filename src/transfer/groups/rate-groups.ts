@@ -174,8 +174,8 @@ export class RateGroups {
     rateGroup.setContentOpen(this.isContentOpen);
     this.furtherGroups.push(rateGroup);
     const own = this.pathGroups.get(demand) ?? new PathGroups(demand, geometry, this.of(demand));
-    own.add(path.number, rateGroup);
     this.pathGroups.set(demand, own);
+    this.changePaths(demand, () => own.add(this.nowMs, path.number, rateGroup));
     demand.setPathCount(own.count);
     this.measureAll();
   }
@@ -204,7 +204,7 @@ export class RateGroups {
   /** A report says this about one of the receiver's paths, which may change the paths that are used. */
   handleSample(demand: Demand, path: number, sample: PathSample | undefined): void {
     if (demand.share.takeOnset()) this.handleShare(demand);
-    if (sample === undefined || !this.pathGroups.has(demand)) return;
+    if (sample === undefined) return;
     this.changePaths(demand, (own) => own.handleSample(this.nowMs, path, sample));
   }
 
@@ -218,20 +218,15 @@ export class RateGroups {
   private changePaths(demand: Demand, change: (own: PathGroups) => void): void {
     const own = this.pathGroups.get(demand);
     if (own === undefined) return;
-    const before = own.serving;
     change(own);
-    const after = own.serving;
-    let hasChanged = false;
-    for (const rateGroup of own) {
+    const changed = own.takeChanged();
+    for (const { rateGroup, isServing } of changed) {
       const path = rateGroup.pathTo(demand);
-      const isUsed = after.has(rateGroup);
-      if (isUsed === before.has(rateGroup)) continue;
-      hasChanged = true;
-      path.setUsed(isUsed);
-      if (isUsed) path.restartModel();
+      path.setUsed(isServing);
+      if (isServing) path.restartModel();
       else rateGroup.release(demand);
     }
-    if (hasChanged) this.measureAll();
+    if (changed.length > 0) this.measureAll();
   }
 
   private mayOpen(rateGroup: RateGroup): boolean {

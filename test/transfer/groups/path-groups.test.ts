@@ -11,7 +11,7 @@ const segments = 40;
 
 /** A rate group of a path with this round trip, which carries a block in 20 ms. */
 function groupOf(rttMs: number, blocks: readonly SessionBlock[]): RateGroup {
-  const model = { deliveryRate: segments / 20, rttMs };
+  const model = { deliveryRate: segments / 20, rttMs, minRttMs: rttMs };
   return { pathTo: () => ({ model }), rounds: { window: blocks } } as unknown as RateGroup;
 }
 
@@ -33,11 +33,12 @@ function isTaken(atMs: number, block: SessionBlock): boolean {
   const takeBack = (each: SessionBlock) => {
     taken = each === block;
   };
-  const demand = { index: 0, needsNothing: true, takeBack } as unknown as Demand;
+  const share = { perMs: Infinity };
+  const demand = { index: 0, needsNothing: true, takeBack, share } as unknown as Demand;
   const geometry = { segmentsPerBlock: segments } as SessionGeometry;
   const fast = groupOf(10, []);
   const groups = new PathGroups(demand, geometry, fast);
-  groups.add(1, groupOf(400, [block]));
+  groups.add(0, 1, groupOf(400, [block]));
   t.equal(groups.takeLate(atMs, fast), taken);
   return taken;
 }
