@@ -135,6 +135,8 @@ class RelayCommand {
         ...{ output, signal, invitations: [], takesInvitations: false },
       }),
       onEvent: (event) => {
+        // The end of the command ends the question whether to trust an upstream host.
+        if (event.type === 'upstream-away' && signal.aborted) return;
         report.handleEvent(event);
         if (event.type !== 'invited' || this.authorized === undefined) return;
         const { from, clientKey: key, usesLeft } = event;

@@ -242,15 +242,18 @@ export function printFetchSummary(output: Output, result: FetchResult): void {
   output.line(`  content root ${object.contentRoot}`);
   if (note !== '') output.line(`  ${note}`);
   if (sources.length === 0) return;
-  const head = ['source', 'received', 'share', 'rate', 'rtt', 'loss', 'why replaced'];
-  const rows = sources.map((source) => [
+  const reasons = sources.map(({ reason, replaced }) => reason ?? replaced ?? '');
+  const hasReason = reasons.some((each) => each !== '');
+  const head = ['source', 'received', 'share', 'rate', 'rtt', 'loss'];
+  const rows = sources.map((source, i) => [
     source.name,
     formatBytes(source.deliveredBytes),
     `${Math.round(100 * source.share)}%`,
     rateOrDash(source.rateBytesPerSec),
     `${source.rttMs.toFixed(1)} ms`,
     lossOrDash(source.lossRatio),
-    source.reason ?? source.replaced ?? '',
+    ...(hasReason ? [reasons[i] ?? ''] : []),
   ]);
-  output.table([head, ...rows], ['loss', 'rtt', 'rate'], []);
+  const names = hasReason ? [...head, 'why replaced'] : head;
+  output.table([names, ...rows], ['loss', 'rtt', 'rate'], []);
 }

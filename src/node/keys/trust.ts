@@ -78,11 +78,17 @@ interface PendingReceiver extends UnknownReceiver {
   readonly reject: (error: unknown) => void;
 }
 
+function idOf({ name, fingerprint: shown }: UnknownReceiver): string {
+  return `${name} ${shown}`;
+}
+
 class FirstUseTrust {
   private readonly answered = new Set<string>();
   /** The hosts whose keys invitations name. */
   private readonly invited = new Set<string>();
   private pending: PendingReceiver[] = [];
+  /** The answers that are awaited or being saved, by name and key. A host can connect again meanwhile. */
+  private readonly awaited = new Map<string, Promise<boolean>>();
   private isAsking = false;
   /** Ends the wait for further receivers. */
   private stopGathering: () => void = () => undefined;
@@ -110,7 +116,8 @@ class FirstUseTrust {
       check = known.check(name, receiverKey);
     }
     if (check.status === 'unknown') {
-      const refusal = await this.approve({ name, receiverKey, fingerprint: shown });
+      const receiver = { name, receiverKey, fingerprint: shown };
+      const refusal = await this.approve(receiver);
       if (refusal !== undefined) return refusal;
       try {
         check = await this.save(name, receiverKey);
@@ -119,6 +126,8 @@ class FirstUseTrust {
           return `its key ${shown} could not be saved: ${error.message}; add this line yourself: ${line}`;
         }
         throw error;
+      } finally {
+        this.awaited.delete(idOf(receiver));
       }
     }
     if (check.status !== 'changed') return undefined;
@@ -164,10 +173,17 @@ class FirstUseTrust {
   }
 
   private askWithOthers(receiver: UnknownReceiver): Promise<boolean> {
-    return new Promise((resolve, reject) => {
+    const key = idOf(receiver);
+    const awaited = this.awaited.get(key);
+    if (awaited !== undefined) return awaited;
+    const answer = new Promise<boolean>((resolve, reject) => {
       this.pending.push({ ...receiver, resolve, reject });
       if (!this.isAsking) void this.askAll();
     });
+    this.awaited.set(key, answer);
+    const forget = () => void this.awaited.delete(key);
+    answer.then((isTrusted) => isTrusted || forget(), forget);
+    return answer;
   }
 
   /** Asks about all pending receivers in one question, then about those that have come since. */

@@ -57,6 +57,26 @@ t.test('a receiver that answers during the question is part of the next one', as
   t.same(asked, [[nameOf(1)], [nameOf(2), nameOf(3)]]);
 });
 
+t.test('a host that connects again during the question is not asked about again', async (t) => {
+  const known = await KnownReceivers.load(join(t.testdir(), 'known'));
+  const { asked, ask } = createQuestions();
+  const connect = () => [1, 2].map(async (n) => trust(nameOf(n), keyOf(n)));
+  let again: Promise<unknown>[] = [];
+  const trust = trustKnownReceivers(
+    known,
+    async (receivers) => {
+      if (again.length === 0) again = connect();
+      return ask(receivers);
+    },
+    { receiverCount: 2 },
+  );
+  const first = await Promise.all(connect());
+  const isTrusted = (answers: readonly unknown[]) => answers.map((each) => each === true);
+  t.same(isTrusted(first), [true, false]);
+  t.same(isTrusted(await Promise.all(again)), [true, false]);
+  t.equal(asked.length, 1);
+});
+
 t.test('without an answer from all receivers, the question is asked nevertheless', async (t) => {
   const known = await KnownReceivers.load(join(t.testdir(), 'known'));
   const { asked, ask } = createQuestions();
