@@ -1,5 +1,6 @@
 /** Predicts results by the formulas of docs/THEORY.md, for the points that the formulas cover. */
 import { headerSizeBytes } from '../packet.js';
+import { sessionHeaderSizeBytes } from '../wire/header.js';
 import { exchangeMs, peerDeathsOf } from './exchange-model.js';
 import { fetchMs } from './fetch-model.js';
 import type { Point } from './parameters.js';
@@ -40,6 +41,16 @@ function createUploadModel(point: Point): Model | undefined {
   return { meanDelayMs, deviationMs: 0, rounds: undefined };
 }
 
+/** The time of incast if only the rate of the port limits it. The model leaves out handshakes and repairs. */
+function createIncastModel(point: Point): Model | undefined {
+  const { senders = 1, rateBytesPerSec, fileSizeBytes, mssBytes } = point;
+  if (rateBytesPerSec === undefined) return undefined;
+  const framingBytes = sessionHeaderSizeBytes + linkOverheadBytes;
+  const sizeBytes = fileSizeBytes + Math.ceil(fileSizeBytes / mssBytes) * framingBytes;
+  const meanDelayMs = (senders * sizeBytes * 1000) / rateBytesPerSec;
+  return { meanDelayMs, deviationMs: 0, rounds: undefined };
+}
+
 function createRelayModel(point: Point): Model | undefined {
   const meanDelayMs = relayMs(point);
   return meanDelayMs === undefined ? undefined : { meanDelayMs, deviationMs: 0, rounds: undefined };
@@ -52,6 +63,7 @@ function createRelayModel(point: Point): Model | undefined {
  */
 export function createModel(point: Point, tripMs = roundTripMs(point)): Model | undefined {
   const { receivers, loss, lossModel, window, timeoutMs, sendTimeMs } = point;
+  if (point.pathCount !== undefined) return createIncastModel(point);
   if (point.senders !== undefined) return createUploadModel(point);
   if (point.sources !== undefined)
     return { meanDelayMs: fetchMs(point), deviationMs: 0, rounds: undefined };

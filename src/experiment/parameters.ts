@@ -45,6 +45,11 @@ export const shapes = ['symmetric', 'slow-uplinks', 'medium'] as const;
 /** Shape of the network of an exchange. */
 export type Shape = (typeof shapes)[number];
 
+/** Whether a receiver tells senders that overload its link what they may send. */
+export const sharings = ['off', 'on'] as const;
+/** Use of shares in a run. */
+export type Sharing = (typeof sharings)[number];
+
 /** Which of two paths a session begins with. */
 export const firstPaths = ['fast', 'slow'] as const;
 /** First path of a run. */
@@ -77,7 +82,7 @@ export interface Point {
   readonly leaveBad: number | undefined;
   readonly lossInGood: number | undefined;
   readonly lossInBad: number | undefined;
-  /** Number of senders that each upload a file to the receiver; undefined if the plan has no `uploads`. */
+  /** Number of senders that each upload a file to the receiver; undefined if the plan has no `uploads` or `incast`. */
   readonly senders: number | undefined;
   readonly order: Order | undefined;
   /** Maximum rate of each sender; undefined if unlimited. */
@@ -114,6 +119,9 @@ export interface Point {
   /** Round-trip time of the slow path, divided by that of the fast one. */
   readonly rttRatio: number | undefined;
   readonly firstPath: FirstPath | undefined;
+  /** Number of paths of each of several senders; undefined if the plan has no `incast`. */
+  readonly pathCount: number | undefined;
+  readonly shares: Sharing | undefined;
 }
 
 /** Name of a parameter in a plan. */
@@ -219,6 +227,16 @@ export const parameters: Readonly<Record<ParameterName, Parameter>> = {
     column: 'first_path',
     title: 'First path',
     label: (value) => `${value} path first`,
+  },
+  shares: {
+    column: 'shares',
+    title: 'Shares',
+    label: (value) => (value === 'on' ? 'with shares' : 'without shares'),
+  },
+  pathCount: {
+    column: 'path_count',
+    title: 'Number of paths of each sender',
+    label: (value) => `${value} path${value === 1 ? '' : 's'} each`,
   },
   rttRatio: {
     column: 'rtt_ratio',
@@ -330,6 +348,8 @@ const extraNames: readonly ParameterName[] = [
   'peerDeaths',
   'shape',
   'peers',
+  'shares',
+  'pathCount',
   'firstPath',
   'rttRatio',
   'rateRatio',

@@ -37,6 +37,7 @@ export function checkSize({ link, mode, repetitions, ...file }: PlanFile): Probl
     ...Object.values(file.caches ?? {}),
     ...Object.values(file.exchanges ?? {}),
     ...Object.values(file.paths ?? {}),
+    ...Object.values(file.incast ?? {}),
   ];
   const runs = lists.reduce((product, list) => product * list.length, repetitions);
   if (runs <= planLimits.runs) return [];
@@ -76,6 +77,7 @@ export function checkTogether(file: PlanFile, points: readonly Point[]): Problem
     ...checkRelays(file),
     ...checkExchanges(file),
     ...checkPaths(file),
+    ...checkIncast(file),
   );
   if (mode.includes('real')) problems.push(...checkReal(file, network));
   if (problems.length > 0) return problems;
@@ -263,6 +265,29 @@ function checkPaths(file: PlanFile): Problem[] {
       file.timeoutMs.join() !== '100',
       'sessions by several paths choose it themselves; remove this key',
     ],
+  ]);
+}
+
+/** Finds settings that are not possible beside `incast`. */
+function checkIncast(file: PlanFile): Problem[] {
+  const { incast, mode, receivers, protocol, link, gilbertElliott, lossModel } = file;
+  if (incast === undefined) return [];
+  const { uploads, fetches, relays, caches, exchanges, paths } = file;
+  const others = { uploads, fetches, relays, caches, exchanges, paths };
+  const [other] = Object.entries(others).flatMap(([name, value]) => (value ? [name] : []));
+  const isBernoulli = gilbertElliott === undefined && lossModel.join() === 'bernoulli';
+  const itself = 'sessions choose it themselves; remove this key';
+  return problemsOf([
+    ['mode', mode.join() !== 'simulated', 'incast runs only in simulated mode; remove "real"'],
+    ['receivers', receivers.join() !== '1', 'incast has one receiver; set 1'],
+    ['protocol', protocol !== undefined, 'incast is of sessions by unicast; remove this key'],
+    ['incast', other !== undefined, `incast and ${other} are different plans; keep one`],
+    ['link', link.rateBytesPerSec === undefined, 'incast needs the rate of the port'],
+    ['link', link.rttMs.includes(0), 'incast needs a round-trip time; set rttMs'],
+    ['link', link.queueBytes === undefined, 'incast needs the queue of the port'],
+    ['loss', !isBernoulli, 'incast loses datagrams independently; give only "loss"'],
+    ['window', file.window.join() !== '1', itself],
+    ['timeoutMs', file.timeoutMs.join() !== '100', itself],
   ]);
 }
 

@@ -4,6 +4,7 @@
  */
 import * as z from 'zod';
 import { maxMssBytes, maxWindowBlocks } from '../classic/config.js';
+import { maxPaths } from '../wire/paths.js';
 import {
   firstPaths,
   isLossModelName,
@@ -15,6 +16,7 @@ import {
   protocols,
   rateKinds,
   shapes,
+  sharings,
   splits,
 } from './parameters.js';
 import { describeIssue } from './plan-problems.js';
@@ -143,6 +145,8 @@ const passing = z.enum(passings, { error: 'must be "cut-through" or "store-and-f
 
 const lossyLink = z.enum(lossyLinks, { error: 'must be "none", "first" or "last"' });
 const shape = z.enum(shapes, { error: 'must be "symmetric", "slow-uplinks" or "medium"' });
+
+const sharing = z.enum(sharings, { error: 'must be "off" or "on"' });
 
 const firstPath = z.enum(firstPaths, { error: 'must be "fast" or "slow"' });
 
@@ -299,6 +303,25 @@ export const planSchema = z
       })
       .optional()
       .meta({ description: 'A session with one receiver uses two paths at once' }),
+    incast: z
+      .strictObject({
+        senders: swept(wholeNumber(1, planLimits.senders), true).meta({
+          description: 'Number of senders that begin at the same time, each with a file of its own',
+        }),
+        paths: swept(wholeNumber(1, maxPaths), true)
+          .default([1])
+          .meta({
+            description: 'Number of paths of each sender, through the same port; 1 if left out',
+          }),
+        shares: swept(sharing, false).default(['on']).meta({
+          description:
+            'Whether the receiver tells senders that overload the port what they may send',
+        }),
+      })
+      .optional()
+      .meta({
+        description: 'Many sessions arrive at one receiver at once, through the port of the link',
+      }),
     mssBytes: swept(wholeNumber(1, maxMssBytes), true)
       .default([500])
       .meta({ description: 'Payload of a segment; 500 if left out' }),

@@ -131,6 +131,8 @@ function fetchValues(fetches: NonNullable<PlanFile['fetches']>) {
 
 const noPaths = { rateRatio: [undefined], rttRatio: [undefined], firstPath: [undefined] };
 
+const noIncast = { pathCount: [undefined], shares: [undefined] };
+
 const noRelays = { hops: [undefined], passing: [undefined], lossyLink: [undefined] };
 
 const noCaches = {
@@ -147,6 +149,11 @@ function uploadValues(uploads: NonNullable<PlanFile['uploads']>) {
     ...{ senders, order, senderRateBytesPerSec: rateBytesPerSec ?? [undefined] },
     protocol: ['unicast' as const],
   };
+}
+
+/** Many senders at once, each of which sends a file of its own to the receiver. */
+function incastValues({ senders, paths, shares }: NonNullable<PlanFile['incast']>) {
+  return { senders, pathCount: paths, shares, protocol: ['unicast' as const] };
 }
 
 function toPlan(file: PlanFile): Plan {
@@ -167,6 +174,7 @@ function toPlan(file: PlanFile): Plan {
     caches,
     exchanges,
     paths,
+    incast,
     ...rest
   } = file;
   const points = combine({
@@ -180,6 +188,7 @@ function toPlan(file: PlanFile): Plan {
     ...(fetches === undefined ? noFetches : fetchValues(fetches)),
     ...(exchanges === undefined ? noExchanges : exchangeValues(exchanges, protocol)),
     ...(paths === undefined ? noPaths : { ...paths, protocol: ['unicast' as const] }),
+    ...(incast === undefined ? noIncast : incastValues(incast)),
     rttMs: link.rttMs,
     rateBytesPerSec: link.rateBytesPerSec ?? [undefined],
     queueBytes: link.queueBytes ?? [undefined],

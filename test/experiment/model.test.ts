@@ -32,6 +32,8 @@ function point(change: Partial<Point> = {}): Point {
     rateRatio: undefined,
     rttRatio: undefined,
     firstPath: undefined,
+    pathCount: undefined,
+    shares: undefined,
     enterBad: undefined,
     leaveBad: undefined,
     lossInGood: undefined,
@@ -367,6 +369,26 @@ t.test('the bounds of an exchange are those of the theory', (t) => {
   t.equal(createModel(point({ ...base, ...both, protocol: 'unicast', peerDeaths: 1 })), undefined);
   t.end();
 });
+
+t.test('shares let many senders fill a port with few repetitions', (t) => {
+  const link = { rttMs: 10, rateBytesPerSec: 12_500_000, queueBytes: 92_416 };
+  const [off, on] = (['off', 'on'] as const).map((shares) => {
+    const each = { ...link, senders: 8, pathCount: 2, shares, fileSizeBytes: 500_000 };
+    const incast = point({ ...each, protocol: 'unicast', receivers: 1, mssBytes: 1400 });
+    return { ...simulateRun(incast, 'incast'), model: createModel(incast)?.meanDelayMs ?? 0 };
+  }) as [IncastResult, IncastResult];
+  for (const { completeReceivers, delayMs, model } of [off, on]) {
+    t.equal(completeReceivers, 1);
+    t.ok(delayMs > model, `${delayMs} ms, no less than the model's ${model}`);
+  }
+  t.ok(
+    on.retransmissions < off.retransmissions / 3,
+    `${on.retransmissions} repetitions with shares`,
+  );
+  t.end();
+});
+
+type IncastResult = ReturnType<typeof simulateRun> & { readonly model: number };
 
 t.test('a session by two paths is compared with the same by each of them alone', (t) => {
   const setting = point({

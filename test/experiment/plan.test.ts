@@ -208,6 +208,8 @@ t.test('omitted members have the documented defaults', (t) => {
       rateRatio: undefined,
       rttRatio: undefined,
       firstPath: undefined,
+      pathCount: undefined,
+      shares: undefined,
       lossInBad: undefined,
       lossInGood: undefined,
       leaveBad: undefined,
@@ -277,6 +279,8 @@ t.test('values that a plan gives are in every point', (t) => {
       rateRatio: undefined,
       rttRatio: undefined,
       firstPath: undefined,
+      pathCount: undefined,
+      shares: undefined,
       lossInBad: undefined,
       lossInGood: undefined,
       leaveBad: undefined,
@@ -530,6 +534,30 @@ t.test('exchanges: peers in networks of several shapes, only simulated', (t) => 
     t,
     `"receivers": 1, ${some}, "protocol": ▲"p2mp-ftp"`,
     'protocol: exchanges are sessions; give "unicast", "multicast" or both',
+  );
+  t.end();
+});
+
+t.test('incast: several senders through one port, only simulated, with a rate and a queue', (t) => {
+  const link = { rttMs: 10, rateBytesPerSec: 1e6, queueBytes: 20_000 };
+  const incast = { senders: [2, 16], paths: [1, 2], shares: ['off', 'on'] };
+  const { points } = parse({ incast, link, receivers: 1 });
+  t.equal(points.length, 8);
+  t.match(points[0], { senders: 2, pathCount: 1, shares: 'off', protocol: 'unicast' });
+  t.match(parse({ incast: { senders: 3 }, link, receivers: 1 }).points, [
+    { senders: 3, pathCount: 1, shares: 'on', order: undefined },
+  ]);
+  const some = '"incast": {"senders": 2}, "receivers": 1';
+  isRefused(
+    t,
+    `${some}, "link": ▲{"rttMs": 10, "rateBytesPerSec": 1000}`,
+    'link: incast needs the queue of the port',
+  );
+  isRefused(
+    t,
+    `"mode": ▲"real", ${some}, "link": {"rttMs": 10, "rateBytesPerSec": ▲1000, "queueBytes": 2000}`,
+    'mode: incast runs only in simulated mode; remove "real"',
+    'link.rateBytesPerSec: loopback has no rate limit; use "network": "namespaces"',
   );
   t.end();
 });

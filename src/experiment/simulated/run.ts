@@ -12,6 +12,7 @@ import type { RunResult } from '../run-result.js';
 import { simulateCache } from './cache.js';
 import { simulateExchange } from './exchange.js';
 import { simulateFetch } from './fetch.js';
+import { simulateIncast } from './incast.js';
 import { simulatePaths } from './paths.js';
 import { simulateRelays } from './relays.js';
 
@@ -25,6 +26,7 @@ export function simulateRun(point: Point, seed: string, rttMs = point.rttMs): Ru
   if (point.hops !== undefined) return simulateRelays(point, seed, rttMs);
   if (point.objects !== undefined) return simulateCache(point, seed, rttMs);
   if (point.peers !== undefined) return simulateExchange(point, seed, rttMs);
+  if (point.pathCount !== undefined) return simulateIncast(point, seed, rttMs);
   if (point.rateRatio !== undefined) return simulatePaths(point, seed, rttMs);
   return isSession(point) ? runSession(point, seed, rttMs) : runTransfer(point, seed, rttMs);
 }

@@ -70,6 +70,7 @@ function describeColumns({ points: [first] }: Plan): string {
   if (first?.objects !== undefined) return describeCacheColumns();
   if (first?.peers !== undefined) return describeExchangeColumns();
   if (first?.rateRatio !== undefined) return describePathColumns();
+  if (first?.pathCount !== undefined) return describeIncastColumns();
   const delay =
     first?.senders === undefined
       ? `Delay: from the first datagram to the last acknowledgement of data. Model: stop-and-wait with a fixed timeout and
@@ -102,6 +103,11 @@ function describeExchangeColumns(): string {
   return `Delay: from the start until nobody gets anything any more. Every copy is compared with the file. Model: the
 rates of the links alone; by multicast, each file once by its owner's uplink and all others by each downlink; by unicast,
 each file once for each other peer. More columns are in summary.csv, each run is in runs.csv.`;
+}
+
+function describeIncastColumns(): string {
+  return `Delay: from the start of the senders until the receiver has all files. Model: the rate of the port alone. More
+columns are in summary.csv, each run is in runs.csv.`;
 }
 
 function describePathColumns(): string {
@@ -191,7 +197,7 @@ function summaryCells(
 }
 
 function hasUploads({ points: [first] }: Plan): boolean {
-  return first?.senders !== undefined;
+  return first?.order !== undefined;
 }
 
 function hasOrigin({ points: [first] }: Plan): boolean {

@@ -51,7 +51,7 @@ const columnsOf = (
   ['retransmissions', ({ retransmissions }) => rounded(retransmissions)],
   ['goodput_bytes_per_s', ({ goodputBytesPerSec }) => rounded(goodputBytesPerSec)],
   [`model_sd_${suffix}`, ({ modelSd }) => rounded(modelSd)],
-  ...(names.includes('senders') ? [speedupColumn] : []),
+  ...(names.includes('order') ? [speedupColumn] : []),
   ...(names.includes('hops') || names.includes('objects') ? originColumns : []),
   ...(names.includes('rateRatio') ? pathColumns : []),
   ['twin_mean_s', ({ twinS }) => rounded(twinS)],

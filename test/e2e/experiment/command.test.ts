@@ -143,7 +143,7 @@ t.test('both CSV files have the documented columns', async (t) => {
     ...['hops', 'passing', 'lossy_link'],
     ...['objects', 'requests', 'zipf_exponent', 'cached_objects'],
     ...['peers', 'shape', 'peer_deaths', 'peer_rate_bytes_per_s'],
-    ...['rate_ratio', 'rtt_ratio', 'first_path'],
+    ...['rate_ratio', 'rtt_ratio', 'first_path', 'path_count', 'shares'],
     ...['origin_bytes', 'hit_ratio', 'fast_alone_s', 'slow_alone_s', 'benefit'],
   ];
   const named = namesAfter('a row for each run:');
