@@ -308,11 +308,9 @@ export const planSchema = z
         senders: swept(wholeNumber(1, planLimits.senders), true).meta({
           description: 'Number of senders that begin at the same time, each with a file of its own',
         }),
-        paths: swept(wholeNumber(1, maxPaths), true)
-          .default([1])
-          .meta({
-            description: 'Number of paths of each sender, through the same port; 1 if left out',
-          }),
+        paths: swept(wholeNumber(1, maxPaths), true).default([1]).meta({
+          description: 'Number of paths of each sender, through the same port; 1 if left out',
+        }),
         shares: swept(sharing, false).default(['on']).meta({
           description:
             'Whether the receiver tells senders that overload the port what they may send',
