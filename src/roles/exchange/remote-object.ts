@@ -125,9 +125,10 @@ export class RemoteObject {
     this.begunAtMs ??= nowMs;
     const owners = peers.filter((peer) => peer.isPresent && peer.brings(this.content));
     for (const owner of owners) this.join(nowMs, specOf(owner), undefined);
-    const { isAnyPaced = false } = this.current?.sources ?? {};
-    if (owners.length > 0 && !this.needsHelp(nowMs)) {
-      if (isAnyPaced) this.dismissHelpers(nowMs);
+    // Helpers have groups, too.
+    const pacedBytes = this.current?.sources.pacedBytesOf((spec) => !this.helpers.has(spec));
+    if (owners.length > 0 && !this.needsHelp(nowMs, pacedBytes)) {
+      if (pacedBytes !== undefined) this.dismissHelpers(nowMs);
       return;
     }
     for (const peer of peers) {
@@ -135,14 +136,14 @@ export class RemoteObject {
       const holding = peer.holdings.get(this.content);
       if (!peer.isPresent || holding === undefined || holding.isEmpty) continue;
       // By multicast, the others usually hold the same.
-      if (isAnyPaced && !this.misses(holding)) continue;
+      if (pacedBytes !== undefined && !this.misses(holding)) continue;
       const spec = specOf(peer);
       if (this.join(nowMs, spec, holding)) this.helpers.add(spec);
     }
   }
 
-  private needsHelp(nowMs: TimeMs): boolean {
-    const pacedBytes = this.current?.sources.pacedBytes;
+  /** @param pacedBytes what has arrived by multicast from owners; undefined if they serve otherwise */
+  private needsHelp(nowMs: TimeMs, pacedBytes: number | undefined): boolean {
     if (pacedBytes !== undefined) return this.isSilent(nowMs, pacedBytes);
     const { begunAtMs = nowMs, readyAtMs = Infinity } = this;
     return nowMs >= Math.min(readyAtMs + helpAfterMs, begunAtMs + offerTimeoutMs);

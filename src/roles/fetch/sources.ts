@@ -98,14 +98,19 @@ export class Sources {
 
   /** Whether a source can serve this host and others by multicast. */
   get isAnyPaced(): boolean {
-    return this.pacedBytes !== undefined;
+    return this.pacedBytesOf(() => true) !== undefined;
   }
 
-  /** What has arrived from sources that can serve this host and others by multicast; undefined without such a source. */
-  get pacedBytes(): number | undefined {
+  /**
+   * @param isCounted which sources count
+   * @returns what has arrived from those that can serve this host and others by multicast; undefined without such a source
+   */
+  pacedBytesOf(isCounted: (spec: ReceiverSpec) => boolean): number | undefined {
     let bytes: number | undefined;
-    for (const supplier of this.usable.map((source) => this.supplierOf(source)))
+    for (const source of this.usable.filter(({ spec }) => isCounted(spec))) {
+      const supplier = this.supplierOf(source);
       if (supplier?.usesGroup === true) bytes = (bytes ?? 0) + supplier.arrivedBytes;
+    }
     return bytes;
   }
 

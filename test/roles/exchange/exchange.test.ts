@@ -1,5 +1,8 @@
 /** Exchanges in virtual time: everybody's objects to everybody. */
 import t from 'tap';
+import { assert } from '../../../src/base/assert.js';
+import { listRuns, parsePlan } from '../../../src/experiment/plan.js';
+import { simulateExchange } from '../../../src/experiment/simulated/exchange.js';
 import { blockSizeBytes, ExchangeNet, type PeerSpec } from '../../support/exchange-net.js';
 
 const sizeBytes = 50 * blockSizeBytes - 100;
@@ -109,6 +112,21 @@ t.test('if an owner dies, the others soon have what is left', (t) => {
   const afterMs = startMs + elapsedMs(net) - killedAtMs;
   // Nobody says that the owner is gone before it was silent for 5 s.
   t.ok(afterMs < 3500, `everything that is left is there ${afterMs} ms later`);
+  t.end();
+});
+
+t.test('peers that help after the death of an owner are not taken for the owner', (t) => {
+  const plan = {
+    ...{ title: 'A death', seed: 'death', repetitions: 1, receivers: 1, fileSizeBytes: 500_000 },
+    ...{ protocol: ['multicast'], mssBytes: 1400, link: { rttMs: 20, queueBytes: 256_000 } },
+    exchanges: { peers: 8, shape: ['symmetric'], deaths: [1], rateBytesPerSec: 2_500_000 },
+  };
+  const [run] = listRuns(parsePlan(JSON.stringify(plan), 'plan.json'));
+  assert(run !== undefined, 'the plan has a run');
+  // Helpers serve by multicast, too. If they are dismissed for that, and called again, it takes seconds longer.
+  const { delayMs, completeReceivers } = simulateExchange(run.point, 'b', 20);
+  t.equal(completeReceivers, 1);
+  t.ok(delayMs < 4000, `everything that is left is there after ${delayMs} ms`);
   t.end();
 });
 
