@@ -6,6 +6,12 @@ import type { FileBudget } from '../disk/store/file-budget.js';
 import { PlacedIndex } from '../disk/store/placed-files.js';
 import { PlacedContent } from './placed-content.js';
 
+/**
+ * How long blocks wait for others before they are written. Several objects arrive at once, each at a part of the speed
+ * of the link, and starting a write costs more than writing a block.
+ */
+const gatherMs = 128;
+
 export interface PeerFoldersOptions {
   readonly dir: string;
   readonly fileBudget: FileBudget;
@@ -39,7 +45,7 @@ export class PeerFolders {
     const parts = new SessionParts({
       ...{ dir, fileBudget, placed: this.placed, protectedPaths: [], updatesModes: false },
       // Each block is verified, so it does not matter which peer sent it.
-      ...{ verifiesDisk: false, sharesParts: true, comparesAll: true },
+      ...{ verifiesDisk: false, sharesParts: true, comparesAll: true, gatherMs },
       handleBadBlock: () => undefined,
     });
     const stores: ExchangeStores = {

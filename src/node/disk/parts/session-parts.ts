@@ -45,6 +45,8 @@ export interface SessionPartsOptions {
   readonly placed: PlacedIndex;
   /** Whether an offer is also compared with existing files that its sender did not place. */
   readonly comparesAll: boolean;
+  /** How long blocks that have arrived wait for others before they are written; 32 ms by default. */
+  readonly gatherMs?: number;
   /** Files and folders that no sender may delete. */
   readonly protectedPaths: readonly string[];
   /** Called when a stored block is not the sender's, with the names of the files that it overlaps. */
@@ -112,7 +114,7 @@ export class SessionParts implements ContentStores {
   ): Promise<PartStore> {
     const { manifest, blockSizeBytes, existing, deletion, listedAtMs } = request;
     const { dir, fileBudget, verifiesDisk, comparesAll, existing: own } = this.options;
-    const { updatesModes, protectedPaths } = this.options;
+    const { updatesModes, protectedPaths, gatherMs } = this.options;
     const partId = this.idOf(request);
     const origin = this.originOf(request);
     const placed = this.options.placed.ofSender(
@@ -124,7 +126,7 @@ export class SessionParts implements ContentStores {
     await this.trim(origin.senderKey);
     const earlierId = await this.earlierOf(request);
     const options: PartStoreOptions = {
-      ...withoutUndefined({ earlierId }),
+      ...withoutUndefined({ earlierId, gatherMs }),
       ...{ dir, partId, origin, manifest, blockSizeBytes, signal, verifiesDisk },
       existing: own ?? existing,
       ...{ updatesModes, protectedPaths, listsExtras: deletion === 'delete' },
