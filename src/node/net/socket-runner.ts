@@ -38,7 +38,6 @@ export interface SocketRunnerOptions<Event> {
 }
 
 export class SocketRunner<Event> {
-  private readonly machine: Machine<Event>;
   private readonly runner: Runner<Event>;
   private readonly deadlines: DeadlinePolicy;
   private endpoint: Endpoint | undefined;
@@ -46,8 +45,6 @@ export class SocketRunner<Event> {
   private isClosing = false;
   private timer: NodeJS.Timeout | undefined;
   private immediate: NodeJS.Immediate | undefined;
-  /** Drains the machine after datagrams that arrived together. */
-  private drainLater: NodeJS.Immediate | undefined;
   /** Time at which the timer or the immediate fires. */
   private wakesAtMs: TimeMs | undefined;
   private timeoutAtMs: TimeMs | undefined;
@@ -57,7 +54,6 @@ export class SocketRunner<Event> {
 
   private constructor(options: SocketRunnerOptions<Event>) {
     this.deadlines = options.deadlines ?? 'adaptive';
-    this.machine = options.machine;
     this.runner = new Runner(options.machine, {
       now: () => this.nowMs,
       canTransmit: () => this.endpoint?.canSend() ?? false,
@@ -75,7 +71,7 @@ export class SocketRunner<Event> {
       ...withoutUndefined({ bind, paths }),
       port,
       receivesBatches,
-      handleDatagram: (from, bytes) => runner.handleDatagram(from, bytes),
+      handleDatagram: (from, bytes) => runner.runner.handleDatagram(from, bytes),
       handleWritable: () => runner.runner.drain(),
       handleSendError,
     });
@@ -147,17 +143,7 @@ export class SocketRunner<Event> {
     await endpoint.flush();
     clearTimeout(this.timer);
     clearImmediate(this.immediate);
-    clearImmediate(this.drainLater);
     await endpoint.close();
-  }
-
-  /** Drains the machine only after all datagrams that are read in this turn of the event loop. */
-  private handleDatagram(from: Address, bytes: Uint8Array): void {
-    this.machine.handleDatagram(this.nowMs, from, bytes);
-    this.drainLater ??= setImmediate(() => {
-      this.drainLater = undefined;
-      this.runner.drain();
-    });
   }
 
   /**
