@@ -163,12 +163,15 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     return { ...this.counts, faults: this.faults.toCounts() };
   }
 
-  /** Handles one datagram. An `Endpoint` splits datagrams that arrived together. */
-  /** Says at which addresses senders can reach this receiver, for several paths at once. Sessions that have begun keep theirs. */
+  /**
+   * Says at which addresses senders can reach this receiver, for several paths at once. Sessions that have begun keep
+   * theirs.
+   */
   setAddresses(addresses: readonly Address[]): void {
     this.sessions.setAddresses(addresses);
   }
 
+  /** Handles one datagram. An `Endpoint` splits datagrams that arrived together. */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     if (isBlockDatagram(bytes, 0)) this.handleBlocks(nowMs, from, bytes, 0);
     // The datagram is not authenticated yet, so an error here must not end the session that it names.
