@@ -349,7 +349,7 @@ export class Peer {
     };
     for (const remote of this.remotes.values()) remote.chooseSources(nowMs, candidates);
     for (const { fetch } of this.remotes.values())
-      if (fetch?.sources.isAnyPaced === true) this.usesMulticast = true;
+      if (fetch?.sources.pacedBytesOf() !== undefined) this.usesMulticast = true;
     this.pace.update(this.number, this.known, this.usesMulticast);
   }
 

@@ -96,16 +96,11 @@ export class Sources {
     return describeAbsence(this.all, this.patienceMs);
   }
 
-  /** Whether a source can serve this host and others by multicast. */
-  get isAnyPaced(): boolean {
-    return this.pacedBytesOf(() => true) !== undefined;
-  }
-
   /**
-   * @param isCounted which sources count
+   * @param isCounted which sources count; by default all
    * @returns what has arrived from those that can serve this host and others by multicast; undefined without such a source
    */
-  pacedBytesOf(isCounted: (spec: ReceiverSpec) => boolean): number | undefined {
+  pacedBytesOf(isCounted = (_: ReceiverSpec) => true): number | undefined {
     let bytes: number | undefined;
     for (const source of this.usable.filter(({ spec }) => isCounted(spec))) {
       const supplier = this.supplierOf(source);
