@@ -49,6 +49,9 @@ export const retryTiming = {
   quietMs: 1000,
 } as const;
 
+/** A receiver cannot ask a session to send less than a modem carries, 128 kbit/s. */
+export const leastShareBytesPerSec = 16_000;
+
 /**
  * When a session uses only one of its paths, because many sessions arrive at the receiver at once, and when it uses the
  * others again. The numbers of rounds are those of AMP: of its authors' simulations in a data center (FatTree.cc of

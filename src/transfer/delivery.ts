@@ -103,7 +103,7 @@ export class Delivery {
 
   constructor(private readonly options: DeliveryOptions) {
     const { geometry, hash, reportInterval, randomPhase, createController, senderCount } = options;
-    const { rateBytesPerSec, rateLimit } = options;
+    const { rateBytesPerSec, rateLimit, manifest, servesTogether, group } = options;
     const ownLimit = rateBytesPerSec === undefined ? undefined : new RateLimit(rateBytesPerSec);
     const limit = rateLimit ?? ownLimit;
     this.limit = limit && new SharedLimit(limit);
@@ -121,9 +121,8 @@ export class Delivery {
       ...{ geometry, demands, digests, encoder, reportInterval, randomPhase },
       maxBlocks: Math.max(2, Math.floor(maxInFlightBytes / geometry.blockSizeBytes)),
       ...{ rateBytesPerSec, createController, senderCount },
-      ...{ servesTogether: options.servesTogether, hasGroup: options.group !== undefined },
+      ...{ servesTogether, hasGroup: group !== undefined },
     });
-    const { manifest } = options;
     const { tree, actions, rateGroups } = this;
     this.reading = new BlockReading({ geometry, manifest, demands, tree, rateGroups, actions });
   }

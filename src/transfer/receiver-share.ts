@@ -1,9 +1,7 @@
 /** What a receiver lets a session send, because many sessions arrive there at once (SESSIONS 5.15). */
 import type { TimeMs } from '../base/machine.js';
 import { RateLimit } from '../path/pacer.js';
-
-/** A receiver cannot ask for less than a modem carries, 128 kbit/s. */
-const leastBytesPerSec = 16_000;
+import { leastShareBytesPerSec } from './config.js';
 
 export class ReceiverShare {
   private readonly limit = new RateLimit(Infinity);
@@ -25,7 +23,7 @@ export class ReceiverShare {
   /** @param bytesPerSec undefined for no limit */
   set(bytesPerSec = Infinity): void {
     if (this.bytesPerSec === Infinity && bytesPerSec < Infinity) this.isNew = true;
-    this.limit.lowerTo(Math.max(leastBytesPerSec, bytesPerSec));
+    this.limit.lowerTo(Math.max(leastShareBytesPerSec, bytesPerSec));
   }
 
   /** @returns whether there is a limit since the last call, and there was none before */

@@ -4,6 +4,7 @@
  * the receiver sees all of them. So it measures what arrives, and tells each sender how much it may send.
  */
 import type { TimeMs } from '../../base/machine.js';
+import { leastShareBytesPerSec } from '../../transfer/config.js';
 
 /** Shares are set for several sessions with at least so many paths. Two paths find their shares themselves. */
 const leastSessions = 2;
@@ -67,9 +68,6 @@ const leastIntervalMs = 10;
 const longestRttMs = 200;
 const countPerSession = 4;
 const longestIntervalMs = 500;
-
-/** No session is asked to send less than this, in bytes per millisecond. */
-const leastShare = 16;
 
 /** What arrives of one session. */
 export class Inflow {
@@ -165,7 +163,7 @@ export class IncomingShares {
   /** What the session may send, in bytes per second; undefined for no limit. */
   shareOf(inflow: Inflow): number | undefined {
     if (this.total === undefined || !inflow.isLimitable()) return undefined;
-    return Math.round(1000 * Math.max(leastShare, this.fair));
+    return Math.max(leastShareBytesPerSec, Math.round(1000 * this.fair));
   }
 
   /**
