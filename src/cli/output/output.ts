@@ -69,7 +69,7 @@ export class Output {
   private buffer = '';
   private isFlushDue = false;
   private isProgressPaused = false;
-  /** While a question stands in the last line: prints it once more. */
+  /** While the last line is a question: prints it once more. */
   private repeatQuestion: (() => void) | undefined;
   private readonly live: LiveView;
   private readonly glyphs = chooseGlyphs(process.env, process.platform);
@@ -175,7 +175,7 @@ export class Output {
   }
 
   /**
-   * A question stands in the last line from now on, and what is printed goes above it.
+   * From now on, the last line is a question, and what is printed goes above it.
    * @param repeat prints the question once more, with what is typed already; undefined after the answer
    */
   setQuestion(repeat: (() => void) | undefined): void {

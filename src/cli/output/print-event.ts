@@ -106,3 +106,10 @@ export async function printReload(
     if (!output.isJson) output.warn(`the ${noun}s stay as they are: ${error.message}`);
   }
 }
+
+/** What to say about refusals that were not reported; ends with a space unless it is empty. */
+export function formatUnreported(unreported: number): string {
+  return unreported === 0
+    ? ''
+    : `(${formatPlural(unreported, 'more refusal')} since the last report) `;
+}

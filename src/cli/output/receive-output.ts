@@ -26,7 +26,7 @@ import { arrivalJson } from './json/arrival-json.js';
 import type { Output } from './output.js';
 import { incomingPathsJson } from './paths/path-figures.js';
 import { PathRates } from './paths/path-rates.js';
-import { printNoGroup, printOddity } from './print-event.js';
+import { formatUnreported, printNoGroup, printOddity } from './print-event.js';
 import { incomingTable } from './progress/incoming-table.js';
 import { printServerSummary } from './server-summary.js';
 import { join, toned } from './text.js';
@@ -143,10 +143,7 @@ export class ReceiveOutput {
       ...(isUntrusted ? { listFile: authorizedPath, line } : {}),
     });
     if (output.isJson) return;
-    const others =
-      unreported === 0
-        ? ''
-        : `(${formatPlural(unreported, 'more refusal')} since the last report) `;
+    const others = formatUnreported(unreported);
     output.warn(
       isUntrusted
         ? `${sender}: refused: its key ${key} may not send according to ${authorizedPath}. ${others}To let it send, compare the key with the output of "p2mp keygen --show" on that host, then add this line: ${line}`

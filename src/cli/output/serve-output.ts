@@ -21,7 +21,7 @@ import type {
 import { deliveryJson } from './json/arrival-json.js';
 import type { Output } from './output.js';
 import { benefitJson, describePaths, pathsJson } from './paths/path-figures.js';
-import { printOddity } from './print-event.js';
+import { formatUnreported, printOddity } from './print-event.js';
 import { servingTable } from './progress/serving-table.js';
 import { join, statusTone, toned } from './text.js';
 
@@ -126,7 +126,7 @@ export class ServeOutput {
     if (event.type === 'refused') {
       const { reason, unreported } = event;
       output.json({ event: 'refused', client, name, fingerprint: key, reason, unreported });
-      this.warn(`${client}: refused: ${reason} ${formatOthers(unreported)}`.trimEnd());
+      this.warn(`${client}: refused: ${reason} ${formatUnreported(unreported)}`.trimEnd());
       return;
     }
     output.json({ event: 'connect', client, name, fingerprint: key });
@@ -148,7 +148,7 @@ export class ServeOutput {
       ...{ event: 'turned-away', client, cause, fingerprint: key, reason, unreported },
       ...(isUntrusted ? { listFile: authorizedPath, line } : {}),
     });
-    const others = formatOthers(unreported);
+    const others = formatUnreported(unreported);
     this.warn(
       isUntrusted
         ? `${client}: refused: its key ${key} may not fetch according to ${authorizedPath}. ${others}To let it fetch, compare the key with the output of "p2mp keygen --show" on that host, then add this line: ${line}`
@@ -222,12 +222,6 @@ export class ServeOutput {
     );
     return counts.map(([key]) => this.rates.perSec(nowMs, key));
   }
-}
-
-function formatOthers(unreported: number): string {
-  return unreported === 0
-    ? ''
-    : `(${formatPlural(unreported, 'more refusal')} since the last report) `;
 }
 
 /** @returns the fields of `progress` and `client-result`, a stable interface (docs/COMMANDS.md) */
