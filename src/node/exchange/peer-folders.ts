@@ -22,6 +22,8 @@ export interface PeerFoldersOptions {
 export class PeerFolders {
   private readonly byOwner = new Map<string, { parts: SessionParts; stores: ExchangeStores }>();
   private readonly opened = new Set<PlacedContent>();
+  /** What the others bring, as far as it is known. */
+  private arrivingBytes = 0;
 
   private constructor(
     private readonly options: PeerFoldersOptions,
@@ -46,10 +48,14 @@ export class PeerFolders {
       ...{ dir, fileBudget, placed: this.placed, protectedPaths: [], updatesModes: false },
       // Each block is verified, so it does not matter which peer sent it.
       ...{ verifiesDisk: false, sharesParts: true, comparesAll: true, gatherMs },
+      arrivingBytes: () => this.arrivingBytes,
       handleBadBlock: () => undefined,
     });
     const stores: ExchangeStores = {
-      create: (request, handleFailure) => parts.create(request, handleFailure),
+      create: (request, handleFailure) => {
+        this.arrivingBytes += request.manifest.contentSizeBytes;
+        return parts.create(request, handleFailure);
+      },
       drop: (object) => parts.drop(object),
       openStored: ({ manifest }) => {
         const content = new PlacedContent(dir, manifest, fileBudget, crash);

@@ -35,6 +35,8 @@ export interface PartStoreOptions {
   readonly checkpointMs?: number;
   /** Whether `findDamage` always reads everything back. */
   readonly verifiesDisk?: boolean;
+  /** The size of all objects that arrive here at the same time; by default only this one does. */
+  readonly arrivingBytes?: () => number;
   /**
    * The digest of each block. What the journal records is then not read when the part is opened, because the caller
    * compares what it reads later.

@@ -84,10 +84,9 @@ export class PartStore {
     private readonly part: OpenedPart,
     private readonly checkpointBytes: number,
     private readonly checkpointMs: number,
-    gatherMs: number | undefined,
-    private readonly verifiesDisk: boolean,
+    private readonly options: PartStoreOptions,
   ) {
-    this.behind = new WriteBehind((run) => this.writeRun(run), gatherMs);
+    this.behind = new WriteBehind((run) => this.writeRun(run), options.gatherMs);
     this.withdrawn = new WithdrawnFiles(part.manifest);
     this.held = part.held;
     this.kept = part.kept;
@@ -104,10 +103,9 @@ export class PartStore {
    * @throws P2mpError TARGET_UNWRITABLE, TARGET_FAILED; the signal's reason
    */
   static async open(options: PartStoreOptions): Promise<PartStore> {
-    const { checkpointBytes = 64 * 1024 * 1024, checkpointMs = 2000, gatherMs } = options;
-    const { verifiesDisk = false } = options;
+    const { checkpointBytes = 64 * 1024 * 1024, checkpointMs = 2000 } = options;
     const part = await openPart(options);
-    return new PartStore(part, checkpointBytes, checkpointMs, gatherMs, verifiesDisk);
+    return new PartStore(part, checkpointBytes, checkpointMs, options);
   }
 
   /**
@@ -216,7 +214,9 @@ export class PartStore {
     this.withdrawn.removeFrom(ranges);
     const sizeBytes = ranges.count * blockSizeBytes;
     const elapsedMs = performance.now() - this.openedAtMs;
-    if (!this.verifiesDisk && !isCheapToReadBack(sizeBytes, elapsedMs)) return [];
+    const { verifiesDisk = false, arrivingBytes } = this.options;
+    const isCheap = isCheapToReadBack(sizeBytes, elapsedMs, arrivingBytes?.());
+    if (!verifiesDisk && !isCheap) return [];
     return findDamagedBlocks(files, [...ranges.ranges()], blockSizeBytes, leafOf, signal);
   }
 

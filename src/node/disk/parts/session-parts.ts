@@ -47,6 +47,8 @@ export interface SessionPartsOptions {
   readonly comparesAll: boolean;
   /** How long blocks that have arrived wait for others before they are written; 32 ms by default. */
   readonly gatherMs?: number;
+  /** The size of all objects that arrive at the same time; by default, each counts alone. */
+  readonly arrivingBytes?: () => number;
   /** Files and folders that no sender may delete. */
   readonly protectedPaths: readonly string[];
   /** Called when a stored block is not the sender's, with the names of the files that it overlaps. */
@@ -114,7 +116,7 @@ export class SessionParts implements ContentStores {
   ): Promise<PartStore> {
     const { manifest, blockSizeBytes, existing, deletion, listedAtMs } = request;
     const { dir, fileBudget, verifiesDisk, comparesAll, existing: own } = this.options;
-    const { updatesModes, protectedPaths, gatherMs } = this.options;
+    const { updatesModes, protectedPaths, gatherMs, arrivingBytes } = this.options;
     const partId = this.idOf(request);
     const origin = this.originOf(request);
     const placed = this.options.placed.ofSender(
@@ -126,7 +128,7 @@ export class SessionParts implements ContentStores {
     await this.trim(origin.senderKey);
     const earlierId = await this.earlierOf(request);
     const options: PartStoreOptions = {
-      ...withoutUndefined({ earlierId, gatherMs }),
+      ...withoutUndefined({ earlierId, gatherMs, arrivingBytes }),
       ...{ dir, partId, origin, manifest, blockSizeBytes, signal, verifiesDisk },
       existing: own ?? existing,
       ...{ updatesModes, protectedPaths, listsExtras: deletion === 'delete' },

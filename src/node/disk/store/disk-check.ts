@@ -24,10 +24,18 @@ const slowBytesPerMs = 10_000;
 /** An object larger than this share of free memory is assumed not to be in the page cache any more. */
 const cachedShare = 0.5;
 
-/** Whether reading back this many bytes takes little time compared with the session. */
-export function isCheapToReadBack(sizeBytes: number, elapsedMs: number): boolean {
+/**
+ * Whether reading back this many bytes takes little time compared with the session.
+ * @param arrivingBytes the size of all objects that arrive at the same time, each of which may be read back
+ */
+export function isCheapToReadBack(
+  sizeBytes: number,
+  elapsedMs: number,
+  arrivingBytes = sizeBytes,
+): boolean {
   if (sizeBytes <= alwaysBytes) return true;
-  return sizeBytes <= elapsedMs * slowBytesPerMs && sizeBytes <= cachedShare * freemem();
+  const allBytes = Math.max(sizeBytes, arrivingBytes);
+  return allBytes <= elapsedMs * slowBytesPerMs && allBytes <= cachedShare * freemem();
 }
 
 /**
