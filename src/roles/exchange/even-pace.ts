@@ -13,6 +13,8 @@ import type { Roster, RosterPeer } from './roster.js';
 export interface Progress {
   readonly held: number;
   readonly total: number;
+  /** Whether it has left, so that others send what is missing of it. */
+  readonly isAbsent?: boolean;
 }
 
 export interface Receiver {
@@ -82,7 +84,7 @@ export class EvenPace {
     for (const receiver of peers.values()) {
       if (receiver.number === number || !receiver.isPresent) continue;
       const owners = progressAt(receiver, peers.values());
-      const active = [...owners.values()].filter((progress) => missingOf(progress) > 0);
+      const active = [...owners.values()].filter((progress) => comingOf(progress) > 0);
       this.mostOwners = Math.max(this.mostOwners, active.length);
       const heardAtMs = this.heardAtMs.get(receiver.number);
       if (heardAtMs !== undefined) receivers.set(receiver.number, { heardAtMs, owners });
@@ -157,9 +159,9 @@ class Downlink {
     const owners = this.seen.at(-1)?.owners;
     const carried = this.best.value;
     if (owners === undefined || carried === undefined) return Infinity;
-    const own = missingOf(owners.get(owner));
+    const own = comingOf(owners.get(owner));
     let missing = 0;
-    for (const progress of owners.values()) missing += missingOf(progress);
+    for (const progress of owners.values()) missing += comingOf(progress);
     // The last owner has the link for itself.
     if (own === 0 || own === missing) return Infinity;
     const { speed } = this;
@@ -175,8 +177,9 @@ function heldOf(owners: ReadonlyMap<number, Progress>, owner: number): number {
   return owners.get(owner)?.held ?? 0;
 }
 
-function missingOf(progress: Progress | undefined): number {
-  return progress === undefined ? 0 : progress.total - progress.held;
+/** What the owner itself still has to send. */
+function comingOf(progress: Progress | undefined): number {
+  return progress === undefined || progress.isAbsent === true ? 0 : progress.total - progress.held;
 }
 
 /** How far each owner is at a receiver. */
@@ -190,7 +193,7 @@ function progressAt(receiver: RosterPeer, owners: Iterable<RosterPeer>): Map<num
       held += receiver.holdings.get(content)?.count ?? 0;
       total += content.blockCount;
     }
-    if (total > 0) found.set(owner.number, { held, total });
+    if (total > 0) found.set(owner.number, { held, total, isAbsent: !owner.isPresent });
   }
   return found;
 }

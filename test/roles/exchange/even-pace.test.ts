@@ -11,6 +11,8 @@ class Arrivals {
   private readonly pace = new EvenPace(1000);
   private readonly held: number[];
   private nowMs = 0;
+  /** The number of owners that have left, the last ones. */
+  absentCount = 0;
 
   constructor(ownerCount: number) {
     this.held = Array(ownerCount).fill(0);
@@ -22,7 +24,13 @@ class Arrivals {
     for (const endMs = this.nowMs + ms; this.nowMs < endMs; this.nowMs += stepMs) {
       for (const [i, speed] of speeds.entries())
         this.held[i] = Math.min(total, (this.held[i] ?? 0) + (speed * stepMs) / 1000);
-      const owners = new Map(this.held.map((held, i): [number, Progress] => [i, { held, total }]));
+      const firstAbsent = this.held.length - this.absentCount;
+      const owners = new Map(
+        this.held.map((held, i): [number, Progress] => [
+          i,
+          { held, total, isAbsent: i >= firstAbsent },
+        ]),
+      );
       const receiver: Receiver = { heardAtMs: this.nowMs, owners };
       limit = this.pace.limit(0, new Map([[7, receiver]]));
     }
@@ -64,6 +72,17 @@ t.test('what others do not use is there for those who can', async (t) => {
 t.test('the last owner has the link for itself', async (t) => {
   const arrivals = new Arrivals(3);
   t.equal(arrivals.limitAfter(30_000, 50, 500, 500), Infinity);
+});
+
+t.test('what an owner has left behind takes no part of those that stay', async (t) => {
+  const arrivals = new Arrivals(3);
+  arrivals.limitAfter(3000, 100, 100, 100);
+  arrivals.absentCount = 1;
+  // Others send what is missing of it.
+  const limit = arrivals.limitAfter(2000, 100, 100, 100);
+  t.ok(limit >= 145, `half of the link: ${limit}`);
+  arrivals.absentCount = 2;
+  t.equal(arrivals.limitAfter(100, 100, 100, 100), Infinity, 'only this peer still sends its own');
 });
 
 t.test('two peers share no link, and are not limited', async (t) => {
