@@ -147,6 +147,15 @@ export class Runner<Event> {
     this.drain();
   }
 
+  /**
+   * Passes a datagram to the machine, and handles the events that follow. Nothing is sent before the next drain, which
+   * can follow several datagrams.
+   */
+  takeDatagram(from: Address, bytes: Uint8Array): void {
+    this.machine.handleDatagram(this.shell.now(), from, bytes);
+    this.alone(() => this.takeEvents());
+  }
+
   /** Lets the machine handle its timeout, then drains the machine. */
   handleTimeout(): void {
     this.machine.handleTimeout(this.shell.now());
@@ -155,19 +164,25 @@ export class Runner<Event> {
 
   /** Handles every pending output. Call it after an input that bypassed the runner. */
   drain(): void {
-    assert(!this.isDraining, 'an event handler drained its own machine');
-    this.isDraining = true;
-    try {
+    this.alone(() => {
       let isQuiet = false;
       while (!isQuiet) {
         const hasTransmitted = this.takeTransmits();
         const hasEmitted = this.takeEvents();
         isQuiet = !hasTransmitted && !hasEmitted;
       }
+    });
+    this.shell.scheduleTimeout(this.machine.pollTimeout());
+  }
+
+  private alone(work: () => void): void {
+    assert(!this.isDraining, 'an event handler drained its own machine');
+    this.isDraining = true;
+    try {
+      work();
     } finally {
       this.isDraining = false;
     }
-    this.shell.scheduleTimeout(this.machine.pollTimeout());
   }
 
   /** @returns whether anything was transmitted; transmitting can cause events */

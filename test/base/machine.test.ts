@@ -117,6 +117,17 @@ t.test('drain takes the outputs of a direct call', (t) => {
   t.end();
 });
 
+t.test('a datagram is taken with its events, and what follows is sent by the next drain', (t) => {
+  const { runner, log } = createRun();
+  runner.takeDatagram(peer, Uint8Array.of(1));
+  runner.takeDatagram(peer, Uint8Array.of(3));
+  t.strictSame(log.splice(0), ['need', 'fed', 'need', 'fed']);
+  runner.drain();
+  const sent = [1, 2, 3, 2].map((byte) => `send ${byte} to 192.0.2.7`);
+  t.strictSame(log, [...sent, 'wake at 110']);
+  t.end();
+});
+
 t.test('an event handler must not drain its own machine in any way', (t) => {
   const ways: ((runner: Runner<'need' | 'fed'>) => void)[] = [
     (runner) => runner.drain(),

@@ -147,7 +147,7 @@ export class Joining {
     const crypto = await createWarmCrypto(keyPair);
     const invitations = options.invitations?.map(parseInvitation);
     const machine = new PeerMachine({
-      ...{ crypto, name, coordinator, objects, host: socketHost, ownKey: keyPair.publicKey },
+      ...{ crypto, name, coordinator, objects, host: socketHost.later, ownKey: keyPair.publicKey },
       ...{ blockSizeBytes: standardBlockSizeBytes, storesOf: (owner) => folders.of(owner) },
       platform: process.platform === 'win32' ? 'windows' : 'posix',
       limits: {
@@ -165,6 +165,8 @@ export class Joining {
       {
         ...{ crypto, machine, listener, endpoint, host, socketHost },
         sending: machine.peer.sending,
+        // Several peers may share a host. Polling would take CPU time from the others.
+        deadlines: 'coarse',
         handleOther: (event) => {
           if (event.role === 'peer') this.handlePeerEvent(event.event);
         },

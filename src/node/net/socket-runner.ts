@@ -31,7 +31,10 @@ export interface SocketRunnerOptions<Event> {
   readonly paths?: readonly LocalPath[];
   readonly port: number;
   readonly deadlines?: DeadlinePolicy;
-  /** Whether the machine accepts several datagrams that arrived together, joined into one buffer. */
+  /**
+   * Whether the machine accepts several datagrams that arrived together, joined into one buffer. What they lead to is
+   * sent after all that are read in the same turn.
+   */
   readonly receivesBatches?: boolean;
   readonly handleEvent: (event: Event) => void;
   readonly handleSendError: (error: NodeJS.ErrnoException) => void;
@@ -45,6 +48,8 @@ export class SocketRunner<Event> {
   private isClosing = false;
   private timer: NodeJS.Timeout | undefined;
   private immediate: NodeJS.Immediate | undefined;
+  /** Drains the machine after what happens in this turn of the event loop. */
+  private drainLater: NodeJS.Immediate | undefined;
   /** Time at which the timer or the immediate fires. */
   private wakesAtMs: TimeMs | undefined;
   private timeoutAtMs: TimeMs | undefined;
@@ -71,7 +76,9 @@ export class SocketRunner<Event> {
       ...withoutUndefined({ bind, paths }),
       port,
       receivesBatches,
-      handleDatagram: (from, bytes) => runner.runner.handleDatagram(from, bytes),
+      handleDatagram: receivesBatches
+        ? (from, bytes) => runner.takeDatagram(from, bytes)
+        : (from, bytes) => runner.runner.handleDatagram(from, bytes),
       handleWritable: () => runner.runner.drain(),
       handleSendError,
     });
@@ -132,6 +139,22 @@ export class SocketRunner<Event> {
     this.runner.drain();
   }
 
+  /** Drains the machine once, whatever else happens in this turn of the event loop. */
+  drainSoon(): void {
+    this.drainLater ??= setImmediate(this.drainNow);
+  }
+
+  private readonly drainNow = (): void => {
+    this.drainLater = undefined;
+    this.runner.drain();
+  };
+
+  /** Many datagrams are read in one turn, and finding out what to send takes longer than taking one. */
+  private takeDatagram(from: Address, bytes: Uint8Array): void {
+    this.runner.takeDatagram(from, bytes);
+    this.drainSoon();
+  }
+
   /** Sends all pending datagrams, then closes the sockets. Further calls do nothing. */
   async close(): Promise<void> {
     const { endpoint } = this;
@@ -143,6 +166,7 @@ export class SocketRunner<Event> {
     await endpoint.flush();
     clearTimeout(this.timer);
     clearImmediate(this.immediate);
+    clearImmediate(this.drainLater);
     await endpoint.close();
   }
 
@@ -206,6 +230,12 @@ export class SocketRunner<Event> {
 
   private readonly wakePolled = (): void => {
     this.wakesAtMs = undefined;
+    // What has arrived may have postponed the deadline.
+    if (this.drainLater !== undefined) {
+      clearImmediate(this.drainLater);
+      this.drainNow();
+      return;
+    }
     const { timeoutAtMs, nowMs } = this;
     if (timeoutAtMs === undefined) return;
     if (timeoutAtMs <= nowMs) {

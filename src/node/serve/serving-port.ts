@@ -9,7 +9,7 @@ import type { AskListener } from '../../session/asks/ask-listener.js';
 import type { DriverHost } from '../../session/drivers/driver-host.js';
 import type { SessionSenderOptions } from '../../session/sender-options.js';
 import type { LocalPath } from '../net/paths/local-paths.js';
-import type { SocketRunner } from '../net/socket-runner.js';
+import type { DeadlinePolicy, SocketRunner } from '../net/socket-runner.js';
 import type { ServeOptions } from './serve-options.js';
 
 /** What holds for all sessions in which a host sends. */
@@ -34,11 +34,20 @@ export interface ServingPort {
   readonly paths?: readonly LocalPath[];
   /** What all sessions together keep to, in place of `rateBytesPerSec`. */
   readonly sending?: Sending;
+  /** `adaptive` by default. */
+  readonly deadlines?: DeadlinePolicy;
   /** Handles what is neither of the listener nor of a session. Without it, the port only serves. */
   readonly handleOther?: (event: PortEvent) => void;
 }
 
-type RunnerParts = 'nowMs' | 'drain' | 'sockets' | 'watchPorts' | 'pathAddresses' | 'localHostOf';
+type RunnerParts =
+  | 'nowMs'
+  | 'drain'
+  | 'drainSoon'
+  | 'sockets'
+  | 'watchPorts'
+  | 'pathAddresses'
+  | 'localHostOf';
 
 /** The sockets that run a machine, which are opened after the machine is made. */
 export class LateHost implements DriverHost {
@@ -52,6 +61,18 @@ export class LateHost implements DriverHost {
     this.runner?.drain();
   }
 
+  /** For drivers: what ends in one turn of the event loop is followed by one drain. */
+  readonly later: DriverHost = withDrain(this, () => this.runner?.drainSoon());
+
   /** The local host at which a datagram from this address arrived, if a socket is bound to it alone. */
   readonly localHostOf = (from: Address): string | undefined => this.runner?.localHostOf(from);
+}
+
+function withDrain(host: DriverHost, drain: () => void): DriverHost {
+  return {
+    get nowMs() {
+      return host.nowMs;
+    },
+    drain,
+  };
 }

@@ -1,4 +1,4 @@
-/** Deadlines over real sockets that passed while the process was busy. */
+/** What a machine over real sockets is asked for, and when: also while the process is busy. */
 import { execFileSync } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -96,10 +96,78 @@ t.test('datagrams that arrived during a stall are handled before the deadline', 
     const [{ port } = { port: 0 }] = runner.addresses;
     deadlineMs = performance.now() + 20;
     runner.drain();
-    const script = `const s = require('node:dgram').createSocket('udp4');
-      s.send('x', ${port}, '127.0.0.1', () => s.close());`;
-    execFileSync(process.execPath, ['-e', script]);
+    sendTo(port, 1);
     while (deadlineMs !== undefined) await wait(1);
     t.same(seen, ['datagram', 'timeout'], deadlines);
   }
+});
+
+/** Sends datagrams from another process, each by a socket of its own, and waits until they have left. */
+function sendTo(port: number, count: number): void {
+  const script = `const dgram = require('node:dgram');
+    for (let i = 0; i < ${count}; i++) {
+      const s = dgram.createSocket('udp4');
+      s.send('x', ${port}, '127.0.0.1', () => s.close());
+    }`;
+  execFileSync(process.execPath, ['-e', script]);
+}
+
+t.test(
+  'what is read in one turn is handled before anything is sent, each with its events',
+  async (t) => {
+    const seen: string[] = [];
+    let events = 0;
+    const machine: Machine<'event'> = {
+      handleDatagram: () => {
+        seen.push('datagram');
+        events++;
+      },
+      handleTimeout: () => undefined,
+      pollTransmit: () => {
+        seen.push('transmit');
+        return undefined;
+      },
+      pollTimeout: () => undefined,
+      pollEvent: () => {
+        if (events === 0) return undefined;
+        events--;
+        return 'event';
+      },
+    };
+    const runner = await SocketRunner.open({
+      ...{ machine, bind: ['127.0.0.1'], port: 0, receivesBatches: true },
+      handleEvent: (event) => seen.push(event),
+      handleSendError: () => undefined,
+    });
+    t.teardown(() => runner.close());
+    sendTo(runner.addresses[0]?.port ?? 0, 3);
+    while (!seen.includes('transmit')) await wait(1);
+    const taken = ['datagram', 'event'];
+    t.same(seen, [...taken, ...taken, ...taken, 'transmit']);
+  },
+);
+
+t.test('a machine is drained once for all that asks for it in a turn', async (t) => {
+  let drains = 0;
+  const machine: Machine<never> = {
+    handleDatagram: () => undefined,
+    handleTimeout: () => undefined,
+    pollTransmit: () => undefined,
+    pollTimeout: () => {
+      drains++;
+      return undefined;
+    },
+    pollEvent: () => undefined,
+  };
+  const runner = await SocketRunner.open({
+    ...{ machine, bind: ['127.0.0.1'], port: 0 },
+    handleEvent: () => undefined,
+    handleSendError: () => undefined,
+  });
+  t.teardown(() => runner.close());
+  runner.drainSoon();
+  runner.drainSoon();
+  t.equal(drains, 0, 'nothing happens in the call');
+  await new Promise((resolve) => setImmediate(resolve));
+  t.equal(drains, 1);
 });
