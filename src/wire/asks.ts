@@ -27,6 +27,8 @@ export interface Ask extends AskedObject {
 /** The asked host looks for the object or prepares it. The receiver repeats its question. */
 export interface Preparing {
   readonly kind: 'preparing';
+  /** What holds up the answer; empty if nothing is known to. */
+  readonly reason: string;
 }
 
 /** The receiver asks for a page of the list of objects. */

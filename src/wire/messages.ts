@@ -238,6 +238,7 @@ function writeRoleMessage(writer: ByteWriter, message: RoleMessage): void {
       writeAsk(writer, message);
       break;
     case 'preparing':
+      writer.text(shortened(message.reason));
       break;
     case 'list-request':
       writer.text(message.after);
@@ -326,7 +327,7 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
     case 'ask':
       return readAsk(reader);
     case 'preparing':
-      return { kind };
+      return { kind, reason: readLine(reader) };
     case 'list-request':
       return { kind, after: reader.text() };
     case 'list':

@@ -111,7 +111,8 @@ t.test('repeated asks reach the shell once, and draw one small answer each', (t)
   const { listener, events } = createListener();
   const caller = new AskCaller(listener, cryptoOf('a'), 0, 1);
   t.same(caller.say(ask('photos')), []);
-  for (let i = 0; i < 100; i++) t.same(caller.say(ask(`other ${i}`)), [{ kind: 'preparing' }]);
+  for (let i = 0; i < 100; i++)
+    t.same(caller.say(ask(`other ${i}`)), [{ kind: 'preparing', reason: '' }]);
   t.match(events(), [{ type: 'ask', what: { name: 'photos' }, askerKey: keyOf('a') }]);
   listener.refuse(0, 1, 'not for you');
   caller.drain();
@@ -152,7 +153,7 @@ t.test(
     t.same(caller.say(question), []);
     for (let i = 0; i < 100; i++) {
       const another = { ...question, name: `other ${i}` };
-      t.same(caller.say(another), [{ kind: 'preparing' }]);
+      t.same(caller.say(another), [{ kind: 'preparing', reason: '' }]);
     }
     t.match(events(), [{ type: 'envelope-request', question: { name: 'photos' } }]);
     const answer = { kind: 'envelope', envelope: new Uint8Array(200) };

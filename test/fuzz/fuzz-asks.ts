@@ -526,7 +526,7 @@ class ServingInsider {
         ...{ manifest, groupKey: new Uint8Array(32), reportIntervalMs: 1 },
         ...{ existing: 'overwrite', deletion: tape.pick(['delete', 'none']), listedAtMs: 0 },
       },
-      { kind: 'preparing' },
+      { kind: 'preparing', reason: tape.isOneIn(2) ? 'waits for another host' : '' },
       { kind: 'refuse', reason: 'no', isTemporary: tape.isOneIn(2) },
       { kind: 'list', after: '', isLast: tape.isOneIn(2), objects: [object] },
       { kind: 'list', after: 'b', isLast: true, objects: [] },

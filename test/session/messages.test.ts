@@ -138,7 +138,7 @@ const messages: readonly Message[] = [
     mssBytes: 508,
     hops: [bytesOf(8, 6), bytesOf(8, 7)],
   },
-  { kind: 'preparing' },
+  { kind: 'preparing', reason: 'waits for a disk' },
   {
     ...{ kind: 'behind', number: 300, state: 'complete', path: ['r2:7735', 'a:7735'] },
     ...{ receiverKey: bytesOf(32, 1), challenge: bytesOf(16, 2), receipt: bytesOf(112, 3) },

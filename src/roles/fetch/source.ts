@@ -1,6 +1,7 @@
 /** One source of a fetch: the ask that reaches it, its offer, and its place in the schedule. */
 import type { TimeMs } from '../../base/machine.js';
 import type { ReadonlyRangeSet } from '../../base/range-set.js';
+import type { AskerEvent } from '../../session/asks/asker-events.js';
 import type { LeafRequests } from '../../session/incoming/leaf-requests.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { Offer } from '../../wire/offer.js';
@@ -13,6 +14,8 @@ const maxRetryMs = 15_000;
 
 /** A source that makes so many offers, one after another, and sends nothing that is asked of it, is not asked again. */
 const maxVainOffers = 5;
+
+type PutOff = Extract<AskerEvent, { readonly type: 'deferred' | 'waiting' }>;
 
 export class Source {
   /** The ask in progress; undefined if there is none. */
@@ -38,6 +41,8 @@ export class Source {
   /** Number of its latest offers after which it sent nothing that was asked of it. */
   private vainOffers = 0;
   private retryMs = firstRetryMs;
+  /** The last ask for which it has said what holds up its answer. */
+  private waitingAsk: number | undefined;
   private reason: string | undefined;
   /** Why it was last lost, or has asked to wait; undefined if it never was or has. */
   lostFor: string | undefined;
@@ -70,10 +75,15 @@ export class Source {
     return this.reason;
   }
 
-  /** It asks to wait. @returns what the fetch reports of it */
-  defer(reason: string): DeferredEvent {
+  /**
+   * It asks to wait, or says what holds up its answer, which it may do many times.
+   * @returns what the fetch reports of it, if that is anything new
+   */
+  defer({ type, ask, reason }: PutOff): DeferredEvent[] {
     this.lostFor = reason;
-    return { type: 'deferred', source: this.name, reason };
+    if (type === 'waiting' && ask === this.waitingAsk) return [];
+    if (type === 'waiting') this.waitingAsk = ask;
+    return [{ type: 'deferred', source: this.name, reason }];
   }
 
   /** Something is asked of it. */

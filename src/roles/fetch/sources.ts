@@ -356,7 +356,8 @@ export class Sources {
         source.silentSinceMs = undefined;
         break;
       case 'deferred':
-        this.actions.push(source.defer(event.reason));
+      case 'waiting':
+        for (const news of source.defer(event)) this.actions.push(news);
         break;
       case 'silent':
         source.silentSinceMs = nowMs;

@@ -100,6 +100,7 @@ export class OriginQuestion {
         };
       }
       case 'deferred':
+      case 'waiting':
         this.reasons.set(source, event.reason);
         return undefined;
       case 'refused':

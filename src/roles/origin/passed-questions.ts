@@ -6,8 +6,9 @@ import type { TimeMs } from '../../base/machine.js';
 import type { Asker } from '../../session/asks/asker.js';
 import type { AskerEvent } from '../../session/asks/asker-events.js';
 import type { AskRefusal } from '../../session/asks/listener-events.js';
+import { isEqualBytes } from '../../wire/byte-codec.js';
 import type { EnvelopeQuestion } from '../../wire/envelope-request.js';
-import type { Upstreams } from '../relay/upstreams.js';
+import { joinReasons, noticeableMs, type Upstreams } from '../relay/upstreams.js';
 
 export type TakeEnvelope = (answer: Uint8Array | AskRefusal) => void;
 
@@ -19,8 +20,9 @@ export interface PassedQuestionsOptions {
 }
 
 interface Passed {
+  readonly question: EnvelopeQuestion;
   readonly take: TakeEnvelope;
-  readonly endsAtMs: TimeMs;
+  readonly startedAtMs: TimeMs;
   /** The upstream server of each ask that is not over. */
   readonly asks: Map<number, string>;
   readonly reasons: Map<string, string>;
@@ -42,11 +44,11 @@ export class PassedQuestions {
   /** @param hops the relays that the question has come through, with this one */
   pass(
     nowMs: TimeMs,
-    envelope: EnvelopeQuestion,
+    question: EnvelopeQuestion,
     hops: readonly Uint8Array[],
     take: TakeEnvelope,
   ): void {
-    const { asker, upstreams, answerTimeoutMs } = this.options;
+    const { asker, upstreams } = this.options;
     if (this.passed.size >= maxQuestions) {
       const reason = `busy with ${maxQuestions} questions for origins; ask again later`;
       take({ reason, isTemporary: true });
@@ -54,11 +56,20 @@ export class PassedQuestions {
     }
     const asks = new Map<number, string>();
     for (const server of upstreams.servers)
-      asks.set(asker.ask(nowMs, { server, envelope, hops }), server.name);
+      asks.set(asker.ask(nowMs, { server, envelope: question, hops }), server.name);
     const reasons = new Map(upstreams.absences);
-    const passed = { take, endsAtMs: nowMs + answerTimeoutMs, asks, reasons };
+    const passed = { question, take, startedAtMs: nowMs, asks, reasons };
     this.passed.add(passed);
     if (asks.size === 0) this.fail(nowMs, passed, true);
+  }
+
+  /** What holds up the answer to a question; undefined if it may come any moment. */
+  describeWait(nowMs: TimeMs, { challenge }: EnvelopeQuestion): string | undefined {
+    const passed = [...this.passed].find(({ question }) =>
+      isEqualBytes(question.challenge, challenge),
+    );
+    if (passed === undefined || nowMs < passed.startedAtMs + noticeableMs) return undefined;
+    return joinReasons(reasonsOf(passed));
   }
 
   /** Whether this is an ask of such a question. */
@@ -73,7 +84,7 @@ export class PassedQuestions {
       if (!passed.asks.has(ask)) continue;
       if (event.type === 'envelope') {
         this.end(nowMs, passed, event.envelope);
-      } else if (event.type === 'deferred') {
+      } else if (event.type === 'deferred' || event.type === 'waiting') {
         passed.reasons.set(server, event.reason);
       } else if (event.type === 'refused' || event.type === 'failed') {
         passed.reasons.set(server, event.reason);
@@ -86,20 +97,21 @@ export class PassedQuestions {
 
   pollTimeout(): TimeMs {
     let atMs = Infinity;
-    for (const { endsAtMs } of this.passed) atMs = Math.min(atMs, endsAtMs);
+    for (const passed of this.passed) atMs = Math.min(atMs, this.endsAtMs(passed));
     return atMs;
   }
 
   handleTimeout(nowMs: TimeMs): void {
     for (const passed of [...this.passed])
-      if (nowMs >= passed.endsAtMs) this.fail(nowMs, passed, true);
+      if (nowMs >= this.endsAtMs(passed)) this.fail(nowMs, passed, true);
+  }
+
+  private endsAtMs({ startedAtMs }: Passed): TimeMs {
+    return startedAtMs + this.options.answerTimeoutMs;
   }
 
   private fail(nowMs: TimeMs, passed: Passed, isTemporary: boolean): void {
-    for (const server of passed.asks.values())
-      if (!passed.reasons.has(server)) passed.reasons.set(server, 'does not answer');
-    const all = [...passed.reasons].map(([server, reason]) => `${server}: ${reason}`);
-    this.end(nowMs, passed, { reason: all.join('; '), isTemporary });
+    this.end(nowMs, passed, { reason: joinReasons(reasonsOf(passed)), isTemporary });
   }
 
   private end(nowMs: TimeMs, passed: Passed, answer: Uint8Array | AskRefusal): void {
@@ -107,4 +119,13 @@ export class PassedQuestions {
     for (const ask of passed.asks.keys()) this.options.asker.cancel(nowMs, ask, 'answered');
     passed.take(answer);
   }
+}
+
+/** For each upstream server, why it gives no answer. */
+function reasonsOf({ asks, reasons }: Passed): Map<string, string> {
+  const silences = [...asks.values()].map((server): [string, string] => [
+    server,
+    reasons.get(server) ?? 'does not answer',
+  ]);
+  return new Map([...reasons, ...silences]);
 }

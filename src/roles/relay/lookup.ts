@@ -1,15 +1,18 @@
 /** One question to the upstream servers: which content an object has now. It becomes the fetch of that content. */
+import { assert } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
 import type { EndpointEvent } from '../../endpoint/endpoint.js';
 import type { ContentStores } from '../../object/content-store.js';
 import type { AskRefusal } from '../../session/asks/listener-events.js';
 import { commonAllocationBytes } from '../../session/object-limits.js';
 import type { AskedObject } from '../../wire/asks.js';
-import { isEqualBytes } from '../../wire/byte-codec.js';
+import { isEqualBytes, joinBytes, toHex } from '../../wire/byte-codec.js';
 import type { FetchOptions } from '../fetch/fetch.js';
 import { Fetch } from '../fetch/fetch.js';
 import type { Source } from '../fetch/source.js';
+import type { CachedObject } from './object-cache.js';
 import type { RelayedObject } from './relayed-object.js';
+import { joinReasons, noticeableMs } from './upstreams.js';
 
 /** What a client gets: the object, or why it does not get it. */
 export type RelayAnswer = RelayedObject | AskRefusal;
@@ -100,6 +103,18 @@ export class Lookup {
     return hops.every((hop) => this.hops.some((own) => isEqualBytes(own, hop)));
   }
 
+  /** What the answer is. */
+  get info(): CachedObject {
+    const { fetch, what, options } = this;
+    assert(fetch.object !== undefined, 'the content is chosen');
+    const { contentSizeBytes, contentRoot, label, offer } = fetch.object;
+    const { manifestDigest, manifestSizeBytes } = offer;
+    const id = toHex(options.crypto.hash(joinBytes([manifestDigest, contentRoot])));
+    const name = what.name || label;
+    const sizes = { contentSizeBytes, manifestSizeBytes };
+    return { id, name, ...sizes, contentRoot, manifestDigest, isWhole: false };
+  }
+
   /** Takes an event of the port. @returns false if it is not about this question */
   takeEvent(nowMs: TimeMs, event: EndpointEvent<never>): boolean {
     if (!this.fetch.takeEvent(nowMs, event)) return false;
@@ -152,9 +167,8 @@ export class Lookup {
   endUnanswered(nowMs: TimeMs): void {
     const { fetch, object } = this;
     if (object !== undefined || fetch.object !== undefined || fetch.activity === 'ended') return;
-    const all = this.silences(nowMs).map(([server, reason]) => `${server}: ${reason}`);
     this.isAnyAway = true;
-    fetch.abort(nowMs, all.join('; '));
+    fetch.abort(nowMs, this.describeSilences(nowMs));
   }
 
   /** For each upstream server, why it does not answer. */
@@ -163,10 +177,20 @@ export class Lookup {
     const undecided = new Set(this.undecided.values());
     const known = [...this.fetch.sources].map((source): [string, string] => {
       const { name } = source;
-      const other = undecided.has(name) ? awaitsDecision : silence;
+      const other = undecided.has(name) ? awaitsDecision : (source.lostFor ?? silence);
       return [name, this.absenceOf(source) ?? this.reasons.get(name) ?? other];
     });
     return [...known, ...this.options.absences];
+  }
+
+  /** What holds up the answer; undefined if it may come any moment. */
+  describeWait(nowMs: TimeMs): string | undefined {
+    if (nowMs - this.unusedSinceMs < noticeableMs && this.undecided.size === 0) return undefined;
+    return this.describeSilences(nowMs);
+  }
+
+  private describeSilences(nowMs: TimeMs): string {
+    return joinReasons(this.silences(nowMs));
   }
 
   /** An upstream server delivers from now on. */
@@ -185,7 +209,7 @@ export class Lookup {
 
   /** Why the servers that were lost are of no use; empty if none was. */
   get reason(): string {
-    return [...this.reasons].map(([server, reason]) => `${server}: ${reason}`).join('; ');
+    return joinReasons(this.reasons);
   }
 
   /** Why a server gives no answer now; undefined if one is expected. */

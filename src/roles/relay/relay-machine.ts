@@ -60,6 +60,10 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
     this.listener = new AskListener({
       ...{ crypto, refuseAsker, receiver },
       ...withoutUndefined({ localHostOf }),
+      describeWait: (question) =>
+        question.kind === 'ask'
+          ? this.relay.describeWait(question, question.hops)
+          : this.questions.describeWait(this.host.nowMs, question),
     });
     this.endpoint = new Endpoint({ receiver, asker, listener: this.listener });
     const { host } = options;

@@ -7,7 +7,7 @@ import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
 import type { EndpointEvent } from '../../endpoint/endpoint.js';
 import { type AskedObject, hopSizeBytes, maxHops } from '../../wire/asks.js';
-import { isEqualBytes, joinBytes, toHex } from '../../wire/byte-codec.js';
+import { isEqualBytes } from '../../wire/byte-codec.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { FetchPort } from '../fetch/fetch-port.js';
 import type { FetchResult, FetchRoleEvent } from '../fetch/fetch-result.js';
@@ -92,6 +92,12 @@ export class Relay {
     }
   }
 
+  /** What holds up the answer to a client; undefined if it may come any moment. */
+  describeWait(what: AskedObject, hops: readonly Uint8Array[]): string | undefined {
+    const waits = [...this.lookups].filter((lookup) => lookup.isFor(what, hops));
+    return waits.map((lookup) => lookup.describeWait(this.nowMs)).find((each) => each !== undefined);
+  }
+
   /** Why nothing can be asked for somebody behind these relays; undefined if it can. */
   refusalOf(hops: readonly Uint8Array[]): string | undefined {
     if (hops.some((hop) => isEqualBytes(hop, this.ownHop)))
@@ -152,7 +158,7 @@ export class Relay {
 
   /** It is known which content the object has. */
   private handleChosen(nowMs: TimeMs, lookup: Lookup): void {
-    const info = this.describe(lookup);
+    const { info } = lookup;
     if (lookup.object !== undefined && lookup.object.id !== info.id) {
       lookup.fetch.abort(nowMs, 'the upstream servers hold another version by now');
       return;
@@ -180,17 +186,6 @@ export class Relay {
       lookup.fetch.conclude(nowMs);
       this.offer(open, lookup.takers.splice(0));
     }
-  }
-
-  private describe({ fetch, what }: Lookup): CachedObject {
-    const { contentSizeBytes, contentRoot, label, offer } = fetch.object as NonNullable<
-      typeof fetch.object
-    >;
-    const { manifestDigest, manifestSizeBytes } = offer;
-    const id = toHex(this.options.crypto.hash(joinBytes([manifestDigest, contentRoot])));
-    const name = what.name || label;
-    const sizes = { contentSizeBytes, manifestSizeBytes };
-    return { id, name, ...sizes, contentRoot, manifestDigest, isWhole: false };
   }
 
   // --- Filling

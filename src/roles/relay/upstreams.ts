@@ -28,3 +28,11 @@ export class Upstreams {
     this.unknown.set(name, reason);
   }
 }
+
+/** An upstream server that has not answered for this time probably will not. On a working path, it takes some round trips. */
+export const noticeableMs = 2000;
+
+/** @param reasons why upstream servers are of no use, by their names */
+export function joinReasons(reasons: Iterable<readonly [server: string, reason: string]>): string {
+  return [...reasons].map(([server, reason]) => `${server}: ${reason}`).join('; ');
+}

@@ -12,8 +12,9 @@ import type { Proven } from '../../security/incoming-handshakes.js';
 import { IncomingHandshakes } from '../../security/incoming-handshakes.js';
 import type { InvitationTerms } from '../../security/invitations.js';
 import { Invitation, Invitations } from '../../security/invitations.js';
-import type { List } from '../../wire/asks.js';
+import type { Ask, List } from '../../wire/asks.js';
 import { toHex } from '../../wire/byte-codec.js';
+import type { EnvelopeRequest } from '../../wire/envelope-request.js';
 import type { ExchangeMessage } from '../../wire/exchange.js';
 import { FaultLog } from '../../wire/faults.js';
 import type { ChannelPacket } from '../../wire/header.js';
@@ -44,6 +45,8 @@ export interface AskListenerOptions {
    * default, it is not known.
    */
   readonly localHostOf?: (from: Address) => string | undefined;
+  /** Returns what holds up the answer to a question; by default, nothing is known to. */
+  readonly describeWait?: (question: Ask | EnvelopeRequest) => string | undefined;
   /** Maximum number of channels; 1,024 by default. */
   readonly maxChannels?: number;
 }
@@ -356,9 +359,10 @@ export class AskListener implements Machine<AskListenerEvent> {
     } else if (kind === 'list-request') {
       const { after } = message;
       if (asked.beginListing(after)) this.events.push({ type: 'list-request', ...asker, after });
-      else this.send(asked, { kind: 'preparing' });
+      else this.send(asked, { kind: 'preparing', reason: '' });
     } else if (!asked.ask()) {
-      this.send(asked, { kind: 'preparing' });
+      const reason = this.options.describeWait?.(message) ?? '';
+      this.send(asked, { kind: 'preparing', reason });
     } else if (kind === 'envelope-request') {
       const { kind: _, hops, ...question } = message;
       this.events.push({ type: 'envelope-request', ...asker, question, hops });

@@ -26,6 +26,8 @@ export type AskerEvent =
   | (AskInfo & { readonly type: 'envelope'; readonly envelope: Uint8Array })
   /** The asked host cannot serve the object yet. The asker repeats its question until the liveness timeout passes. */
   | (AskInfo & { readonly type: 'deferred'; readonly reason: string })
+  /** The asked host works on its answer, and says what holds that up. It may say so many times. */
+  | (AskInfo & { readonly type: 'waiting'; readonly reason: string })
   /** The asked host has been silent for a while. The asker begins a new handshake, beside the session if there is one. */
   | (AskInfo & { readonly type: 'silent' })
   /** The asked host has refused. The ask is over. */

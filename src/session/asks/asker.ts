@@ -338,8 +338,8 @@ export class Asker implements Machine<AskerEvent> {
         else this.fail(nowMs, ask, message.reason, 'refused');
         return true;
       case 'preparing':
-        ask.deferredAtMs = undefined;
-        ask.requests.noteAttempt('first');
+        ask.notePreparing();
+        if (message.reason !== '') this.emit(ask, { type: 'waiting', reason: message.reason });
         return true;
       case 'list':
         if (ask.spec.what !== undefined || ask.spec.envelope !== undefined) return false;

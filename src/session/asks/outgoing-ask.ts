@@ -197,6 +197,12 @@ export class OutgoingAsk {
     return true;
   }
 
+  /** The asked host works on its answer. */
+  notePreparing(): void {
+    this.deferredAtMs = undefined;
+    this.requests.noteAttempt('first');
+  }
+
   noteRtt(rttMs: number): void {
     this.roundTripMs = rttMs;
   }

@@ -245,10 +245,30 @@ t.test(
     const byName = net.client('c', ['relay'], what, { patienceMs: 30_000 });
     net.simulation.run({ untilMs: 90_000 });
     t.ok(hasFetched(byRoot, object));
-    const reason = 'no source for 30 s; relay: origin: no answer for 10 s';
+    const reason = /^no source for 30 s; relay: origin: no answer for \d+ s$/;
     t.match(byName.role.results, [{ status: 'failed', reason }]);
   },
 );
+
+for (const names of [['r0'], ['r0', 'r1'], ['r0', 'r1', 'r2']]) {
+  t.test(`clients of ${names} know why it does not answer before it gives up`, async (t) => {
+    const net = new RelayNet('1');
+    net.server('origin', [object]).host.inject('kill');
+    let from = 'origin';
+    for (const name of names) {
+      net.relay(name, [from]);
+      from = name;
+    }
+    const client = net.client('a', [from], what, { patienceMs: 8000 });
+    net.simulation.run({ untilMs: 20_000 });
+    const [result] = client.role.results;
+    const path = names.toReversed().join(': ');
+    const ends = `no source for 8 s; ${path}: origin: no answer for `;
+    t.ok(result?.reason?.startsWith(ends), `${result?.reason}`);
+    const news = client.role.events.filter(({ type }) => type === 'deferred');
+    t.equal(news.length, 1, 'they hear of it once');
+  });
+}
 
 t.test('clients know that nobody has decided whether the relay trusts its server', async (t) => {
   const net = new RelayNet('1');
