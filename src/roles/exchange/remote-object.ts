@@ -7,13 +7,13 @@ import type { ReadonlyRangeSet } from '../../base/range-set.js';
 import type { Steps } from '../../base/steps.js';
 import type { ContentSource } from '../../object/content-source.js';
 import type { ContentStores, StoreRequest } from '../../object/content-store.js';
-import type { DigestTree } from '../../object/digest-tree.js';
 import type { Manifest } from '../../object/manifest.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { FetchOptions } from '../fetch/fetch.js';
 import { Fetch } from '../fetch/fetch.js';
 import type { FetchResult, FetchRoleEvent } from '../fetch/fetch-result.js';
-import { growTree, headOf } from '../relay/open-object.js';
+import type { ObjectHead } from '../relay/object-cache.js';
+import { describe } from '../relay/open-object.js';
 import type { ExchangedContent, RosterPeer } from './roster.js';
 import { SharedObject } from './shared-object.js';
 
@@ -74,7 +74,7 @@ export class RemoteObject {
   private readonly helpers = new Set<ReceiverSpec>();
   /** Sources that are of no use, or lie. */
   private readonly excluded = new Set<string>();
-  private work: Steps<DigestTree> | undefined;
+  private work: Steps<ObjectHead> | undefined;
   private begunAtMs: TimeMs | undefined;
   /** When blocks were first asked for. */
   private readyAtMs: TimeMs | undefined;
@@ -249,7 +249,7 @@ export class RemoteObject {
     const held = blockCount === 0 ? [] : object.missing.gaps(0, blockCount);
     for (const { start, end } of held) this.shared.hold(start, end);
     if (this.shared.head !== undefined) return;
-    this.work = growTree(this.options.crypto.hash, object.leaves.all);
+    this.work = describe(this.options.crypto.hash, object, this.name);
   }
 
   private handleEnd(nowMs: TimeMs, fetch: Fetch, { status }: FetchResult): void {
@@ -272,11 +272,10 @@ export class RemoteObject {
 
   /** Does a step of work on the digest tree. */
   private step(): void {
-    const { work, current } = this;
-    const step = work?.next();
-    if (step?.done !== true || current?.object === undefined) return;
+    const step = this.work?.next();
+    if (step?.done !== true) return;
     this.work = undefined;
-    this.shared.setHead(headOf(current.object, this.name, step.value));
+    this.shared.setHead(step.value);
     for (const { start, end } of this.shared.held.ranges())
       this.options.handleHeld(this, start, end);
   }

@@ -80,11 +80,6 @@ export class Fetch {
     return this.activityNow === 'ended' && this.sources.areConfirmed;
   }
 
-  /** Whether one of the sources is connected in this session. */
-  hasSession(session: number): boolean {
-    return this.sources.usable.some((source) => source.session === session);
-  }
-
   /** What each source contributes; undefined before blocks are asked for. */
   report(nowMs: TimeMs): FetchReport | undefined {
     return this.schedule?.report(nowMs);
@@ -279,9 +274,14 @@ export class Fetch {
    */
   hurry(nowMs: TimeMs, startBlock: number, endBlock: number): void {
     if (this.activityNow !== 'fetching' || this.opening?.isReady !== true) return;
-    for (const { start, end } of this.object?.lose(startBlock, endBlock) ?? [])
-      this.schedule?.handleMissing(nowMs, start, end);
     this.schedule?.hurry(nowMs, startBlock, endBlock);
+    this.advance(nowMs);
+  }
+
+  /** Fetches everything from now on, also if `proceed` was called for a fetch on demand. */
+  fetchAll(nowMs: TimeMs): void {
+    this.isOnDemand = false;
+    this.schedule?.fetchAll(nowMs);
     this.advance(nowMs);
   }
 

@@ -16,6 +16,7 @@ import type { FetchEvent, FetchReport, ReplacedReason, SourceIndex } from './fet
 import { FetchSource, type FetchSourceOptions } from './fetch-source.js';
 import { lateSegment, type OpenSegment, toFetchSegment } from './open-segments.js';
 import { Retries } from './retries.js';
+import type { FetchSchedulerOptions } from './scheduler-options.js';
 import { crowdPart } from './sharing/crowd-parts.js';
 import { cutEqually, takeOver } from './sharing/equal-parts.js';
 import { greatest } from './sharing/greatest.js';
@@ -38,25 +39,6 @@ const windowsOfOnly = 3;
 /** A slow source loses a block if another source would deliver it in less than this part of the time. */
 const lossFactor = 2;
 const lossMarginMs = 100;
-
-export interface FetchSchedulerOptions {
-  readonly contentSizeBytes: number;
-  readonly blockSizeBytes: number;
-  /** The blocks that are not held yet. */
-  readonly missing: ReadonlyRangeSet;
-  /**
-   * `speed`: the share of a source follows its speed. `equal`: as many equal contiguous parts as there are sources
-   * at the begin, and only the rest of a source that leaves or delivers nothing is shared among the others. Each source
-   * must then hold the whole object.
-   */
-  readonly split: 'speed' | 'equal';
-  /** Missing blocks that cannot be asked for before `release` is called for them; none by default. */
-  readonly later?: ReadonlyRangeSet | undefined;
-  /** In an exchange: with which part of the content to begin, from 0 to 1, so that peers get different blocks. */
-  readonly beginsAt?: number;
-  /** Whether blocks are asked for only once `hurry` was called for them. */
-  readonly isOnDemand?: boolean;
-}
 
 export class FetchScheduler {
   private readonly missing: RangeSet;
@@ -203,6 +185,15 @@ export class FetchScheduler {
       const isFree = this.missing.has(block) && !this.live.some(({ asked }) => asked.has(block));
       if (isFree) for (const set of [this.urgent, this.unasked]) set.add(block, block + 1);
     }
+    this.serveAll(nowMs);
+  }
+
+  /** Asks for all that is missing from now on, also if nobody waits for it. */
+  fetchAll(nowMs: TimeMs): void {
+    for (const { start, end } of this.missing.ranges()) this.unasked.add(start, end);
+    const taken = [this.later, ...this.live.map(({ asked }) => asked)];
+    for (const set of taken)
+      for (const { start, end } of set.ranges()) this.unasked.remove(start, end);
     this.serveAll(nowMs);
   }
 

@@ -8,8 +8,8 @@ import type { Supplying } from '../../session/incoming/stages/supplying.js';
 import type { IncomingPathStatus } from '../../session/receiver-events.js';
 import type { FetchReport, FetchSegment, SourceReport } from './fetch-events.js';
 import type { FetchedObject } from './fetched-object.js';
-import type { FetchSchedulerOptions } from './scheduler.js';
 import { FetchScheduler } from './scheduler.js';
+import type { FetchSchedulerOptions } from './scheduler-options.js';
 import type { Source } from './source.js';
 import type { Sources } from './sources.js';
 
@@ -29,9 +29,10 @@ export class SourceSchedule {
 
   constructor(
     private readonly sources: Sources,
-    { contentSizeBytes, blockSizeBytes, missing }: FetchedObject,
+    private readonly object: FetchedObject,
     options: Omit<FetchSchedulerOptions, 'contentSizeBytes' | 'blockSizeBytes' | 'missing'>,
   ) {
+    const { contentSizeBytes, blockSizeBytes, missing } = object;
     this.scheduler = new FetchScheduler({ ...options, contentSizeBytes, blockSizeBytes, missing });
   }
 
@@ -127,9 +128,16 @@ export class SourceSchedule {
     this.scheduler.handleMissing(nowMs, startBlock, endBlock);
   }
 
-  /** Somebody waits for these blocks: those that are missing are asked for before others. */
+  /** Asks for these blocks before others, because somebody waits for them. Those that had arrived are lost. */
   hurry(nowMs: TimeMs, startBlock: number, endBlock: number): void {
+    for (const { start, end } of this.object.lose(startBlock, endBlock))
+      this.scheduler.handleMissing(nowMs, start, end);
     this.scheduler.hurry(nowMs, startBlock, endBlock);
+  }
+
+  /** Asks for all that is missing from now on, also if nobody waits for it. */
+  fetchAll(nowMs: TimeMs): void {
+    this.scheduler.fetchAll(nowMs);
   }
 
   private measure(nowMs: TimeMs, source: Source): void {

@@ -1,4 +1,5 @@
 /** Where the blocks of a relayed object go when they arrive: into the cache, or into a window in memory. */
+import { assert } from '../../base/assert.js';
 import { RangeSet, type ReadonlyRangeSet } from '../../base/range-set.js';
 import type { ContentStore, HeldBlock } from '../../object/content-store.js';
 
@@ -79,6 +80,33 @@ export class StoredBlocks implements BlockShelf {
   close(): void {
     this.latest.clear();
     this.store.end(false);
+  }
+}
+
+/** The blocks of an object that no client has read yet: there are none, and no room is reserved for any. */
+export class UnreadBlocks implements BlockShelf {
+  readonly keeps = false;
+  readonly aheadCount = 0;
+  readonly held = new RangeSet();
+
+  recent(): undefined {
+    return undefined;
+  }
+
+  read(_block: number, take: (bytes: Uint8Array | undefined) => void): void {
+    take(undefined);
+  }
+
+  put(): void {
+    assert(false, 'nothing is fetched before it is read');
+  }
+
+  forget(): void {
+    // There are none.
+  }
+
+  close(): void {
+    // There is nothing to close.
   }
 }
 

@@ -59,11 +59,7 @@ export class CacheLedger {
   reserve(id: string, sizeBytes: number): Reservation {
     this.removeStuck();
     if (this.entries.has(id) || this.waiting.has(id)) return 'refused';
-    let stayingBytes = sizeBytes;
-    for (const entry of this.entries.values())
-      if (!entry.isLeaving) stayingBytes += entry.sizeBytes;
-    for (const waitingBytes of this.waiting.values()) stayingBytes += waitingBytes;
-    const chosen = this.choose(stayingBytes - this.limitBytes);
+    const chosen = this.chooseFor(sizeBytes);
     if (chosen === undefined) return 'refused';
     for (const each of chosen) this.makeLeave(each);
     this.waiting.set(id, sizeBytes);
@@ -71,6 +67,11 @@ export class CacheLedger {
     if (this.waiting.has(id)) return 'waiting';
     assert(this.granted.shift() === id, 'what is granted at once is not reported');
     return 'granted';
+  }
+
+  /** Whether there is room now for an object of this size, or would be without what is not in use. */
+  hasRoomFor(sizeBytes: number): boolean {
+    return this.chooseFor(sizeBytes) !== undefined;
   }
 
   use(id: string): void {
@@ -158,6 +159,15 @@ export class CacheLedger {
     assert(entry !== undefined, 'an object that is held');
     entry.isLeaving = true;
     this.removals.push(id);
+  }
+
+  /** @returns which objects to remove for one of this size; undefined if that is not enough */
+  private chooseFor(sizeBytes: number): string[] | undefined {
+    let stayingBytes = sizeBytes;
+    for (const entry of this.entries.values())
+      if (!entry.isLeaving) stayingBytes += entry.sizeBytes;
+    for (const waitingBytes of this.waiting.values()) stayingBytes += waitingBytes;
+    return this.choose(stayingBytes - this.limitBytes);
   }
 
   /** @returns which objects to remove so that so many bytes become free; undefined if there are not enough */

@@ -58,6 +58,11 @@ export class CachedObjects {
     return this.list().findLast((object) => isMatch(what, object));
   }
 
+  /** Whether an object that is not there yet would get room now. */
+  hasRoomFor(object: CachedObject): boolean {
+    return this.ledger.hasRoomFor(this.roomOf(object));
+  }
+
   /** Reserves room for an object that is not there yet. It is in use from then on, unless that is refused. */
   reserve(object: CachedObject): Reservation {
     const reservation = this.ledger.reserve(object.id, this.roomOf(object));

@@ -9,6 +9,7 @@ import type { AskedObject } from '../../wire/asks.js';
 import { isEqualBytes, joinBytes, toHex } from '../../wire/byte-codec.js';
 import type { FetchOptions } from '../fetch/fetch.js';
 import { Fetch } from '../fetch/fetch.js';
+import type { FetchRoleEvent } from '../fetch/fetch-result.js';
 import type { Source } from '../fetch/source.js';
 import type { CachedObject } from './object-cache.js';
 import type { RelayedObject } from './relayed-object.js';
@@ -16,6 +17,8 @@ import { joinReasons, noticeableMs } from './upstreams.js';
 
 /** What a client gets: the object, or why it does not get it. */
 export type RelayAnswer = RelayedObject | AskRefusal;
+
+export type LeftEvent = Extract<FetchRoleEvent, { type: 'left' }>;
 
 export type TakeAnswer = (answer: RelayAnswer) => void;
 
@@ -101,6 +104,11 @@ export class Lookup {
   /** Whether the question has come through all of these relays. */
   isBehind(hops: readonly Uint8Array[]): boolean {
     return hops.every((hop) => this.hops.some((own) => isEqualBytes(own, hop)));
+  }
+
+  /** Whether one of the upstream servers is connected in this session. */
+  hasSession(session: number): boolean {
+    return this.fetch.sources.usable.some((source) => source.session === session);
   }
 
   /** What the answer is. */
@@ -200,11 +208,19 @@ export class Lookup {
     this.unusedSinceMs = Infinity;
   }
 
-  /** An upstream server does not deliver any more. */
-  handleLeft(nowMs: TimeMs, upstream: string, reason: string): void {
+  /**
+   * An upstream server does not deliver any more.
+   * @returns whether that is news: not if another question gets what it would deliver
+   */
+  handleLeft(nowMs: TimeMs, { source: upstream, reason, isRetried }: LeftEvent): boolean {
+    const { isShared } = this;
+    this.isShared = false;
+    if (isShared) return false;
     this.reasons.set(upstream, reason);
     this.used.delete(upstream);
     if (this.used.size === 0) this.unusedSinceMs = Math.min(this.unusedSinceMs, nowMs);
+    this.isAnyAway ||= isRetried;
+    return true;
   }
 
   /** Why the servers that were lost are of no use; empty if none was. */

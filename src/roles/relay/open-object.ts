@@ -16,10 +16,11 @@ export class OpenObject {
   readonly takers: TakeAnswer[] = [];
   /** The question that found it, or the fetch that fills it. */
   lookup: Lookup | undefined;
-  /** What was fetched, and the work on its digest tree. */
-  fetched: FetchedObject | undefined;
-  work: Steps<DigestTree> | undefined;
+  /** The work on the digest tree of what is fetched, which ends with its description. */
+  work: Steps<ObjectHead> | undefined;
   fillBeganAtMs: TimeMs = 0;
+  /** Whether the cache has its description, so that its blocks are of use after a restart. */
+  isDescribed = false;
   /** Whether it is counted as in use in the cache. */
   isHeld = false;
   /** Since when nobody uses it. */
@@ -37,10 +38,34 @@ export class OpenObject {
     const isFilling = lookup !== undefined || work !== undefined;
     return takers.length > 0 || object.isInUse || isFilling;
   }
+
+  /** All digests of what is fetched have arrived. */
+  handleReady(hash: Hash, fetched: FetchedObject): void {
+    if (this.object.head !== undefined) this.object.handleReady();
+    else this.work = describe(hash, fetched, this.info.name);
+  }
+
+  /** Does a step of the work on the digest tree. @returns whether the object is described now */
+  step(): boolean {
+    const step = this.work?.next();
+    if (step?.done !== true) return false;
+    this.work = undefined;
+    this.object.setHead(step.value);
+    return true;
+  }
 }
 
-/** Builds the tree above the leaf digests of a fetched object. */
-export function* growTree(hash: Hash, leaves: Uint8Array): Steps<DigestTree> {
+/** Describes a fetched object of which all digests are known. */
+export function* describe(hash: Hash, fetched: FetchedObject, name: string): Steps<ObjectHead> {
+  const { offer, label, contentSizeBytes, contentRoot, manifestBytes: manifest } = fetched;
+  const { manifestDigest, listedAtMs } = offer;
+  const facts = { contentSizeBytes, contentRoot, manifestDigest, manifest, listedAtMs };
+  const digestTree = yield* growTree(hash, fetched.leaves.all);
+  return { name, label, ...facts, digestTree };
+}
+
+/** Builds the tree above leaf digests. */
+function* growTree(hash: Hash, leaves: Uint8Array): Steps<DigestTree> {
   const blockCount = leaves.length / digestSizeBytes;
   const tree = new DigestTree(hash, blockCount);
   for (let block = 0; block < blockCount; block++) {
@@ -52,16 +77,6 @@ export function* growTree(hash: Hash, leaves: Uint8Array): Steps<DigestTree> {
 
 /** They take about a millisecond. */
 const leavesPerStep = 500;
-
-export function headOf(
-  { offer, label, contentSizeBytes, contentRoot, manifestBytes: manifest }: FetchedObject,
-  name: string,
-  digestTree: DigestTree,
-): ObjectHead {
-  const { manifestDigest, listedAtMs } = offer;
-  const facts = { contentSizeBytes, contentRoot, manifestDigest, manifest, listedAtMs };
-  return { name, label, ...facts, digestTree };
-}
 
 /** An object in events. */
 export function infoOf({ info: { name, contentRoot, contentSizeBytes } }: OpenObject): RelayedInfo {

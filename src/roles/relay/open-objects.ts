@@ -6,7 +6,7 @@ import type { SessionCrypto } from '../../security/crypto.js';
 import type { DriverHost } from '../../session/drivers/driver-host.js';
 import { MachineCalls } from '../../session/drivers/driver-host.js';
 import type { BlockShelf } from './block-shelf.js';
-import { PassingBlocks, StoredBlocks } from './block-shelf.js';
+import { PassingBlocks, StoredBlocks, UnreadBlocks } from './block-shelf.js';
 import { CachedObjects } from './cached-objects.js';
 import type { CachedObject, ObjectCache } from './object-cache.js';
 import { OpenObject } from './open-object.js';
@@ -32,6 +32,8 @@ export type OpenObjectAction =
   | { readonly type: 'unstored'; readonly open: OpenObject; readonly reason: string }
   /** Somebody waits for a block. */
   | { readonly type: 'needed'; readonly open: OpenObject }
+  /** Somebody reads what nobody has read before. Call `makePlace`. */
+  | { readonly type: 'read'; readonly open: OpenObject }
   | { readonly type: 'evicted'; readonly info: CachedObject };
 
 const defaultWindowBytes = 16 * 1024 * 1024;
@@ -86,6 +88,8 @@ export class OpenObjects {
     const object: RelayedObject = new RelayedObject({
       ...{ id, name, contentSizeBytes, blockSizeBytes, crypto, host },
       handleNeed: () => this.actions.push({ type: 'needed', open }),
+      // Later, because the object is in the call that reads.
+      handleFirstRead: () => this.actions.push({ type: 'read', open }),
       handleIdle: () => this.hold(open),
     });
     const open: OpenObject = new OpenObject(info, object);
@@ -94,8 +98,16 @@ export class OpenObjects {
     for (const [each, atMs] of this.unstorable) if (nowMs >= atMs) this.unstorable.delete(each);
     if (this.unstorable.has(id)) this.pass(open);
     else if (this.cached.has(id)) this.load(open);
-    else this.reserve(open);
+    else if (!this.cached.hasRoomFor(info)) this.pass(open);
+    else if (info.contentSizeBytes === 0) this.reserve(open);
+    // A client that has everything reads nothing, and other objects need not leave for it.
+    else object.setShelf(new UnreadBlocks());
     return open;
+  }
+
+  /** Reserves room for an object of which nobody has read anything before. An action reports that it has a place. */
+  makePlace(open: OpenObject): void {
+    if (this.isOpen(open)) this.reserve(open);
   }
 
   private load(open: OpenObject): void {
@@ -108,6 +120,7 @@ export class OpenObjects {
           if (!this.isOpen(open)) return;
           if (head !== undefined) {
             open.object.setHead(head);
+            open.isDescribed = true;
             this.openStore(open);
           } else {
             this.leaveCache(open);
@@ -144,7 +157,8 @@ export class OpenObjects {
 
   /** The object does not go to the cache. */
   private pass(open: OpenObject): void {
-    if (this.passingCount < maxPassing) {
+    // A client that reads already cannot be asked to wait.
+    if (this.passingCount < maxPassing || open.object.isAwaited) {
       this.place(open, this.createPassing());
       return;
     }
@@ -154,7 +168,7 @@ export class OpenObjects {
 
   private get passingCount(): number {
     let count = 0;
-    for (const { object } of this.open.values()) if (object.shelf?.keeps === false) count++;
+    for (const { object } of this.open.values()) if (object.isPassing) count++;
     return count;
   }
 
@@ -173,14 +187,24 @@ export class OpenObjects {
       return;
     }
     open.object.setShelf(shelf);
+    this.describe(open);
     this.cached.setWhole(open.info.id, open.object.isWhole);
     this.actions.push({ type: 'opened', open });
+  }
+
+  /** Makes what the cache holds of an object of use after a restart, once there is a place for it and its digests are known. */
+  describe(open: OpenObject): void {
+    const { object, info } = open;
+    if (open.isDescribed || object.head === undefined || object.shelf?.keeps !== true) return;
+    open.isDescribed = true;
+    this.options.cache.save(info.id, object.head);
   }
 
   private handleFailure(open: OpenObject, shelf: BlockShelf, error: unknown): void {
     if (!(error instanceof P2mpError)) throw error;
     const { object, info } = open;
-    const isCurrent = object.shelf === undefined || object.shelf === shelf;
+    const isOpening = object.shelf === undefined || object.isUnread;
+    const isCurrent = isOpening || object.shelf === shelf;
     if (!this.isOpen(open) || !isCurrent) return;
     this.unstorable.set(info.id, this.options.host.nowMs + unstorableMs);
     shelf.close();
@@ -192,11 +216,11 @@ export class OpenObjects {
 
   // --- Use
 
-  /** Counts the object as in use, or not. Closes it if it passes through and nobody uses it. */
+  /** Counts the object as in use, or not. Closes it if the cache does not keep it and nobody uses it. */
   hold(open: OpenObject): void {
     const { object, info } = open;
-    const isPassing = object.shelf?.keeps === false;
-    if (isPassing && object.head !== undefined && !object.isInUse && open.takers.length === 0) {
+    const isUnkept = object.shelf?.keeps === false;
+    if (isUnkept && object.head !== undefined && !object.isInUse && open.takers.length === 0) {
       this.close(open);
     } else if (open.isNeeded && !open.isHeld && object.shelf?.keeps === true) {
       this.cached.use(info.id);
@@ -225,10 +249,12 @@ export class OpenObjects {
     const { object, info } = open;
     if (!this.isOpen(open)) return;
     this.open.delete(info.id);
-    open.lookup?.fetch.abort(this.options.host.nowMs, 'nobody fetches it any more');
+    const { nowMs } = this.options.host;
+    if (object.isUnread) open.lookup?.fetch.conclude(nowMs);
+    else open.lookup?.fetch.abort(nowMs, 'nobody fetches it any more');
     const { shelf } = object;
     shelf?.close();
-    if (open.isHeld && object.head === undefined) this.leaveCache(open);
+    if (open.isHeld && !open.isDescribed) this.leaveCache(open);
     else this.letGo(open);
   }
 

@@ -9,13 +9,14 @@ import type { EndpointEvent } from '../../endpoint/endpoint.js';
 import { type AskedObject, hopSizeBytes, maxHops } from '../../wire/asks.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
+import type { Fetch } from '../fetch/fetch.js';
 import type { FetchPort } from '../fetch/fetch-port.js';
 import type { FetchResult, FetchRoleEvent } from '../fetch/fetch-result.js';
 import { type CachedObjects, isMatch } from './cached-objects.js';
-import type { TakeAnswer } from './lookup.js';
+import type { LeftEvent, TakeAnswer } from './lookup.js';
 import { Lookup } from './lookup.js';
 import type { CachedObject } from './object-cache.js';
-import { growTree, headOf, infoOf, type OpenObject } from './open-object.js';
+import { infoOf, type OpenObject } from './open-object.js';
 import type { OpenObjectAction, OpenObjectsOptions } from './open-objects.js';
 import { OpenObjects } from './open-objects.js';
 import type { RelayEvent, RelayTotals } from './relay-events.js';
@@ -95,7 +96,9 @@ export class Relay {
   /** What holds up the answer to a client; undefined if it may come any moment. */
   describeWait(what: AskedObject, hops: readonly Uint8Array[]): string | undefined {
     const waits = [...this.lookups].filter((lookup) => lookup.isFor(what, hops));
-    return waits.map((lookup) => lookup.describeWait(this.nowMs)).find((each) => each !== undefined);
+    return waits
+      .map((lookup) => lookup.describeWait(this.nowMs))
+      .find((each) => each !== undefined);
   }
 
   /** Why nothing can be asked for somebody behind these relays; undefined if it can. */
@@ -181,7 +184,7 @@ export class Relay {
     lookup.isAnyAway = true;
     if (lookup.object !== undefined) return;
     for (const open of this.objects) {
-      if (open.lookup?.fetch.hasSession(session) !== true) continue;
+      if (open.lookup?.hasSession(session) !== true) continue;
       lookup.object = open.object;
       lookup.fetch.conclude(nowMs);
       this.offer(open, lookup.takers.splice(0));
@@ -193,44 +196,46 @@ export class Relay {
   /** Fetches what is missing of an object. */
   private fill(nowMs: TimeMs, open: OpenObject): void {
     const { object, lookup } = open;
-    const { head, shelf, fetch } = object;
+    const { shelf, fetch } = object;
     // If its sources turn out to be of no use, it chooses again, and waits again.
     const isWaiting = lookup?.fetch.activity === 'asking' && lookup.fetch.object !== undefined;
     if (!isWaiting || shelf === undefined) return;
     if (fetch === undefined) {
-      open.fillBeganAtMs = nowMs;
       object.begin(lookup.fetch);
-      this.events.push({ type: 'fill', ...infoOf(open), isCached: shelf.keeps });
+      this.reportFill(nowMs, open);
     }
-    const known =
-      head === undefined
-        ? undefined
-        : { manifest: head.manifest, leaves: head.digestTree.nodes(0, 0, object.blockCount) };
-    lookup.fetch.proceed(nowMs, known, !shelf.keeps);
+    lookup.fetch.proceed(nowMs, object.spared, !shelf.keeps);
+  }
+
+  private reportFill(nowMs: TimeMs, open: OpenObject): void {
+    const { object } = open;
+    if (object.isUnread) return;
+    open.fillBeganAtMs = nowMs;
+    const isCached = object.shelf?.keeps === true;
+    this.events.push({ type: 'fill', ...infoOf(open), isCached });
+  }
+
+  /** An object has a place because somebody has begun to read it, so its content is fetched from now on. */
+  private fillOn(nowMs: TimeMs, open: OpenObject, fetch: Fetch): void {
+    const { object } = open;
+    this.reportFill(nowMs, open);
+    if (object.shelf?.keeps === true) fetch.fetchAll(nowMs);
+    object.handleReady();
   }
 
   private handleReady({ object: relayed, fetch }: Lookup): void {
     const open = relayed === undefined ? undefined : this.objects.of(relayed);
     const { object } = fetch;
     if (open === undefined || object === undefined) return;
-    if (open.object.head !== undefined) {
-      open.object.handleReady();
-      return;
-    }
-    open.fetched = object;
-    open.work = growTree(this.options.crypto.hash, object.leaves.all);
+    open.handleReady(this.options.crypto.hash, object);
   }
 
   /** Does a step of work on the digest tree of an object. */
   private step(open: OpenObject): void {
-    const { work, object, fetched, info } = open;
-    const step = work?.next();
-    if (step?.done !== true || fetched === undefined) return;
-    open.work = undefined;
-    const head = headOf(fetched, info.name, step.value);
-    object.setHead(head);
+    if (!open.step()) return;
+    const { object, info } = open;
     this.objects.cached.setWhole(info.id, object.isWhole);
-    if (object.shelf?.keeps === true) this.options.cache.save(info.id, head);
+    this.objects.describe(open);
     object.handleReady();
     this.offer(open, []);
   }
@@ -362,11 +367,9 @@ export class Relay {
   private handleFetchEvent(nowMs: TimeMs, lookup: Lookup, event: FetchRoleEvent): void {
     const name = lookup.object?.name ?? lookup.what.name ?? '';
     switch (event.type) {
-      case 'identify': {
-        const { ask, source: upstream, serverKey } = event;
-        this.events.push({ type: 'identify', ask, upstream, serverKey });
+      case 'identify':
+        this.events.push({ ...event, upstream: event.source });
         break;
-      }
       case 'chosen':
         this.handleChosen(nowMs, lookup);
         break;
@@ -380,22 +383,19 @@ export class Relay {
       case 'shared':
         this.handleShared(nowMs, lookup, event.session);
         break;
-      case 'left': {
-        const { isShared } = lookup;
-        lookup.isShared = false;
-        if (isShared) break;
-        const { source: upstream, reason, isRetried } = event;
-        lookup.handleLeft(nowMs, upstream, reason);
-        lookup.isAnyAway ||= isRetried;
-        this.events.push({ type: 'upstream-left', name, upstream, reason, isRetried });
+      case 'left':
+        if (lookup.handleLeft(nowMs, event)) this.reportLeft(name, event);
         break;
-      }
       case 'end':
         this.handleEnd(lookup, event.result);
         break;
       default:
         break;
     }
+  }
+
+  private reportLeft(name: string, { source: upstream, reason, isRetried }: LeftEvent): void {
+    this.events.push({ type: 'upstream-left', name, upstream, reason, isRetried });
   }
 
   private handleAction(nowMs: TimeMs, action: OpenObjectAction): void {
@@ -418,6 +418,9 @@ export class Relay {
       case 'needed':
         this.handleNeed(action.open);
         break;
+      case 'read':
+        this.objects.makePlace(action.open);
+        break;
       default: {
         const { name, contentSizeBytes } = action.info;
         this.counts.evictions++;
@@ -427,8 +430,11 @@ export class Relay {
   }
 
   private handleOpened(nowMs: TimeMs, open: OpenObject): void {
-    if (open.object.isWhole) open.lookup?.fetch.conclude(nowMs);
-    else this.fill(nowMs, open);
+    const { object, lookup } = open;
+    const isWaiting = object.fetch === undefined || object.fetch.activity === 'asking';
+    if (object.isWhole) lookup?.fetch.conclude(nowMs);
+    else if (isWaiting) this.fill(nowMs, open);
+    else this.fillOn(nowMs, open, object.fetch);
     this.handleNeed(open);
     this.offer(open, []);
   }

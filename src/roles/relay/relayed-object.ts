@@ -11,7 +11,8 @@ import type { DriverHost } from '../../session/drivers/driver-host.js';
 import { MachineCalls } from '../../session/drivers/driver-host.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
 import type { Fetch } from '../fetch/fetch.js';
-import type { BlockShelf } from './block-shelf.js';
+import type { KnownObject } from '../fetch/fetched-object.js';
+import { type BlockShelf, PassingBlocks, UnreadBlocks } from './block-shelf.js';
 import type { ObjectHead } from './object-cache.js';
 
 type Take = (bytes: Uint8Array) => void;
@@ -25,6 +26,8 @@ export interface RelayedObjectOptions {
   readonly host: DriverHost;
   /** Somebody waits for a block, and nobody fetches it. */
   readonly handleNeed: (object: RelayedObject) => void;
+  /** Somebody reads the object, of which nobody has read anything before. */
+  readonly handleFirstRead: () => void;
   /** Nobody uses the object any more. */
   readonly handleIdle: (object: RelayedObject) => void;
 }
@@ -36,6 +39,7 @@ export class RelayedObject implements ContentSource {
   private known: ObjectHead | undefined;
   private place: BlockShelf | undefined;
   private filling: Fetch | undefined;
+  private isPlaceWanted = false;
   private readonly waiting = new Map<number, Take[]>();
   private readonly calls: MachineCalls;
   private users = 0;
@@ -50,6 +54,13 @@ export class RelayedObject implements ContentSource {
   /** Undefined until manifest and digests are known. */
   get head(): ObjectHead | undefined {
     return this.known;
+  }
+
+  /** What of the description need not be fetched; undefined if nothing is known. */
+  get spared(): KnownObject | undefined {
+    if (this.known === undefined) return undefined;
+    const { manifest, digestTree } = this.known;
+    return { manifest, leaves: digestTree.nodes(0, 0, this.blockCount) };
   }
 
   get shelf(): BlockShelf | undefined {
@@ -74,7 +85,12 @@ export class RelayedObject implements ContentSource {
 
   /** Whether its blocks stay only for a short while, because the cache does not keep them. */
   get isPassing(): boolean {
-    return this.place?.keeps === false;
+    return this.place instanceof PassingBlocks;
+  }
+
+  /** Whether nobody has read anything of it, so that nothing of it is fetched. */
+  get isUnread(): boolean {
+    return this.place instanceof UnreadBlocks;
   }
 
   get isInUse(): boolean {
@@ -117,7 +133,9 @@ export class RelayedObject implements ContentSource {
     if (recent !== undefined) take(recent);
     else if (place?.held.has(block) === true) this.readHeld(place, block, take);
     else this.await(block, take);
-    if (place !== undefined && this.filling !== undefined) this.hurry(place, this.filling, block);
+    const { filling, isUnread } = this;
+    if (place !== undefined && filling !== undefined && !isUnread)
+      this.hurry(place, filling, block);
   }
 
   /** What is read is compared with its digest anyway. */
@@ -151,8 +169,15 @@ export class RelayedObject implements ContentSource {
       return;
     }
     this.waiting.set(block, [take]);
-    if (this.filling === undefined) this.options.handleNeed(this);
+    if (this.isUnread) this.makePlace();
+    else if (this.filling === undefined) this.options.handleNeed(this);
     else this.filling.hurry(this.options.host.nowMs, block, block + 1);
+  }
+
+  /** Has the content fetched from now on, as the first read does. */
+  makePlace(): void {
+    if (this.isUnread && !this.isPlaceWanted) this.options.handleFirstRead();
+    this.isPlaceWanted = true;
   }
 
   /** Has the blocks fetched that will be read next. */
@@ -168,9 +193,11 @@ export class RelayedObject implements ContentSource {
     this.filling = fetch;
   }
 
-  /** The fetch asks for blocks from now on. */
+  /** The fetch can ask for blocks from now on. */
   handleReady(): void {
     const { nowMs } = this.options.host;
+    // They wait for a place first.
+    if (this.isUnread) return;
     for (const block of this.waiting.keys()) this.filling?.hurry(nowMs, block, block + 1);
   }
 
@@ -186,18 +213,19 @@ export class RelayedObject implements ContentSource {
   /** Where the fetch puts what it has verified. */
   fill(): ContentStore {
     const { blockSizeBytes } = this.options;
-    const place = this.place as BlockShelf;
+    // The first read gives the object another one.
+    const placeNow = () => this.place as BlockShelf;
     const done: Completion = { note: '', deletion: undefined };
     return {
       open: (handleFound) => {
-        const held = [...this.heldBlocks(place)];
+        const held = [...this.heldBlocks(placeNow())];
         handleFound({ held, kept: [], unchangedFiles: 0, extras: [] });
       },
       read: (_offsetBytes, _sizeBytes, take) => take(undefined),
       check: (handleUnchanged) => handleUnchanged(),
       write: (offsetBytes, bytes, handleWritten) =>
-        this.takeBlock(place, offsetBytes / blockSizeBytes, bytes, handleWritten),
-      forget: (block) => place.forget(block),
+        this.takeBlock(placeNow(), offsetBytes / blockSizeBytes, bytes, handleWritten),
+      forget: (block) => placeNow().forget(block),
       // What is fetched has known digests, so nothing of it is withdrawn.
       withdraw: () => undefined,
       verify: (_leafOf, handleDamaged) => handleDamaged([]),

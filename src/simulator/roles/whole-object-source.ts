@@ -9,8 +9,12 @@ export class WholeObjectSource implements ContentSource {
 
   read(offsetBytes: number, sizeBytes: number, take: (bytes: Uint8Array) => void): void {
     const read = () => this.object.read(offsetBytes, sizeBytes, take);
-    if (this.object.isWhole) read();
-    else this.waiting.push(read);
+    if (this.object.isWhole) {
+      read();
+      return;
+    }
+    this.waiting.push(read);
+    this.object.makePlace();
   }
 
   check(handleUnchanged: () => void): void {

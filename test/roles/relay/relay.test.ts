@@ -1,5 +1,6 @@
 /** Relays between servers and clients, in virtual time. */
 import t from 'tap';
+import type { ServedObject } from '../../../src/simulator/roles/serving.js';
 import {
   blockSizeBytes,
   elapsedMs,
@@ -160,6 +161,37 @@ t.test(
       relay.role.cache.objects.map(({ name }) => name),
       ['a', 'b'],
     );
+  },
+);
+
+t.test(
+  'for a client that has everything, no content crosses the link before the relay',
+  async (t) => {
+    const objects = ['a', 'b'].map((name) => objectOf(name, 50));
+    const [a, b] = objects as [ServedObject, ServedObject];
+    const net = new RelayNet('1');
+    net.server('origin', objects);
+    const cacheLimitBytes = 50 * blockSizeBytes + 80_000;
+    const relay = net.relay('relay', ['origin'], { cacheLimitBytes });
+    const stores = net.createStores();
+    net.client('first', ['relay'], { name: 'a' }, { stores });
+    net.laterClient(10_000, 'other', ['relay'], { name: 'b' });
+    net.simulation.run({ untilMs: 50_000 });
+    t.match(relay.role.totals, { misses: 2, evictions: 1 }, 'the first object has left the cache');
+    const sentBytes = net.sentBy('origin');
+    const again = net.client('again', ['relay'], { name: 'a' }, { stores });
+    net.simulation.run({ untilMs: 100_000 });
+    t.ok(hasFetched(again, a));
+    t.ok(net.sentBy('origin') - sentBytes < 10_000, `${net.sentBy('origin') - sentBytes}`);
+    t.match(relay.role.totals, { evictions: 1 }, 'the other one stays for it');
+    t.match(relay.role.cache.objects, [{ name: 'b', isWhole: true }]);
+    t.notOk(relay.role.events.slice(-3).some(({ type }) => type === 'filled'));
+    const fetchedBytes = a.content.length + b.content.length;
+    t.match(relay.role.totals, { fetchedBytes });
+    const fresh = net.client('fresh', ['relay'], { name: 'a' });
+    net.simulation.run({ untilMs: 150_000 });
+    t.ok(hasFetched(fresh, a), 'a client without it gets it');
+    t.match(relay.role.totals, { evictions: 2, fetchedBytes: fetchedBytes + a.content.length });
   },
 );
 
