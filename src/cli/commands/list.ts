@@ -156,7 +156,7 @@ function print(output: Output, server: string, listed: ListedObjects, isNamed: b
     formatBytes(contentSizeBytes),
     root === undefined ? '-' : toHex(root),
   ]);
-  output.table([['name', 'size', 'content root'], ...rows], ['content root']);
+  output.table([['name', 'size', 'content root'], ...rows], []);
   output.line(`${formatPlural(objects.length, 'object')}`);
 }
 

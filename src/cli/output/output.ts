@@ -26,7 +26,8 @@ export function hasColor(stream: NodeJS.WriteStream, mode: ColorMode = 'auto'): 
 
 /** Breaks lines between words if the stream is a terminal that reports its size. */
 export function forTerminal(rendered: string, { isTTY, columns = 0 }: NodeJS.WriteStream): string {
-  return isTTY ? wrapWords(rendered, columns) : rendered;
+  const { ellipsis } = chooseGlyphs(process.env, process.platform);
+  return isTTY ? wrapWords(rendered, columns, ellipsis) : rendered;
 }
 
 /** Formats an event as a line of `--json`. */

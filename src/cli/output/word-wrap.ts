@@ -1,6 +1,6 @@
 /** Breaks lines that are wider than the terminal between words, which the terminal itself does not. */
 import wrapAnsi from 'wrap-ansi';
-import { widthOf } from './text.js';
+import { plain, shorten, widthOf } from './text.js';
 
 /** With fewer columns, most words would have a line of their own. */
 const leastColumns = 20;
@@ -14,16 +14,27 @@ const lineToCopy = /\S+ p2mp-x25519 .*/u;
 /** Takes one column, and is no place for a line break. */
 const fixedSpace = '\u{e000}';
 
-/** @param rendered text that can have colors; a word that is wider than the terminal is left whole */
-export function wrapWords(rendered: string, columns: number): string {
+/** A digest after other words. One at the begin of a line is there to be copied. */
+const laterDigest = /(?<=\S +)\b[0-9a-f]{64}\b/gu;
+
+/** What a digest is shortened to: two of them that look alike are the same. */
+const digestColumns = 33;
+
+/**
+ * @param rendered text that can have colors; a digest that is wider than the terminal is shortened in the middle, and any
+ *   other such word is left whole
+ */
+export function wrapWords(rendered: string, columns: number, ellipsis = '…'): string {
   if (columns < leastColumns) return rendered;
   return rendered
     .split('\n')
-    .map((line) => (widthOf(line) <= columns ? line : wrapLine(line, columns)))
+    .map((line) => (widthOf(line) <= columns ? line : wrapLine(line, columns, ellipsis)))
     .join('\n');
 }
 
-function wrapLine(line: string, columns: number): string {
+function wrapLine(whole: string, columns: number, ellipsis: string): string {
+  const line = shortenDigests(whole, columns, ellipsis);
+  if (widthOf(line) <= columns) return line;
   const [indent = ''] = /^ */u.exec(line) ?? [];
   const fixed = line
     .slice(indent.length)
@@ -31,4 +42,13 @@ function wrapLine(line: string, columns: number): string {
   const room = columns - indent.length - hangingIndent.length;
   const wrapped = wrapAnsi(fixed, room).split('\n').join(`\n${indent}${hangingIndent}`);
   return `${indent}${wrapped.replaceAll(fixedSpace, ' ')}`;
+}
+
+function shortenDigests(line: string, columns: number, ellipsis: string): string {
+  const room = columns - 2 * hangingIndent.length;
+  return line.replace(laterDigest, (digest) =>
+    digest.length <= room
+      ? digest
+      : plain(shorten(digest, Math.min(digestColumns, room), 'middle', ellipsis)),
+  );
 }

@@ -23,9 +23,25 @@ t.test('longer lines break between words, and the rest is indented', async (t) =
 });
 
 t.test('a word that is wider than the terminal is left to the terminal', async (t) => {
-  const root = 'f'.repeat(64);
-  t.equal(wrapWords(`content root ${root} of it`, 40), `content root\n  ${root}\n  of it`);
+  const path = '/'.repeat(64);
+  t.equal(wrapWords(`the folder ${path} of it`, 40), `the folder\n  ${path}\n  of it`);
 });
+
+t.test(
+  'a digest that is wider than the terminal is shortened, unless it begins its line',
+  async (t) => {
+    const root = '0123456789abcdef'.repeat(4);
+    const short = `${root.slice(0, 16)}…${root.slice(-16)}`;
+    t.equal(wrapWords(`  content root ${root}`, 60), `  content root ${short}`);
+    t.equal(wrapWords(`content root ${root} of it`, 40), `content root\n  ${short} of\n  it`);
+    t.equal(
+      wrapWords(`content root ${root}`, 70),
+      `content root\n  ${root}`,
+      'it has a line of its own',
+    );
+    t.equal(wrapWords(`  ${root} at lab1, lab2`, 60), `  ${root}\n    at lab1, lab2`);
+  },
+);
 
 t.test('a line for a file of keys can be copied', async (t) => {
   for (const line of [`fetch ${key} a comment`, `lab1 ${key}`]) {

@@ -139,12 +139,14 @@ export function printCache(
   objects: readonly CachedObject[],
   isCleared: boolean,
 ): void {
-  for (const { name, contentRoot, contentSizeBytes: bytes, isWhole } of objects) {
+  const isAnyPart = objects.some(({ isWhole }) => !isWhole);
+  const rows = objects.map(({ name, contentRoot, contentSizeBytes: bytes, isWhole }) => {
     const root = toHex(contentRoot);
     output.json({ event: 'cached', name, contentRoot: root, bytes, isWhole });
-    const part = isWhole ? '' : '  in part';
-    output.line(escapeControls(`${root}  ${formatBytes(bytes)}  ${name}${part}`));
-  }
+    return [name, formatBytes(bytes), root, ...(isAnyPart ? [isWhole ? '' : 'in part'] : [])];
+  });
+  const names = ['name', 'size', 'content root', ...(isAnyPart ? ['held'] : [])];
+  if (rows.length > 0) output.table([names, ...rows], []);
   const count = formatPlural(objects.length, 'object');
   output.json({
     event: 'result',
