@@ -9,7 +9,7 @@ import { chosenScenarios } from './chosen-scenarios.js';
 export interface RandomSweep<Scenario, Run> {
   /** What one scenario is of, such as `relay`. */
   readonly kind: string;
-  /** The name of the test file without its ending. The variable `P2MP_<NAME>_SCENARIO` chooses scenarios. */
+  /** The name of the test file without its ending (`.long.test.ts`). The variable `P2MP_<NAME>_SCENARIO` chooses scenarios. */
   readonly name: string;
   /** What is tested, as a sentence. */
   readonly claim: string;
@@ -28,7 +28,7 @@ export function testRandomSweep<Scenario, Run>(sweep: RandomSweep<Scenario, Run>
     const scenario = sweep.draw(number);
     const run = sweep.run(scenario);
     const complaints = sweep.complaintsAbout(scenario, run);
-    const replay = `${variable}=${number} npx tap test/sweep/${sweep.name}.test.ts`;
+    const replay = `${variable}=${number} npx tap test/sweep/${sweep.name}.long.test.ts`;
     if (complaints.length > 0) t.same(complaints, [], `scenario ${number}; replay: ${replay}`);
     return run;
   };

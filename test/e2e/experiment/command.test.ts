@@ -1,8 +1,15 @@
-/** `p2mp experiment`: output, refusals, and resumption. */
+/** `p2mp experiment`: output and refusals. */
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse } from 'csv-parse/sync';
 import t, { type Test } from 'tap';
+import {
+  countRows,
+  isSameData,
+  leftFiles,
+  read,
+  readTable,
+  writePlan,
+} from '../../support/experiment-commands.js';
 import {
   type Exit,
   type Program,
@@ -22,43 +29,6 @@ const plan = {
   title: 'Small & <quick>',
   about: 'What is left of a "small" plan?',
 };
-
-/** Runs that take seconds in total, shortest first, so that a signal arrives midway. */
-const longPlan = {
-  title: 'Long',
-  seed: 'long',
-  repetitions: 6,
-  fileSizeBytes: 100_000,
-  receivers: [1, 30, 60],
-  loss: 0.05,
-};
-const longRuns = 18;
-
-const leftFiles = ['plan.json', 'plot.png', 'plot.svg', 'report.html', 'runs.csv', 'summary.csv'];
-
-function writePlan(folder: string, content: object, name = 'plan.json'): string {
-  const path = join(folder, name);
-  writeFileSync(path, JSON.stringify(content, null, 2));
-  return path;
-}
-
-function read(folder: string, name: string): string {
-  return readFileSync(join(folder, name), 'utf8');
-}
-
-function readTable(folder: string, name: string): Record<string, string>[] {
-  return parse(read(folder, name), { columns: true });
-}
-
-/** Whether both folders hold identical runs and summaries. */
-function isSameData(one: string, other: string): boolean {
-  return ['runs.csv', 'summary.csv'].every((name) => read(one, name) === read(other, name));
-}
-
-/** The complete rows of runs.csv, ignoring anything else. */
-function countRows(folder: string): number {
-  return read(folder, 'runs.csv').split('\r\n').length - 2;
-}
 
 /** Checks a one-line error message that starts with the name of the command. */
 function checkComplaint(t: Test, exit: Exit, code: number, line: RegExp | string): void {
@@ -309,79 +279,6 @@ t.test('merge with --dry-run writes nothing', { buffered }, async (t) => {
   const cwd = t.testdir({});
   await startExperiment(t, ['merge', ...shards, '--out', 'out', '--dry-run'], { cwd }).exited;
   t.same(readdirSync(cwd), []);
-});
-
-let longWhole: Promise<string> | undefined;
-
-/** Runs the long plan once without interruption. @returns its folder */
-function runLongPlan(): Promise<string> {
-  longWhole ??= (async () => {
-    const folder = join(shared, 'long');
-    const path = writePlan(shared, longPlan, 'long.json');
-    const { code, stderr } = await startExperiment(t, [path, '--out', folder]).exited;
-    if (code !== 0) throw new Error(stderr);
-    return folder;
-  })();
-  return longWhole;
-}
-
-interface Stopped {
-  readonly exit: Exit;
-  readonly folder: string;
-  readonly runAgain: () => Promise<Exit>;
-}
-
-/** Runs the long plan and stops it after the first rows. */
-async function stopMidway(t: Test, signal: NodeJS.Signals): Promise<Stopped> {
-  const base = t.testdir();
-  const folder = join(base, 'out');
-  const args = [writePlan(base, longPlan), '--out', folder, '--json'];
-  const program = startExperiment(t, [...args, '--jobs', '1', '--verbose']);
-  await program.waitForEvent('run');
-  program.kill(signal);
-  const exit = await program.exited;
-  return { exit, folder, runAgain: () => startExperiment(t, args).exited };
-}
-
-async function checkGoingOn(t: Test, { folder, runAgain }: Stopped): Promise<void> {
-  const rows = countRows(folder);
-  t.ok(rows < longRuns, `${rows} of ${longRuns} runs are there`);
-  t.same(readdirSync(folder).toSorted(), ['plan.json', 'runs.csv']);
-  const again = await runAgain();
-  t.equal(again.code, 0, again.stderr);
-  const { status, runs, keptRuns, effort } = parseResult(again);
-  t.same({ status, runs, keptRuns }, { status: 'complete', runs: longRuns, keptRuns: rows });
-  t.equal(effort.simulatedRuns, longRuns - rows, 'no run is repeated');
-  t.ok(isSameData(folder, await runLongPlan()));
-  t.same(readdirSync(folder).toSorted(), leftFiles);
-}
-
-t.test(
-  'after SIGINT midway, only whole rows remain, and the run resumes',
-  { buffered },
-  async (t) => {
-    const stopped = await stopMidway(t, 'SIGINT');
-    const { exit, folder } = stopped;
-    t.equal(exit.code, 130);
-    const rows = countRows(folder);
-    t.ok(rows > 0);
-    t.ok(read(folder, 'runs.csv').endsWith('\r\n'), 'no partial row');
-    t.equal(
-      exit.stderr,
-      `p2mp experiment: interrupted after ${rows} of ${longRuns} runs, saved in ${folder}; ` +
-        'to resume, run the same command again\n',
-    );
-    t.match(parseResult(exit), { status: 'interrupted', folder, runs: rows });
-    const [progress] = parseEvents(exit.stdout).filter(({ event }) => event === 'progress');
-    t.match(progress, { doneRuns: Number, runs: longRuns, etaSeconds: Number });
-    await checkGoingOn(t, stopped);
-  },
-);
-
-t.test('after SIGKILL midway, the run resumes', { buffered }, async (t) => {
-  const stopped = await stopMidway(t, 'SIGKILL');
-  t.equal(stopped.exit.signal, 'SIGKILL');
-  await checkGoingOn(t, stopped);
 });
 
 t.test('a complete folder is not run again, but its plots are redrawn', async (t) => {

@@ -2,11 +2,11 @@
  * Chains of relays between origins and clients under hard conditions, each derived from its number. To run one alone
  * and write its trace to a file:
  *
- *   P2MP_RELAYS_SCENARIO=17 npx tap test/sweep/relays.test.ts
+ *   P2MP_RELAYS_SCENARIO=17 npx tap test/sweep/relays.long.test.ts
  *
  * To run many, without traces:
  *
- *   P2MP_RELAYS_SCENARIO=1-10000 npx tap --timeout=7200 test/sweep/relays.test.ts
+ *   P2MP_RELAYS_SCENARIO=1-10000 npx tap --timeout=7200 test/sweep/relays.long.test.ts
  */
 import { testRandomSweep } from '../support/random-sweep.js';
 import { complaintsAboutRelays } from '../support/relays-check.js';
@@ -56,8 +56,7 @@ testRandomSweep({
   kind: 'relay',
   name: 'relays',
   claim: 'every client gets every byte, or fails for a good reason, and caches stay sound',
-  // `npm run test:sweeps` runs those from here to 1,000.
-  scenarioCount: 100,
+  scenarioCount: 1000,
   conditions,
   draw: drawRelaysScenario,
   run: runRelays,

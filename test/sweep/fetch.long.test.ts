@@ -2,11 +2,11 @@
  * Fetches from several sources under hard conditions, each derived from its number. To run one alone and write its
  * events to a file:
  *
- *   P2MP_FETCH_SCENARIO=17 npx tap test/sweep/fetch.test.ts
+ *   P2MP_FETCH_SCENARIO=17 npx tap test/sweep/fetch.long.test.ts
  *
  * To run many:
  *
- *   P2MP_FETCH_SCENARIO=1-10000 npx tap --timeout=7200 test/sweep/fetch.test.ts
+ *   P2MP_FETCH_SCENARIO=1-10000 npx tap --timeout=7200 test/sweep/fetch.long.test.ts
  */
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,14 +17,13 @@ import { complaintsAboutFetch } from '../support/fetch-check.js';
 import { type FetchRun, runFetch } from '../support/fetch-run.js';
 import { drawFetchScenario } from '../support/fetch-scenario.js';
 
-/** `npm run test:sweeps` runs those from here to 3,000. */
-const scenarioCount = 500;
+const scenarioCount = 3000;
 const chosen = chosenScenarios('P2MP_FETCH_SCENARIO');
 
 function check(t: Test, number: number): FetchRun {
   const scenario = drawFetchScenario(number);
   const run = runFetch(scenario);
-  const replay = `P2MP_FETCH_SCENARIO=${number} npx tap test/sweep/fetch.test.ts`;
+  const replay = `P2MP_FETCH_SCENARIO=${number} npx tap test/sweep/fetch.long.test.ts`;
   const complaints = complaintsAboutFetch(scenario, run);
   if (complaints.length > 0) t.same(complaints, [], `scenario ${number}; replay: ${replay}`);
   return run;

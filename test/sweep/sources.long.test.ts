@@ -2,11 +2,11 @@
  * Fetches from several hosts over sessions under hard conditions, each derived from its number. To run one alone and
  * write its trace to a file:
  *
- *   P2MP_SOURCES_SCENARIO=17 npx tap test/sweep/sources.test.ts
+ *   P2MP_SOURCES_SCENARIO=17 npx tap test/sweep/sources.long.test.ts
  *
  * To run many, without traces:
  *
- *   P2MP_SOURCES_SCENARIO=1-10000 npx tap --timeout=7200 test/sweep/sources.test.ts
+ *   P2MP_SOURCES_SCENARIO=1-10000 npx tap --timeout=7200 test/sweep/sources.long.test.ts
  */
 import { testRandomSweep } from '../support/random-sweep.js';
 import { complaintsAboutSources } from '../support/sources-check.js';
@@ -52,8 +52,7 @@ testRandomSweep({
   kind: 'source',
   name: 'sources',
   claim: 'every fetch gets every byte, or fails for a good reason',
-  // `npm run test:sweeps` runs those from here to 1,000.
-  scenarioCount: 100,
+  scenarioCount: 1000,
   conditions,
   draw: drawSourcesScenario,
   run: runSources,
