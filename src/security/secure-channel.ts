@@ -71,6 +71,11 @@ export class SecureChannel {
     return this.opened;
   }
 
+  /** Whether no message with a higher number has arrived than the one that was opened last. */
+  get isOpenedNewest(): boolean {
+    return this.opened === this.highest;
+  }
+
   /** @returns the message, or the fault */
   open(packet: ChannelPacket): Uint8Array | 'replayed' | 'forged' {
     const { counter, header, body } = packet;

@@ -171,6 +171,12 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
     this.sessions.setAddresses(addresses);
   }
 
+  /** Call this when addresses of this host have changed. The senders learn it at once, and not once they miss reports. */
+  handleMove(nowMs: TimeMs): void {
+    for (const session of this.sessions.values())
+      this.contain(nowMs, session.session, () => session.handleMove(nowMs));
+  }
+
   /** Handles one datagram. An `Endpoint` splits datagrams that arrived together. */
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     if (isBlockDatagram(bytes, 0)) this.handleBlocks(nowMs, from, bytes, 0);

@@ -23,6 +23,8 @@ export interface HostNetwork {
   send(from: string, to: string, bytes: Uint8Array): void;
   /** Whether a datagram can go from one address to another or to a group. */
   hasPath(from: string, to: string): boolean;
+  /** The host has another address from now on. */
+  move(from: string, to: string): void;
   /** Records an event of the host's machine. */
   traceEvent(host: string, event: object): void;
 }
@@ -49,7 +51,9 @@ export type HostFault =
   | 'start'
   /** The host is disconnected. No datagram reaches or leaves it. */
   | 'disconnect'
-  | 'reconnect';
+  | 'reconnect'
+  /** The host's first address is replaced by another one, on the same links. Nothing arrives at the old one. */
+  | 'move';
 
 /** What a simulated host provides to its Runner: the clock, sending and the timer. */
 export type HostShell = Omit<Shell<never>, 'handleEvent'>;
@@ -71,7 +75,7 @@ export type AnyRole = Pick<Role<never>, 'handleKill' | 'handleTransmit' | 'handl
  * ```
  */
 export class SimulatedHost {
-  readonly addresses: readonly string[];
+  private ownAddresses: readonly string[];
   private readonly sendTimeMs: number;
   private isKilled = false;
   private isCut = false;
@@ -82,6 +86,7 @@ export class SimulatedHost {
   private isDrainDue = false;
   /** Number of starts so far. */
   private lives = 0;
+  private moves = 0;
 
   constructor(
     private readonly network: HostNetwork,
@@ -90,13 +95,17 @@ export class SimulatedHost {
     private readonly role: AnyRole,
     private readonly createRunner: (host: SimulatedHost, shell: HostShell) => HostRunner,
   ) {
-    this.addresses = options.addresses ?? [name];
+    this.ownAddresses = options.addresses ?? [name];
     this.sendTimeMs = options.sendTimeMs ?? 0;
   }
 
   /** The virtual time. */
   get nowMs(): TimeMs {
     return this.network.nowMs;
+  }
+
+  get addresses(): readonly string[] {
+    return this.ownAddresses;
   }
 
   /** Whether the host is killed: it neither receives nor sends, and its timeouts do not fire. */
@@ -136,7 +145,18 @@ export class SimulatedHost {
       case 'start':
         if (this.isKilled) this.start();
         break;
+      case 'move':
+        this.move();
+        break;
     }
+  }
+
+  private move(): void {
+    const [first = this.name, ...others] = this.ownAddresses;
+    this.moves++;
+    const next = `${this.name}-${this.moves}`;
+    this.network.move(first, next);
+    this.ownAddresses = [next, ...others];
   }
 
   /** Runs `action` at a virtual time, then drains the machine, unless the host was killed in the meantime. */

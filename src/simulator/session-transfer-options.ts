@@ -86,6 +86,8 @@ export interface SimulatedReceiverOptions {
   readonly allowsDeletion?: boolean;
   /** Virtual time at which the receiver joins the session; by default, it is there from the start. */
   readonly joinAtMs?: TimeMs;
+  /** Times after its first content at which the host gets another address. */
+  readonly movesAfterMs?: readonly number[];
   /** Virtual time at which the sender ends the session for the receiver, if it has no outcome yet. */
   readonly leaveAtMs?: TimeMs;
 }
@@ -158,6 +160,7 @@ const receiverChecks: Checks<SimulatedReceiverOptions> = {
   extras: listOf(anything),
   allowsDeletion: flag,
   joinAtMs: number,
+  movesAfterMs: listOf(number),
   leaveAtMs: number,
 };
 
@@ -188,7 +191,7 @@ export const sessionChecks: Checks<SimulatedSessionOptions> = {
           (value) => value === 'sender' || Number.isInteger(value),
         ),
       ),
-      fault: required(oneOf('kill', 'start', 'disconnect', 'reconnect')),
+      fault: required(oneOf('kill', 'start', 'disconnect', 'reconnect', 'move')),
     }),
   ),
   lostFiles: listOf(

@@ -153,6 +153,21 @@ export class Simulation {
     ways.set(to, links);
   }
 
+  /** Gives a host another address in place of one that it has, on the same links. It leaves its multicast groups. */
+  move(from: string, to: string): void {
+    const host = this.hostsByAddress.get(from);
+    if (host === undefined) return;
+    this.hostsByAddress.delete(from);
+    this.hostsByAddress.set(to, host);
+    for (const members of this.groups.values()) members.delete(from);
+    const ways = this.paths.get(from);
+    if (ways !== undefined) this.paths.set(to, ways);
+    for (const others of this.paths.values()) {
+      const links = others.get(from);
+      if (links !== undefined) others.set(to, links);
+    }
+  }
+
   /** Adds an address of a host to a multicast group. */
   joinGroup(group: string, address: string): void {
     const members = this.groups.get(group) ?? new Set();

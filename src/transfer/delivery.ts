@@ -265,9 +265,9 @@ export class Delivery {
     this.advance();
   }
 
-  /** Serves a receiver only by its first path from now on. */
-  dropPaths(demand: Demand): void {
-    this.rateGroups.dropPaths(demand);
+  /** Serves a receiver by this further path no more; by default, by none. */
+  dropPaths(demand: Demand, path?: number): void {
+    this.rateGroups.dropPaths(demand, path);
     this.advance();
   }
 

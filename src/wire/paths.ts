@@ -4,6 +4,8 @@
  */
 import type { Address } from '../base/address.js';
 import type { ByteReader, ByteWriter } from './byte-codec.js';
+import { sessionHeaderSizeBytes } from './header.js';
+import { tagSizeBytes } from './sizes.js';
 
 /** Maximum number of paths to one receiver. Their numbers have two bits in data and reports. */
 export const maxPaths = 4;
@@ -39,6 +41,10 @@ export interface PathResponse {
 
 /** Size of a challenge without padding. */
 export const leastChallengeSizeBytes = 2 + 2 * pathTokenSizeBytes + 3;
+
+/** Size of the datagram with such a challenge. */
+export const leastChallengeDatagramBytes =
+  sessionHeaderSizeBytes + leastChallengeSizeBytes + tagSizeBytes;
 
 export function writePathChallenge(writer: ByteWriter, challenge: PathChallenge): void {
   const { path, token, echo, burst, sizeBytes = leastChallengeSizeBytes } = challenge;

@@ -195,9 +195,9 @@ notices('a sender that accepts out-of-range blocks', {
       ReceiverMessages.prototype,
       'handleMessage',
       function (this: ReceiverMessages, ...given: MessageArguments) {
-        const [nowMs, peer, counter, message] = given;
+        const [nowMs, peer, packet, , message] = given;
         if (message.kind !== 'report') return handleMessage.apply(this, given);
-        this['handleReport'](nowMs, peer, counter, message.report);
+        this['handleReport'](nowMs, peer, packet, message.report);
         return true;
       },
     );

@@ -172,6 +172,7 @@ export class Fetching {
       receivesBatches: true,
       handleEvent: (event) => this.handleEvent(machine, event),
       handleSendError: (error) => this.sendErrors.add(error),
+      handleMove: (nowMs) => machine.handleMove(nowMs),
     });
     if (this.paths.length > 0) machine.setAddresses(runner.pathAddresses);
     this.noteNames(this.options.sources);

@@ -7,6 +7,7 @@ import { withoutUndefined } from '../../base/without-undefined.js';
 import { Endpoint } from './endpoint.js';
 import type { Offload } from './offload/offload-socket.js';
 import { noOffload } from './offload/offload-socket.js';
+import { OwnAddressWatch } from './own-address-watch.js';
 import type { LocalPath } from './paths/local-paths.js';
 import type { AwaitedPeer } from './port-watch.js';
 import { PortWatch } from './port-watch.js';
@@ -38,6 +39,8 @@ export interface SocketRunnerOptions<Event> {
   readonly receivesBatches?: boolean;
   readonly handleEvent: (event: Event) => void;
   readonly handleSendError: (error: NodeJS.ErrnoException) => void;
+  /** Called when addresses of this host have come or gone. The runner then calls `drain`. */
+  readonly handleMove?: (nowMs: TimeMs) => void;
 }
 
 export class SocketRunner<Event> {
@@ -45,6 +48,7 @@ export class SocketRunner<Event> {
   private readonly deadlines: DeadlinePolicy;
   private endpoint: Endpoint | undefined;
   private portWatch: PortWatch | undefined;
+  private addressWatch: OwnAddressWatch | undefined;
   private isClosing = false;
   private timer: NodeJS.Timeout | undefined;
   private immediate: NodeJS.Immediate | undefined;
@@ -71,6 +75,7 @@ export class SocketRunner<Event> {
   /** Opens the sockets. The machine sends nothing before the first call of `drain`. */
   static async open<Event>(options: SocketRunnerOptions<Event>): Promise<SocketRunner<Event>> {
     const { bind, paths, port, receivesBatches = false, handleSendError } = options;
+    const { handleMove } = options;
     const runner = new SocketRunner(options);
     runner.endpoint = await Endpoint.open({
       ...withoutUndefined({ bind, paths }),
@@ -82,6 +87,12 @@ export class SocketRunner<Event> {
       handleWritable: () => runner.runner.drain(),
       handleSendError,
     });
+    if (handleMove !== undefined) {
+      runner.addressWatch = new OwnAddressWatch(() => {
+        handleMove(runner.nowMs);
+        runner.drain();
+      });
+    }
     return runner;
   }
 
@@ -161,6 +172,7 @@ export class SocketRunner<Event> {
     if (endpoint === undefined || this.isClosing) return;
     this.isClosing = true;
     this.portWatch?.close();
+    this.addressWatch?.close();
     await endpoint.flush();
     this.runner.drain();
     await endpoint.flush();

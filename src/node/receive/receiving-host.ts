@@ -137,6 +137,7 @@ export abstract class ReceivingHost<PortEvent> implements ReceivingState {
     const { dir, port, bind, keepPartsMs } = this.hostOptions;
     const runner = await SocketRunner.open<PortEvent>({
       ...{ ...options, port, ...withoutUndefined({ bind }) },
+      handleMove: (nowMs) => this.receiver.handleMove(nowMs),
     });
     this.openRunner = runner;
     if (runner.pathAddresses.length > 0) this.receiver.setAddresses(runner.pathAddresses);

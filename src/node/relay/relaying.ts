@@ -90,6 +90,7 @@ export class Relaying {
         options,
         {
           ...{ crypto, machine, listener, endpoint, host, socketHost, paths },
+          handleMove: (nowMs) => machine.handleMove(nowMs),
           handleOther: (event) => {
             if (event.role === 'relay') relaying.handleEvent(event.event);
           },

@@ -1,6 +1,6 @@
 /** The port of a server, whether it serves its own paths, relays, or takes part in an exchange. */
 import type { Address } from '../../base/address.js';
-import type { Machine } from '../../base/machine.js';
+import type { Machine, TimeMs } from '../../base/machine.js';
 import type { Endpoint, EndpointEvent } from '../../endpoint/endpoint.js';
 import type { PeerMachineEvent } from '../../roles/exchange/peer-machine.js';
 import type { RelayMachineEvent } from '../../roles/relay/relay-machine.js';
@@ -36,6 +36,8 @@ export interface ServingPort {
   readonly sending?: Sending;
   /** `adaptive` by default. */
   readonly deadlines?: DeadlinePolicy;
+  /** Called when addresses of this host have come or gone. */
+  readonly handleMove?: (nowMs: TimeMs) => void;
   /** Handles what is neither of the listener nor of a session. Without it, the port only serves. */
   readonly handleOther?: (event: PortEvent) => void;
 }

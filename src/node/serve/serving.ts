@@ -175,13 +175,13 @@ export class Serving {
     openCatalogue: (serving: Serving) => Promise<ObjectCatalogue>,
   ): Promise<Serving> {
     const { port, bind, maxOpenFiles = defaultMaxOpenFiles } = options;
-    const { machine, socketHost, deadlines, paths = [] } = prepared;
+    const { machine, socketHost, deadlines, paths = [], handleMove } = prepared;
     const serving = new Serving(options, prepared, await affordableFileCount(maxOpenFiles));
     const catalogue = await openCatalogue(serving);
     serving.catalogue = catalogue;
     try {
       const runner = await SocketRunner.open<PortEvent>({
-        ...{ machine, port, paths, ...withoutUndefined({ bind, deadlines }) },
+        ...{ machine, port, paths, ...withoutUndefined({ bind, deadlines, handleMove }) },
         receivesBatches: prepared.handleOther !== undefined,
         handleEvent: (event) => serving.handleEvent(event),
         handleSendError: (error) => void serving.handleSendError(error),

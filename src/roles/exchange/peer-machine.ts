@@ -80,6 +80,11 @@ export class PeerMachine implements Machine<PeerMachineEvent> {
     this.pump(nowMs);
   }
 
+  /** Call this when addresses of this host have changed. */
+  handleMove(nowMs: TimeMs): void {
+    this.port.receiver.handleMove(nowMs);
+  }
+
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     this.during(() => {
       this.endpoint.handleDatagram(nowMs, from, bytes);

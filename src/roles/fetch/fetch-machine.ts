@@ -132,6 +132,11 @@ export class FetchMachine implements Machine<FetchRoleEvent> {
     this.port.receiver.setAddresses(addresses);
   }
 
+  /** Call this when addresses of this host have changed. */
+  handleMove(nowMs: TimeMs): void {
+    this.port.receiver.handleMove(nowMs);
+  }
+
   handleDatagram(nowMs: TimeMs, from: Address, bytes: Uint8Array): void {
     this.endpoint.handleDatagram(nowMs, from, bytes);
     this.pump(nowMs);

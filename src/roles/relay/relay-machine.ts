@@ -113,6 +113,11 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
     this.port.receiver.setAddresses(addresses);
   }
 
+  /** Call this when addresses of this host have changed. */
+  handleMove(nowMs: TimeMs): void {
+    this.port.receiver.handleMove(nowMs);
+  }
+
   // --- Upstream servers
 
   /** Reports from now on which upstream servers do not answer, and when they do, also while no client asks. */

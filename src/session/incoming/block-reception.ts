@@ -19,6 +19,7 @@ import type { IncomingPathStatus } from '../receiver-events.js';
 import { IncomingPaths } from './incoming-paths.js';
 import type { IncomingShares, Inflow } from './incoming-shares.js';
 import type { DatagramFigures, ReceptionFigures } from './incoming-status.js';
+import { QuietTimer } from './quiet-timer.js';
 
 export interface BlockReceptionOptions {
   readonly crypto: SessionCrypto;
@@ -33,6 +34,7 @@ export interface BlockReceptionOptions {
 
 export class BlockReception {
   readonly paths: IncomingPaths;
+  readonly quiet: QuietTimer;
   /** The batch that was read last. */
   readonly batch = new SegmentBatch();
   private readonly seal: BlockSeal;
@@ -74,6 +76,7 @@ export class BlockReception {
       (openedAtMs) => new FeedbackScheduler(openedAtMs, reportIntervalMs, randomPhase),
       nowMs,
     );
+    this.quiet = new QuietTimer(nowMs, reportIntervalMs);
     this.inflow = options.shares?.open(
       options.rttMs,
       () => !this.isMulticastReachable,
@@ -164,6 +167,7 @@ export class BlockReception {
   close(): void {
     this.reassembler.close();
     this.paths.stop();
+    this.quiet.stop();
     if (this.inflow !== undefined) this.options.shares?.close(this.inflow);
   }
 
@@ -184,6 +188,7 @@ export class BlockReception {
     if (batch.isTagged) this.beginTags();
     feedback.handleBlock(nowMs, batch.burst, batch.flags);
     path.datagramsReceived += batch.count;
+    this.quiet.handleArrival(nowMs);
     const taken = reassembler.take(nowMs, batch);
     this.noteInflow(nowMs, batch.count);
     if (taken.newCount > 0) feedback.handleTaken(nowMs, batch.burst);

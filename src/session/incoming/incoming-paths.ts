@@ -19,12 +19,20 @@ export class IncomingPath {
   private provenAddress: Address | undefined;
   private token: Uint8Array | undefined;
   private tokenIsFor: Address | undefined;
+  /** The token of the first challenge. */
+  private openedBy: Uint8Array | undefined;
 
   constructor(
     readonly number: number,
     /** Decides when a report on this path is due. */
     readonly feedback: FeedbackScheduler,
   ) {}
+
+  /** Whether the sender has begun another path with this number. It knows nothing yet of this receiver's tokens. */
+  isReplacedBy({ token, echo }: PathChallenge): boolean {
+    if (this.number === 0 || this.openedBy === undefined) return false;
+    return echo.every((byte) => byte === 0) && !isEqualBytes(token, this.openedBy);
+  }
 
   /** Where reports on this path go; undefined for the address of the session. */
   get address(): Address | undefined {
@@ -33,6 +41,7 @@ export class IncomingPath {
 
   /** Answers a challenge from this address. The answer proves the address if the next challenge repeats its token. */
   answer(from: Address, { token, echo }: PathChallenge, random: Random): PathResponse {
+    this.openedBy ??= token;
     const isKnown = this.tokenIsFor !== undefined && sameAddress(this.tokenIsFor, from);
     if (!isKnown || this.token === undefined) {
       this.token = random(pathTokenSizeBytes);
@@ -66,6 +75,13 @@ export class IncomingPaths {
     return this.byNumber[number];
   }
 
+  /** Whether the sender has shown on any path that it gets what is sent to this address. */
+  hasProven(address: Address): boolean {
+    for (const path of this)
+      if (path.address !== undefined && sameAddress(path.address, address)) return true;
+    return false;
+  }
+
   *[Symbol.iterator](): IterableIterator<IncomingPath> {
     for (const path of this.byNumber) if (path !== undefined) yield path;
   }
@@ -90,7 +106,9 @@ export class IncomingPaths {
 
   /** Answers a challenge, which opens its path. */
   answer(nowMs: TimeMs, from: Address, challenge: PathChallenge): PathResponse {
-    const path = this.byNumber[challenge.path] ?? this.open(nowMs, challenge.path);
+    const known = this.byNumber[challenge.path];
+    const isNew = known === undefined || known.isReplacedBy(challenge);
+    const path = isNew ? this.open(nowMs, challenge.path) : known;
     return path.answer(from, challenge, this.random);
   }
 

@@ -105,12 +105,15 @@ export class IncomingSession {
   handleMessage(nowMs: TimeMs, from: Address, message: Message): boolean {
     this.lastReceivedAtMs = nowMs;
     const { stage } = this;
+    const blocks = stage instanceof ObjectStage ? stage.object.blocks : undefined;
+    blocks?.quiet.handleArrival(nowMs);
     if (message.kind === 'path-challenge') {
       // It says only that its own path works.
+      this.output.noteArrival(from);
       if (stage instanceof ObjectStage) stage.handleChallenge(nowMs, from, message);
       return true;
     }
-    this.output.noteMessage(from);
+    this.output.noteMessage(from, blocks?.paths.hasProven(from) === true);
     switch (message.kind) {
       case 'offer':
         this.handleOffer(nowMs, message);
@@ -220,6 +223,11 @@ export class IncomingSession {
     if (!this.isSettled) this.enter(nowMs, new Outcome(isComplete ? 'complete' : 'failed', reason));
   }
 
+  /** This host has another address. The sender learns it from a message. */
+  handleMove(nowMs: TimeMs): void {
+    if (this.stage instanceof ObjectStage) this.stage.reportQuiet(nowMs);
+  }
+
   // --- Datagrams
 
   /** @returns whether the probe is authentic, or of no interest any more */
@@ -248,6 +256,7 @@ export class IncomingSession {
       output.countFaultOf('forged-data', from, bytes.subarray(start));
       return bytes.length;
     }
+    output.noteArrival(from, batch.end - start);
     const { content, fault, faultCount } = blocks.takeBatch(nowMs);
     if (content !== undefined) {
       // A block that can be decrypted proves that the sender is alive. A single datagram does not.

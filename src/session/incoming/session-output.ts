@@ -3,12 +3,15 @@
  * it goes into queues of the session receiver.
  */
 import type { Address } from '../../base/address.js';
+import { sameAddress } from '../../base/address.js';
 import type { Transmit } from '../../base/machine.js';
 import type { Queue } from '../../base/queue.js';
 import type { SecureChannel } from '../../security/secure-channel.js';
 import type { FaultKind, FaultLog } from '../../wire/faults.js';
+import { sessionHeaderSizeBytes } from '../../wire/header.js';
 import type { Message } from '../../wire/messages.js';
 import { encodeMessage } from '../../wire/messages.js';
+import { tagSizeBytes } from '../../wire/sizes.js';
 import type { SessionReceiverEvent } from '../receiver-events.js';
 
 export interface OutputQueues {
@@ -17,11 +20,22 @@ export interface OutputQueues {
   readonly faults: FaultLog;
 }
 
+/** How many bytes go to an address that is not proven for each one that has come from it (RFC 9000, 8). */
+const allowanceFactor = 3;
+
+/** Every message is larger than this. */
+const leastMessageBytes = sessionHeaderSizeBytes + tagSizeBytes;
+
 export class SessionOutput {
   /** Whether the sender has repeated the handshake and has not offered the object again since then. */
   private isChannelNew = false;
   /** Number of the newest message that has said where the sender is. */
   private newest = -1;
+  /** The last proven address, while the sender's newest message has come from one that is not. */
+  private proven: Address | undefined;
+  /** The address that is not proven, or that data has come from and no message yet, and what may still be sent to it. */
+  private unproven: Address | undefined;
+  private allowanceBytes = 0;
 
   /** @param from the sender's latest address */
   constructor(
@@ -35,12 +49,34 @@ export class SessionOutput {
     return this.address;
   }
 
-  /** The message that was opened last has come from this address. One that took a slower path may be older. */
-  noteMessage(from: Address): void {
+  /**
+   * The message that was opened last has come from this address. One that took a slower path may be older.
+   * @param isProven whether the sender has shown on another path that it gets what is sent there
+   */
+  noteMessage(from: Address, isProven: boolean): void {
     const { openedNumber } = this.currentChannel;
-    if (openedNumber < this.newest) return;
-    this.newest = openedNumber;
-    this.address = from;
+    if (openedNumber >= this.newest) {
+      this.newest = openedNumber;
+      if (!sameAddress(from, this.address)) this.moveTo(from, isProven);
+      this.address = from;
+    }
+    this.noteArrival(from);
+  }
+
+  private moveTo(address: Address, isProven: boolean): void {
+    this.proven ??= this.address;
+    if (isProven || sameAddress(address, this.proven)) this.proven = undefined;
+  }
+
+  /** Something has come from this address. Whoever forges the source of a copied message has little sent to it. */
+  noteArrival(from: Address, sizeBytes = leastMessageBytes): void {
+    const { address, proven, unproven } = this;
+    if ((proven === undefined) === sameAddress(from, address)) return;
+    if (unproven === undefined || !sameAddress(from, unproven)) {
+      this.unproven = from;
+      this.allowanceBytes = 0;
+    }
+    this.allowanceBytes += allowanceFactor * sizeBytes;
   }
 
   get channel(): SecureChannel {
@@ -51,6 +87,7 @@ export class SessionOutput {
   rechannel(channel: SecureChannel, from: Address): void {
     this.currentChannel = channel;
     this.address = from;
+    this.proven = undefined;
     this.newest = -1;
     this.isChannelNew = true;
   }
@@ -72,7 +109,16 @@ export class SessionOutput {
     const { currentChannel } = this;
     if (currentChannel.isSpent) return;
     const bytes = currentChannel.seal(encodeMessage(message));
-    this.queues.transmits.push({ to, bytes });
+    this.queues.transmits.push({ to: this.allowed(to, bytes.length), bytes });
+  }
+
+  private allowed(to: Address, sizeBytes: number): Address {
+    const { proven, unproven } = this;
+    if (proven === undefined || !sameAddress(to, this.address)) return to;
+    const isKnown = unproven !== undefined && sameAddress(to, unproven);
+    if (!isKnown || this.allowanceBytes < sizeBytes) return proven;
+    this.allowanceBytes -= sizeBytes;
+    return to;
   }
 
   emit(event: SessionReceiverEvent): void {

@@ -4,7 +4,7 @@ import type { Path } from '../../path/path.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
 import type { PathChallenge, PathResponse } from '../../wire/paths.js';
-import { pathTokenSizeBytes } from '../../wire/paths.js';
+import { leastChallengeDatagramBytes, pathTokenSizeBytes } from '../../wire/paths.js';
 
 /**
  * `new` until the other end has answered, `closed` if it never does, and `silent` while it does not answer any more.
@@ -22,31 +22,54 @@ export const pathTiming = {
   firstMs: 100,
   growth: 1.6,
   maxMs: 1000,
-  /** An address that never answers is given up after this many challenges. */
+  /** An address that never answers is given up after this many challenges; so is one that was left. */
   maxAttempts: 12,
 } as const;
 
+/** How many bytes go to an address for each one that has come from it, before it has answered (RFC 9000, 8). */
+const allowanceFactor = 3;
+
+/** How the sender has come to know the address of a path. */
+export type PathOrigin =
+  /** The user or the receiver has named it. */
+  | 'named'
+  /** A message has come from it. Until it answers, little may be sent to it, because anyone can forge a source address. */
+  | 'seen'
+  /** The receiver has it no more, as far as the sender can see. */
+  | 'left';
+
 export class KeptPath {
   private currentState: Exclude<PathState, 'closed'>;
-  private readonly token: Uint8Array;
+  private token: Uint8Array;
+  /** The token of the small challenges, once one of them was answered. Answers to others may follow. */
+  private smallToken: Uint8Array | undefined;
   private echo: Uint8Array = new Uint8Array(pathTokenSizeBytes);
   private unanswered = 0;
   private arrived = 0;
   private sentAtMs: TimeMs = 0;
   private dueAtMs: TimeMs = Infinity;
+  /** What may still be sent to this address before it answers; undefined if there is no limit. */
+  private allowanceBytes: number | undefined;
 
   constructor(
     readonly path: Path,
-    crypto: Pick<SessionCrypto, 'random'>,
+    private readonly crypto: Pick<SessionCrypto, 'random'>,
+    private readonly origin: PathOrigin = 'named',
   ) {
+    this.allowanceBytes = origin === 'seen' ? 0 : undefined;
     this.token = crypto.random(pathTokenSizeBytes);
     // The handshake has proven the first path.
     this.currentState = path.number === 0 ? 'open' : 'new';
   }
 
   get state(): PathState {
-    const isClosed = this.currentState === 'new' && this.unanswered >= pathTiming.maxAttempts;
-    return isClosed ? 'closed' : this.currentState;
+    return this.isGivenUp ? 'closed' : this.currentState;
+  }
+
+  private get isGivenUp(): boolean {
+    const { currentState, origin, unanswered } = this;
+    const canEnd = currentState === 'new' || (currentState === 'silent' && origin !== 'named');
+    return canEnd && unanswered >= pathTiming.maxAttempts;
   }
 
   /** Whether the other end has never answered. */
@@ -78,13 +101,33 @@ export class KeptPath {
     this.unanswered = 0;
   }
 
-  /** The next challenge. @param burst the last burst of which the receiver must report now */
-  challenge(nowMs: TimeMs, burst: number | undefined): PathChallenge {
-    const { token, echo, path, currentState } = this;
+  /** A message of this size has come from the address of the path. */
+  handleSource(nowMs: TimeMs, sizeBytes: number): void {
+    if (this.currentState === 'open') return;
+    if (this.allowanceBytes !== undefined) this.allowanceBytes += allowanceFactor * sizeBytes;
+    if (this.isGivenUp) this.unanswered = 0;
+    if (this.dueAtMs === Infinity) this.dueAtMs = nowMs;
+  }
+
+  /**
+   * The next challenge.
+   * @param burst the last burst of which the receiver must report now
+   * @returns undefined if nothing may be sent to the address before more has come from it
+   */
+  challenge(nowMs: TimeMs, burst: number | undefined): PathChallenge | undefined {
+    const { token, echo, path, currentState, allowanceBytes } = this;
+    if (allowanceBytes !== undefined && allowanceBytes < leastChallengeDatagramBytes) {
+      this.dueAtMs = Infinity;
+      return undefined;
+    }
     this.unanswered++;
     this.sentAtMs = nowMs;
     this.dueAtMs = nowMs + this.waitMs;
     const fields = { kind: 'path-challenge', path: path.number, token, echo } as const;
+    if (allowanceBytes !== undefined) {
+      this.allowanceBytes = allowanceBytes - leastChallengeDatagramBytes;
+      return { ...fields, burst: undefined };
+    }
     // A path that is not in use must show that it carries the largest datagrams.
     return currentState === 'open'
       ? { ...fields, burst }
@@ -92,9 +135,9 @@ export class KeptPath {
   }
 
   private get waitMs(): number {
-    const { leastWaitMs, firstMs, growth, maxMs, maxAttempts } = pathTiming;
+    const { leastWaitMs, firstMs, growth, maxMs } = pathTiming;
     if (this.currentState === 'open') return Math.max(leastWaitMs, this.path.rtt.timeoutMs);
-    if (this.currentState === 'new' && this.unanswered >= maxAttempts) return Infinity;
+    if (this.isGivenUp) return Infinity;
     return Math.min(maxMs, firstMs * growth ** (this.unanswered - 1));
   }
 
@@ -117,8 +160,14 @@ export class KeptPath {
     nowMs: TimeMs,
     response: PathResponse,
   ): { readonly isOpened: boolean } | undefined {
+    if (this.smallToken !== undefined && isEqualBytes(response.echo, this.smallToken))
+      return { isOpened: false };
     if (!isEqualBytes(response.echo, this.token)) return undefined;
     if (this.unanswered === 1) this.path.handleHandshakeRtt(nowMs, nowMs - this.sentAtMs);
+    if (this.allowanceBytes !== undefined) {
+      this.handleReached(nowMs, response);
+      return { isOpened: false };
+    }
     const isOpened = this.currentState !== 'open';
     this.currentState = 'open';
     this.handleSign(nowMs);
@@ -128,5 +177,15 @@ export class KeptPath {
       this.dueAtMs = nowMs;
     }
     return { isOpened };
+  }
+
+  /** The receiver is at an address that was only seen. Whether datagrams of full size arrive there is the next question. */
+  private handleReached(nowMs: TimeMs, { token }: PathResponse): void {
+    this.allowanceBytes = undefined;
+    this.smallToken = this.token;
+    this.token = this.crypto.random(pathTokenSizeBytes);
+    this.echo = token;
+    this.unanswered = 0;
+    this.dueAtMs = nowMs;
   }
 }

@@ -1,6 +1,6 @@
 /** One receiver of a session, as the sender knows it: from the first request to the outcome. */
 import type { Address } from '../../base/address.js';
-import { formatAddress } from '../../base/address.js';
+import { formatAddress, sameAddress } from '../../base/address.js';
 import { assert } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
 import { DeletionNames } from '../../object/deletion-names.js';
@@ -13,6 +13,7 @@ import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
 import type { Undeleted } from '../../wire/lists.js';
 import type { Done } from '../../wire/messages.js';
+import { maxPaths } from '../../wire/paths.js';
 import type { KeptPath } from './kept-path.js';
 import { Liveness } from './liveness.js';
 import { Polls, Requests } from './requests.js';
@@ -66,6 +67,7 @@ export class SessionMember {
   private otherRoute: Path | undefined;
   private keptPaths: readonly KeptPath[] = [];
   private ownAddresses: readonly Address[] = [];
+  private firstSource: Address | undefined;
   /** Message number of the receiver's last report. */
   private lastReport = -1;
   /** Message number of the receiver's last report on each path. */
@@ -113,6 +115,24 @@ export class SessionMember {
 
   setAddresses(addresses: readonly Address[]): void {
     this.ownAddresses = addresses;
+  }
+
+  /** The receiver has been reached at this address. A handshake goes there, too. */
+  noteAddress(address: Address): void {
+    if (this.ownAddresses.some((each) => sameAddress(each, address))) return;
+    this.ownAddresses = [...this.ownAddresses, address].slice(-maxPaths);
+  }
+
+  /**
+   * Where the receiver's messages came from when it accepted the offer. A host with several addresses need not answer
+   * from the one that the sender uses.
+   */
+  get source(): Address | undefined {
+    return this.firstSource;
+  }
+
+  setSource(source: Address): void {
+    this.firstSource = source;
   }
 
   get address(): Address {

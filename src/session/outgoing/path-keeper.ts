@@ -1,10 +1,13 @@
 /**
  * Proves further paths to the receivers of a session, keeps them alive, and notices when one dies (SESSIONS 3.17). A
- * path carries nothing else before its other end has answered a challenge.
+ * path carries nothing else before its other end has answered a challenge. A receiver that has moved to another address
+ * gets a path to that one (SESSIONS 3.18).
  */
-import type { Address } from '../../base/address.js';
+import type { Address, Arrival } from '../../base/address.js';
+import { sameAddress } from '../../base/address.js';
 import type { TimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
 import { firstPaths } from '../../path/first-paths.js';
 import { pairPaths } from '../../path/pair-paths.js';
 import type { PathEnds } from '../../path/path.js';
@@ -75,6 +78,45 @@ export class PathKeeper {
     }
   }
 
+  /**
+   * The newest authentic message has come from here. If no path has this address, the receiver has moved, or a router on
+   * the way has given it another address. It still has to prove that it gets what is sent there.
+   * @param sizeBytes the size of the datagram
+   */
+  handleSource(nowMs: TimeMs, member: SessionMember, from: Arrival, sizeBytes: number): void {
+    const { paths, source } = member;
+    if (source === undefined || (member.status !== 'active' && !member.isSilent)) return;
+    const isFirst = sameAddress(from, source);
+    const kept =
+      paths.find(({ path }) => sameAddress(path.address, from)) ?? (isFirst ? paths[0] : undefined);
+    if (kept !== undefined) {
+      kept.handleSource(nowMs, sizeBytes);
+      this.lookBy(kept.nextAtMs);
+    } else if (!isFirst && !sameAddress(from, member.path.address)) {
+      this.follow(nowMs, member, from, sizeBytes);
+    }
+  }
+
+  /** Challenges an address that a message has come from. */
+  private follow(nowMs: TimeMs, member: SessionMember, from: Arrival, sizeBytes: number): void {
+    const { crypto, delivery } = this.options;
+    const { path, demand } = member;
+    const paths =
+      member.paths.length > 0 ? [...member.paths] : [new KeptPath(path, crypto, 'left')];
+    const number = freeNumber(paths);
+    if (number === undefined) return;
+    if (number < paths.length) delivery.dropPaths(demand, number);
+    const ends = { address: from, ...withoutUndefined({ localHost: from.localHost }) };
+    const seen = new KeptPath(new Path(ends, path.mssBytes, number), crypto, 'seen');
+    seen.handleSource(nowMs, sizeBytes);
+    // Those that are in use are dead, perhaps.
+    for (const each of paths) each.handleOverdue(nowMs);
+    paths[number] = seen;
+    this.members.add(member);
+    member.setPaths(paths);
+    this.lookBy(nowMs);
+  }
+
   /** The receiver has its outcome, or must be connected again. */
   drop(member: SessionMember): void {
     if (!this.members.delete(member)) return;
@@ -97,8 +139,10 @@ export class PathKeeper {
     this.lookBy(kept.nextAtMs);
     if (!answer.isOpened) return true;
     const { delivery } = this.options;
-    if (wasUnproven) delivery.addPath(nowMs, member.demand, kept.path);
-    else delivery.setSilent(member.demand, kept.path.number, false);
+    if (wasUnproven) {
+      delivery.addPath(nowMs, member.demand, kept.path);
+      member.noteAddress(kept.path.address);
+    } else delivery.setSilent(member.demand, kept.path.number, false);
     this.chooseRoute(member);
     return true;
   }
@@ -178,7 +222,8 @@ export class PathKeeper {
     // Other challenges draw no report. A receiver that reports all the time would not be polled.
     const isOverdue = delivery.isOverdue(member.demand, number);
     const burst = isOverdue ? delivery.lastWholeBurst(member.demand, number) : undefined;
-    outbox.sendChallenge(kept.path, member, kept.challenge(nowMs, burst));
+    const challenge = kept.challenge(nowMs, burst);
+    if (challenge !== undefined) outbox.sendChallenge(kept.path, member, challenge);
     this.lookBy(kept.nextAtMs);
   }
 
@@ -190,4 +235,14 @@ export class PathKeeper {
 /** The round-trip time with queues; before there are reports on the path, that of a challenge or the handshake. */
 function roundTripMs({ rtt, model }: Path): number {
   return rtt.rttMs ?? model.minRttMs;
+}
+
+/** A number for a further path: a new one, or that of a path that is of the least use; undefined if all are in use. */
+function freeNumber(paths: readonly KeptPath[]): number | undefined {
+  if (paths.length < maxPaths) return paths.length;
+  for (const state of ['closed', 'silent', 'new']) {
+    const number = paths.findIndex((each, i) => i > 0 && each.state === state);
+    if (number > 0) return number;
+  }
+  return undefined;
 }

@@ -77,6 +77,9 @@ export class ReceiverMessages {
       if (message.kind === 'done') this.options.outcomes.sendBye(member);
       return undefined;
     }
+    const { header, body } = packet;
+    if (member.channel?.isOpenedNewest === true)
+      this.options.paths.handleSource(nowMs, member, from, header.length + body.length);
     if (message.kind === 'path-response') {
       // It answers no poll, which must be repeated nevertheless.
       if (!this.options.paths.handleResponse(nowMs, member, message)) return 'bad-message';
@@ -90,7 +93,7 @@ export class ReceiverMessages {
     // not restart.
     if (member.isSilent) this.handleReturn(nowMs, member);
     else if (member.isPaused) this.options.delivery.resume(member.demand);
-    return this.handleMessage(nowMs, member, packet, message) ? undefined : 'bad-message';
+    return this.handleMessage(nowMs, member, packet, from, message) ? undefined : 'bad-message';
   }
 
   private handleReturn(nowMs: TimeMs, member: SessionMember): void {
@@ -105,11 +108,12 @@ export class ReceiverMessages {
     nowMs: TimeMs,
     member: SessionMember,
     packet: ChannelPacket,
+    from: Address,
     message: Message,
   ): boolean {
     switch (message.kind) {
       case 'accept':
-        this.handleAccept(nowMs, member, message);
+        this.handleAccept(nowMs, member, from, message);
         return true;
       case 'refuse':
         this.handleRefuse(nowMs, member, message);
@@ -141,6 +145,7 @@ export class ReceiverMessages {
   private handleAccept(
     nowMs: TimeMs,
     member: SessionMember,
+    from: Address,
     { name: selfName, challenge, addresses = [] }: Accept,
   ): void {
     if (member.status !== 'offered') return;
@@ -157,6 +162,7 @@ export class ReceiverMessages {
     delivery.start(member.demand);
     // With only one receiver, multicast saves nothing.
     if (members.filter(({ isSettled }) => !isSettled).length > 1) probe?.restart(nowMs);
+    member.setSource(from);
     this.options.paths.handleAccept(nowMs, member, addresses);
     connections.sendRequest(nowMs, member);
   }

@@ -28,12 +28,14 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
   private readonly results: IncomingResult[] = [];
   private machine: SessionReceiver | undefined;
   private driver: StoreDriver | undefined;
+  private host: SimulatedHost | undefined;
   private readonly stores: MemoryStores;
   private isFalse = false;
   private isIdentical = false;
   private endedAtMs: TimeMs | undefined;
   private maxBufferedBytes = 0;
   private lives = 0;
+  private hasContent = false;
   private readonly random: () => number;
 
   constructor(
@@ -66,6 +68,7 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
     const { options } = this;
     const { seed, blockSizeBytes, bufferBytes = receiverLimits.bufferBytes } = options;
     this.lives++;
+    this.host = host;
     this.machine = new SessionReceiver({
       // The key stays the same across restarts; the random numbers do not.
       crypto: {
@@ -102,6 +105,9 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
         if (options.groupReaches?.(this.index) ?? true)
           simulation.joinGroup(simulatedGroup, this.name);
         break;
+      case 'write':
+        this.scheduleMoves();
+        break;
       case 'leave':
         simulation.leaveGroup(simulatedGroup, this.name);
         break;
@@ -113,6 +119,14 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
         else this.isFalse = true;
         break;
     }
+  }
+
+  private scheduleMoves(): void {
+    if (this.hasContent) return;
+    this.hasContent = true;
+    const { simulation, options } = this;
+    for (const afterMs of options.movesAfterMs ?? [])
+      simulation.at(simulation.nowMs + afterMs, () => this.host?.inject('move'));
   }
 
   handleKill(): void {

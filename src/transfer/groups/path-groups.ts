@@ -63,6 +63,18 @@ export class PathGroups {
     });
   }
 
+  /** Removes a further path; by default, all of them. @returns their rate groups */
+  remove(path?: number): readonly RateGroup[] {
+    const removed: RateGroup[] = [];
+    for (const [number, { rateGroup }] of this.byNumber) {
+      if (number === 0 || number !== (path ?? number)) continue;
+      this.byNumber.delete(number);
+      this.coupling.forget(number);
+      removed.push(rateGroup);
+    }
+    return removed;
+  }
+
   /** Another rate group serves the receiver's first path from now on. */
   moveHome(rateGroup: RateGroup): void {
     this.byNumber.set(0, { ...(this.byNumber.get(0) as PathGroup), rateGroup });

@@ -192,6 +192,11 @@ export class RateGroup {
     return count;
   }
 
+  /** Takes back what it has left to another rate group, which has ended. */
+  takeBackShare({ maxBlocks }: RateGroup): void {
+    this.maxBlocks += maxBlocks;
+  }
+
   /** Stops serving a receiver. Blocks in flight that the receiver misses become needed again. */
   release(demand: Demand): void {
     for (const block of this.rounds.window) demand.takeBack(block);

@@ -162,7 +162,9 @@ export class RateGroups {
   /** Serves the receiver by a further path, too. */
   addPath(demand: Demand, path: Path): void {
     const { geometry } = this.options;
-    const share = this.of(demand).giveUpShare(1 / maxPaths);
+    const home = this.of(demand);
+    // Where receivers share a rate group, each of them may have further paths.
+    const share = home.giveUpShare(1 / (maxPaths * Math.max(1, home.servedDemands.length)));
     const rateGroup = new RateGroup({
       ...this.options,
       ...this.rules,
@@ -173,24 +175,28 @@ export class RateGroups {
     });
     rateGroup.setContentOpen(this.isContentOpen);
     this.furtherGroups.push(rateGroup);
-    const own = this.pathGroups.get(demand) ?? new PathGroups(demand, geometry, this.of(demand));
+    const own = this.pathGroups.get(demand) ?? new PathGroups(demand, geometry, home);
     this.pathGroups.set(demand, own);
     this.changePaths(demand, () => own.add(this.nowMs, path.number, rateGroup));
     demand.setPathCount(own.count);
     this.measureAll();
   }
 
-  /** Serves the receiver only by its first path. */
-  dropPaths(demand: Demand): void {
+  /** Serves the receiver by this further path no more; by default, by none. */
+  dropPaths(demand: Demand, path?: number): void {
     const own = this.pathGroups.get(demand);
     if (own === undefined) return;
-    this.pathGroups.delete(demand);
-    demand.setPathCount(1);
-    demand.path.setUsed(true);
-    for (const rateGroup of own) {
-      if (rateGroup === this.of(demand)) continue;
+    const ended = own.remove(path);
+    if (path === undefined) {
+      this.pathGroups.delete(demand);
+      demand.path.setUsed(true);
+    }
+    demand.setPathCount(own.count);
+    const home = this.of(demand);
+    for (const rateGroup of ended) {
       rateGroup.release(demand);
       rateGroup.end();
+      home.takeBackShare(rateGroup);
       this.furtherGroups.splice(this.furtherGroups.indexOf(rateGroup), 1);
     }
     this.measureAll();

@@ -107,8 +107,15 @@ export abstract class ObjectStage extends Stage {
     output.sendTo(path.address, { kind: 'report', report });
   }
 
+  /** Says unasked where this receiver is now. */
+  reportQuiet(nowMs: TimeMs): void {
+    this.object.blocks.quiet.handleReport(nowMs);
+    this.report(nowMs);
+  }
+
   override pollTimeout(): TimeMs {
-    return this.object.blocks.paths.dueAtMs;
+    const { paths, quiet } = this.object.blocks;
+    return Math.min(paths.dueAtMs, quiet.dueAtMs);
   }
 
   override handleTimeout(nowMs: TimeMs): Next {
@@ -117,7 +124,8 @@ export abstract class ObjectStage extends Stage {
   }
 
   override flush(nowMs: TimeMs): void {
-    const { paths } = this.object.blocks;
+    const { paths, quiet } = this.object.blocks;
+    if (nowMs >= quiet.dueAtMs) this.reportQuiet(nowMs);
     if (nowMs < paths.dueAtMs) return;
     for (const path of paths) if (nowMs >= path.feedback.dueAtMs) this.report(nowMs, path);
   }
