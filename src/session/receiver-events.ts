@@ -205,6 +205,8 @@ export interface IncomingStatus extends IncomingInfo {
   readonly usesGroup: boolean;
   /** The paths from the sender; missing if there is only one. */
   readonly paths?: readonly IncomingPathStatus[];
+  /** What the sender may send, in bytes per second. Present while several senders overload the link to this receiver. */
+  readonly allowedBytesPerSec?: number;
   /** Blocks that were damaged on the way or on disk, and received again. */
   readonly badBlocks: number;
   /** Blocks that were held before this session, and differed from the sender's. */

@@ -312,6 +312,7 @@ function statusJson(status: IncomingStatus) {
     ...arrivalJson(status, status.datagramsReceived),
     duplicates: status.duplicates,
     ...incomingPathsJson(status.paths),
+    ...withoutUndefined({ allowedBytesPerSec: status.allowedBytesPerSec }),
     badBlocks: status.badBlocks,
     updatedBlocks: status.updatedBlocks,
     ...withoutUndefined({ contentRoot: status.contentRoot }),

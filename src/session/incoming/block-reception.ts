@@ -308,6 +308,7 @@ export class BlockReception {
       receivedBytes: this.reassembler.receivedBytes,
       usesGroup: this.isMulticastReachable,
       paths: this.pathStatus(sessionFrom),
+      allowedBytesPerSec: this.shareBytesPerSec,
       badBlocks: this.badBlocks,
       updatedBlocks: this.updatedBlocks,
     };

@@ -26,6 +26,8 @@ export interface ReceptionFigures extends DatagramFigures {
   readonly receivedBytes: number;
   readonly usesGroup: boolean;
   readonly paths: readonly IncomingPathStatus[];
+  /** What the sender may send, in bytes per second; undefined for no limit. */
+  readonly allowedBytesPerSec?: number | undefined;
   /** Blocks that were damaged on the way or on disk. */
   readonly badBlocks: number;
   /** Blocks that were held, and differ from the sender's. */
@@ -51,7 +53,7 @@ export function describeIncoming(
   figures: ReceptionFigures = nothingReceived(info),
 ): IncomingStatus {
   const { contentSizeBytes } = info;
-  const { receivedBytes, datagramsReceived, datagramsLost } = figures;
+  const { receivedBytes, datagramsReceived, datagramsLost, allowedBytesPerSec } = figures;
   const heldBytes = contentSizeBytes - Math.min(contentSizeBytes, figures.missingBytes);
   return {
     ...info,
@@ -67,6 +69,7 @@ export function describeIncoming(
     ...withoutUndefined({ rttMs, contentRoot: contentRoot && toHex(contentRoot) }),
     usesGroup: figures.usesGroup,
     ...(figures.paths.length > 1 && { paths: figures.paths }),
+    ...withoutUndefined({ allowedBytesPerSec }),
     badBlocks: figures.badBlocks,
     updatedBlocks: figures.updatedBlocks,
     ...counts,

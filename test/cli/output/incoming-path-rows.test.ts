@@ -32,6 +32,13 @@ t.test('the paths of a session have rows below it, if all rows fit', async (t) =
   t.match(second, /^ {2}path 1 +not proven .* 12% +-/);
   t.equal(linesOf(4, { pathRates }).length, 3, 'no room');
   t.equal(linesOf(10, {}).length, 3, 'not verbose');
+  t.notMatch(linesOf(10, { pathRates }).join(), /allowed/);
+  const statuses = [{ ...session, allowedBytesPerSec: 2e6 }, session];
+  const limited = linesOf(10, { statuses, rates: [2e6, 1e6], pathRates: [[], []] });
+  t.match(limited[0], / allowed$/, 'senders overload the link');
+  t.match(limited[1], / 0% +2\.00 MB\/s$/);
+  t.match(limited[4], / 0% +-$/);
+  t.notMatch(linesOf(10, { statuses, rates: [2e6, 1e6] }).join(), /allowed/, 'not verbose');
 });
 
 t.test('the paths from a source have rows below it, with their shares', async (t) => {

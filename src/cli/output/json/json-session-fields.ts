@@ -57,6 +57,9 @@ export const sessionFields = {
   ...arrivalFields,
   duplicates: count,
   paths: incomingPaths,
+  allowedBytesPerSec: count
+    .optional()
+    .describe('What the sender may send, while several senders overload the link to this host.'),
   badBlocks: count.describe('Blocks that were damaged on the way or on disk.'),
   updatedBlocks: count.describe("Blocks that were held before, and differed from the sender's."),
 };

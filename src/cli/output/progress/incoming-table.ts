@@ -29,10 +29,12 @@ export interface ReceivingStatus {
   readonly pathRates?: readonly (readonly (number | undefined)[])[];
 }
 
-const extras = ['loss', 'ETA', 'average', 'from'];
+const extras = ['loss', 'ETA', 'average', 'allowed', 'from'];
 
 export function incomingTable(receiving: ReceivingStatus, area: ViewArea): Text[] {
-  const { statuses, rates } = receiving;
+  const { statuses, rates, pathRates } = receiving;
+  const isAnyLimited = statuses.some(({ allowedBytesPerSec }) => allowedBytesPerSec !== undefined);
+  const showsAllowed = pathRates !== undefined && isAnyLimited;
   const rows = statuses.map(
     (status, i): ProgressRow => ({
       name: status.label,
@@ -42,15 +44,23 @@ export function incomingTable(receiving: ReceivingStatus, area: ViewArea): Text[
       sizeBytes: status.contentSizeBytes,
       rate: rates[i],
       average: bytesPerSec(status.receivedBytes, status.elapsedMs),
-      more: { from: status.from, loss: formatLoss(status.lossRatio) },
+      more: {
+        from: status.from,
+        loss: formatLoss(status.lossRatio),
+        ...(showsAllowed && { allowed: formatAllowed(status) }),
+      },
     }),
   );
   const total = totalLine(receiving, area);
-  const { pathRates } = receiving;
   const partsOf = (i: number, row: ProgressRow) =>
     pathRates === undefined ? [] : incomingPathRows(row, statuses[i]?.paths, pathRates[i]);
   const all = withParts(rows, partsOf, area);
   return progressTable({ head: 'object', rows: all, extras, total }, area);
+}
+
+/** What the sender of a session may send, while several senders overload the link to this host. */
+function formatAllowed({ allowedBytesPerSec }: IncomingStatus): string {
+  return allowedBytesPerSec === undefined ? '-' : formatRate(allowedBytesPerSec);
 }
 
 function totalLine(receiving: ReceivingStatus, { columns, glyphs }: ViewArea): Text {
