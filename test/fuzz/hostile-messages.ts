@@ -174,7 +174,7 @@ function writeReport(writer: ByteWriter, tape: Tape, { blockCount, burst }: Mess
   writer.uint16(nearBurst(tape, burst)).uint16(nearBurst(tape, burst));
   writer.varint(hostileNumber(tape)).varint(hostileNumber(tape)).varint(hostileNumber(tape));
   if ((flags & hasShareFlag) !== 0) writer.varint(hostileShares[flags >>> 7] ?? 0);
-  writer.varint(hostileNumber(tape));
+  writer.varint(hostileNumber(tape)).varint(hostileNumber(tape));
   writer.varint(hostileNumber(tape)).varint(hostileNumber(tape));
   const first = tape.isOneIn(4) ? plain() : 0;
   writer.varint(first).varint(tape.isOneIn(4) ? plain() : Math.max(0, blockCount - first));

@@ -152,7 +152,10 @@ export function completionBoundMs(scenario: SessionScenario): number {
  * then, and for each of its paths.
  */
 function reportBudget({ reportsPerSec, receivers }: SessionScenario): number {
-  const furtherPaths = receivers.reduce((sum, each) => sum + each.furtherPaths.length, 0);
+  const furtherPaths = receivers.reduce(
+    (sum, each) => sum + each.furtherPaths.length + each.movesAfterMs.length,
+    0,
+  );
   return reportsPerSec + reportMargin + furtherPaths;
 }
 
@@ -163,8 +166,9 @@ function isQuiet({ receivers, senderIncidents }: SessionScenario): boolean {
   return (
     senderIncidents.length === 0 &&
     receivers.every(
-      ({ incidents, bufferBytes, forwardLink, backwardLink, furtherPaths }) =>
+      ({ incidents, bufferBytes, forwardLink, backwardLink, furtherPaths, movesAfterMs }) =>
         incidents.length === 0 &&
+        movesAfterMs.length === 0 &&
         // The last blocks may be sent by two paths.
         furtherPaths.length === 0 &&
         bufferBytes >= 48_000_000 &&

@@ -53,6 +53,8 @@ export interface SessionReceiverScenario {
   readonly keptBlocks: readonly Range[];
   /** Further paths to the receiver. */
   readonly furtherPaths: readonly SimulatedPath[];
+  /** Times after its first content at which the receiver gets another address. */
+  readonly movesAfterMs: readonly TimeMs[];
 }
 
 /** Nothing passes on a path, to and from any receiver, for a while or for good. */
@@ -83,8 +85,10 @@ export function drawSessionScenario(number: number): SessionScenario {
   const delayMs = draw.integer(0, isCalm ? 5 : 60);
   const drawKept = createKept(number);
   const paths = drawPaths(number, isCalm, delayMs);
+  const moves = createMoves(number, spanMs);
   const receivers = Array.from({ length: receiverCount }, (_, i): SessionReceiverScenario => {
     const fate = isCalm ? 'steady' : drawFate(draw);
+    const movesAfterMs = moves();
     return {
       returns: fate !== 'away',
       incidents: drawIncidents(draw, i, fate, spanMs),
@@ -98,6 +102,8 @@ export function drawSessionScenario(number: number): SessionScenario {
       bufferBytes: draw.pick([48_000_000, 48_000_000, 4 * blockSizeBytes, 1]),
       keptBlocks: drawKept(),
       furtherPaths: paths.draw(),
+      // Who restarts is sought where it was at first.
+      movesAfterMs: fate === 'steady' ? movesAfterMs : [],
     };
   });
   const senderIncidents = isCalm || draw.chance(0.9) ? [] : drawAbsence(draw, 'sender', spanMs);
@@ -119,7 +125,10 @@ export function drawSessionScenario(number: number): SessionScenario {
     reportsPerSec: draw.pick([1000, 1000, 100, 20]),
     sendTimeMs: draw.pick([0, 0, 0.01, 0.1]),
     sourceTimeMs: draw.pick([0, 0, draw.integer(1, 30)]),
-    receivers,
+    receivers:
+      senderIncidents.length === 0
+        ? receivers
+        : receivers.map((each) => ({ ...each, movesAfterMs: [] })),
     senderIncidents,
     lostFiles,
     pathOutages: paths.outages,
@@ -151,6 +160,16 @@ function drawPaths(number: number, isCalm: boolean, delayMs: number) {
     backwardLink: drawLink(draw, isCalm, delayMs),
   });
   return { outages, draw: () => Array.from({ length: draw.integer(0, most) }, path) };
+}
+
+/** Draws, for each receiver in turn, when it moves, in one of four scenarios. The random numbers are their own. */
+function createMoves(number: number, spanMs: number): () => readonly TimeMs[] {
+  const draw = new Draw(createRandom('moves', number));
+  const share = draw.pick([0, 0, 0, 0.5]);
+  return () =>
+    draw.chance(share)
+      ? Array.from({ length: draw.pick([1, 1, 2, 6]) }, () => draw.integer(0, spanMs))
+      : [];
 }
 
 /** Not all files, without which the session fails. The random numbers are its own, as for kept blocks. */

@@ -11,6 +11,7 @@ import { Receiving } from '../../src/session/incoming/stages/receiving.js';
 import { Outcome } from '../../src/session/incoming/stages/stage.js';
 import { Connections } from '../../src/session/outgoing/connections.js';
 import type { SessionMember } from '../../src/session/outgoing/member.js';
+import { PathKeeper } from '../../src/session/outgoing/path-keeper.js';
 import { ReceiverMessages } from '../../src/session/outgoing/receiver-messages.js';
 import { ReceiverOutcomes } from '../../src/session/outgoing/receiver-outcomes.js';
 import { Withdrawals } from '../../src/session/outgoing/withdrawals.js';
@@ -19,6 +20,7 @@ import { Delivery } from '../../src/transfer/delivery.js';
 import type { Demand } from '../../src/transfer/demand.js';
 import { FeedbackScheduler } from '../../src/transfer/feedback-scheduler.js';
 import type { GapList } from '../../src/transfer/gap-list.js';
+import { PathGroups } from '../../src/transfer/groups/path-groups.js';
 import { MemoryBudget } from '../../src/transfer/partial-block.js';
 import { Reassembler } from '../../src/transfer/reassembler.js';
 import type { Withdrawn } from '../../src/wire/withdrawn.js';
@@ -274,6 +276,16 @@ notices('a sender that fails a receiver too late', {
     Object.assign(sender['connections']['options'], { livenessTimeoutMs: 60_000 });
     return sender;
   },
+});
+
+notices('a sender that keeps to paths that are silent', {
+  expected: /alive, reported as failed|not by \d+/,
+  plant: () => replace(PathGroups.prototype, 'setSilent', () => undefined),
+});
+
+notices('a sender that follows no receiver to another address', {
+  expected: /alive, reported as failed/,
+  plant: () => replace(PathKeeper.prototype, 'handleSource', () => undefined),
 });
 
 notices('a receiver that ignores what is withdrawn', {

@@ -150,6 +150,7 @@ class Seen {
     'link reordered': 0,
     'several paths': 0,
     'path silent or closed': 0,
+    'receiver moved': 0,
     'fault forged': 0,
     'fault no-session': 0,
   };
@@ -160,6 +161,8 @@ class Seen {
       if (paths.length > 0) this.count('several paths');
       if (paths.some(({ state }) => state === 'silent' || state === 'closed'))
         this.count('path silent or closed');
+      if (paths.some(({ number, address }) => number > 0 && /^r\d+-/.test(address)))
+        this.count('receiver moved');
       if (outcome.status === 'failed') this.count('receiver failed');
       if (outcome.status === 'aborted') this.count('entry lost too late');
     }
