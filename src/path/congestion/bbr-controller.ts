@@ -129,6 +129,7 @@ export class BbrController implements CongestionController {
   };
   private readonly pacer = new Pacer();
   private randomPhase: number;
+  private senderCount = 1;
 
   constructor(private readonly options: CongestionControlOptions) {
     this.randomPhase = options.randomPhase;
@@ -243,6 +244,7 @@ export class BbrController implements CongestionController {
     if (paths.length === 0) return;
     this.findSlowest(paths);
     if (this.capacityNow === 0) return;
+    this.noteSenders();
     this.choosePace(nowMs, paths);
     const isRoundOver =
       nowMs - this.roundBeganAtMs >= minRoundMs &&
@@ -250,6 +252,13 @@ export class BbrController implements CongestionController {
     if (!isRoundOver) return;
     this.handleRound(nowMs, paths);
     this.roundBeganAtMs = nowMs;
+  }
+
+  /** What other senders had of the path is free once they have ended. */
+  private noteSenders(): void {
+    const { senderCount = 1 } = this.options;
+    if (senderCount < this.senderCount) this.handleSplit();
+    this.senderCount = senderCount;
   }
 
   private findSlowest(paths: readonly ControlledPath[]): void {

@@ -27,6 +27,9 @@ export interface Receiver {
 /** Speed is measured over this time. */
 const measuredMs = 1000;
 
+/** A receiver that has said nothing for so long, while others have, counts for nothing: it may have died. */
+const silentMs = 1000;
+
 /** For how long a speed counts as what a downlink can carry. */
 const memoryMs = 10_000;
 
@@ -81,12 +84,14 @@ export class EvenPace {
     if (number === undefined) return;
     this.mostOwners = 1;
     const receivers = new Map<number, Receiver>();
+    const lastHeardAtMs = Math.max(...this.heardAtMs.values());
     for (const receiver of peers.values()) {
       if (receiver.number === number || !receiver.isPresent) continue;
+      const heardAtMs = this.heardAtMs.get(receiver.number);
+      if (heardAtMs !== undefined && heardAtMs < lastHeardAtMs - silentMs) continue;
       const owners = progressAt(receiver, peers.values());
       const active = [...owners.values()].filter((progress) => comingOf(progress) > 0);
       this.mostOwners = Math.max(this.mostOwners, active.length);
-      const heardAtMs = this.heardAtMs.get(receiver.number);
       if (heardAtMs !== undefined) receivers.set(receiver.number, { heardAtMs, owners });
     }
     if (isByMulticast)

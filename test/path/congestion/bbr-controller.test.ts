@@ -64,9 +64,15 @@ class Course {
 
   constructor(
     private readonly members: readonly Member[],
-    senderCount = 1,
+    public senderCount = 1,
   ) {
-    this.controller = new BbrController({ ...options, senderCount });
+    const senders = () => this.senderCount;
+    this.controller = new BbrController({
+      ...options,
+      get senderCount() {
+        return senders();
+      },
+    });
   }
 
   round(count = 1): void {
@@ -131,6 +137,18 @@ t.test('startup continues while the rate grows, and ends soon after', (t) => {
   t.equal(course.until('drain'), 3, 'three rounds of no growth');
   t.ok(course.controller.sendRate(1) < member.model.deliveryRate / 2, 'the queue is drained');
   t.equal(course.until('cruise'), 3, 'but not forever');
+  t.end();
+});
+
+t.test('when one of several senders has ended, what it had of the path is looked for', (t) => {
+  const { course, controller } = cruising(10, 3);
+  course.senderCount = 4;
+  course.round();
+  t.equal(controller.state, 'cruise', 'another one begins');
+  course.senderCount = 2;
+  course.round();
+  t.equal(controller.state, 'startup');
+  t.ok(course.until('cruise') > 0, 'for a while');
   t.end();
 });
 

@@ -2,6 +2,7 @@
 import t from 'tap';
 import type { Progress, Receiver } from '../../../src/roles/exchange/even-pace.js';
 import { EvenPace } from '../../../src/roles/exchange/even-pace.js';
+import { Roster, RosterPeer } from '../../../src/roles/exchange/roster.js';
 
 const stepMs = 100;
 const total = 10_000;
@@ -94,4 +95,36 @@ t.test('while a speed still grows, more than twice of it is allowed', async (t) 
   for (let speed = 10; speed < 100; speed *= 1.3) arrivals.limitAfter(500, speed, speed);
   const limit = arrivals.limitAfter(100, 100, 100);
   t.ok(limit > 150, `${limit}`);
+});
+
+t.test('a receiver that says nothing while others do counts for nothing', async (t) => {
+  const roster = new Roster(1000);
+  for (let owner = 0; owner < 4; owner++) {
+    const name = `p${owner}`;
+    const digest = new Uint8Array(32).fill(owner);
+    roster.add(new RosterPeer(owner, name, digest, { host: name, port: 7735 }));
+    roster.takeObject({
+      ...{ kind: 'object', owner, object: 0, name, fileCount: 1, contentSizeBytes: 10_000 },
+      ...{ contentRoot: digest, manifestDigest: digest },
+    });
+  }
+  const pace = new EvenPace(1000);
+  const hold = (nowMs: number, holder: number, owners: readonly number[]) => {
+    for (const owner of owners)
+      roster.takeHeld({
+        ...{ kind: 'held', holder, owner, object: 0, ranges: [{ start: 0, end: 10 }] },
+      });
+    pace.handleHeld(nowMs, holder);
+    pace.update(0, roster, true);
+  };
+  hold(0, 1, []);
+  hold(100, 2, []);
+  t.equal(pace.ownerCount, 3, 'each gets from three');
+  hold(900, 2, [1, 3]);
+  hold(900, 3, [1, 2]);
+  t.equal(pace.ownerCount, 3, 'the first one may still be there');
+  hold(1200, 2, []);
+  t.equal(pace.ownerCount, 1, 'the others get only from this peer');
+  hold(1300, 1, []);
+  t.equal(pace.ownerCount, 3, 'it is back');
 });
