@@ -237,7 +237,7 @@ export class Peer {
         const peer = known.peers.get(record.peer);
         if (peer === undefined) return false;
         peer.isListed = true;
-        this.events.push({ type: 'peer', peer });
+        if (!isSelf(peer, this.options)) this.events.push({ type: 'peer', peer });
         return true;
       }
       case 'start':
@@ -256,7 +256,7 @@ export class Peer {
         const peer = known.peers.get(record.peer);
         if (peer === undefined) return false;
         peer.isPresent = record.isPresent;
-        this.events.push({ type: 'presence', peer });
+        if (!isSelf(peer, this.options)) this.events.push({ type: 'presence', peer });
         this.look(nowMs);
         return true;
       }
@@ -441,4 +441,9 @@ export class Peer {
     const elapsedMs = Math.max(0, nowMs - this.beginsAtMs);
     this.events.push({ type: 'end', reason, elapsedMs, isRefused });
   }
+}
+
+/** Whether a peer is this host in an earlier conversation. */
+function isSelf(peer: RosterPeer, { name, ownKey }: PeerOptions): boolean {
+  return peer.name === name && isEqualBytes(peer.key, ownKey);
 }

@@ -18,7 +18,7 @@ import { commonAllocationBytes } from '../../session/object-limits.js';
 import { SessionSender } from '../../session/sender.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { Role, SimulatedHost } from '../host.js';
-import { createMachineCrypto, createSimulatedCrypto } from '../session-crypto.js';
+import { createMachineCrypto, createSimulatedCrypto, simulatedKey } from '../session-crypto.js';
 import { Simulation } from '../simulation.js';
 
 /** An object that a simulated peer brings. */
@@ -80,7 +80,7 @@ export class ExchangePeerRole implements Role<PeerMachineEvent> {
       ...{ name, blockSizeBytes, host, platform: 'posix' },
       ...withoutUndefined({ mssBytes }),
       crypto: this.cryptoFor('peer'),
-      ownKey: new TextEncoder().encode(name),
+      ownKey: simulatedKey(name),
       limits: { maxBytes: Infinity, maxEntries: Infinity, allocationBytes: commonAllocationBytes },
       coordinator: { name: coordinator, address: Simulation.address(coordinator) },
       objects: options.objects.map((object) => this.bring(object)),

@@ -180,6 +180,12 @@ t.test('a peer that was disconnected or killed catches up', (t) => {
       net.simulation.at(1000 + awayMs, () => host.inject(end));
       t.ok(net.run());
       t.same(net.missing, [], `${fault} for ${awayMs} ms`);
+      const { events } = net.peer('p2').role;
+      const others = events.filter((event) => event.type === 'peer' || event.type === 'presence');
+      t.notOk(
+        others.some(({ peer }) => peer.name === 'p2'),
+        'its earlier life is no other peer',
+      );
     }
   }
   t.end();
