@@ -7,7 +7,7 @@ import type { TimeMs } from '../../base/machine.js';
 /** The first wait, its growth, and the longest wait. */
 const leastMs = 500;
 const growth = 2;
-const maxMs = 8000;
+const maxMs = 2000;
 /** With many receivers, each one reports rarely. It is not heard of for several intervals anyway. */
 const leastIntervals = 4;
 

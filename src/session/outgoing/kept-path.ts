@@ -135,8 +135,13 @@ export class KeptPath {
   }
 
   private get waitMs(): number {
-    const { leastWaitMs, firstMs, growth, maxMs } = pathTiming;
-    if (this.currentState === 'open') return Math.max(leastWaitMs, this.path.rtt.timeoutMs);
+    const { leastWaitMs, firstMs, growth, maxMs, silentAfter } = pathTiming;
+    if (this.currentState === 'open') {
+      const waitMs = Math.max(leastWaitMs, this.path.rtt.timeoutMs);
+      // No other path is open, or this one would be silent.
+      const vainCount = Math.max(0, this.unanswered - silentAfter);
+      return Math.max(waitMs, Math.min(maxMs, waitMs * growth ** vainCount));
+    }
     if (this.isGivenUp) return Infinity;
     return Math.min(maxMs, firstMs * growth ** (this.unanswered - 1));
   }
