@@ -17,7 +17,7 @@ import { createNodeCrypto } from './keys/node-crypto.js';
 import { chooseGroup, groupSource } from './net/groups/group-address.js';
 import { PathFit } from './net/path-fit.js';
 import type { LocalPath } from './net/paths/local-paths.js';
-import { chooseLocalPaths } from './net/paths/local-paths.js';
+import { chooseLocalPaths, hostsOf } from './net/paths/local-paths.js';
 import type { FoundReceiver } from './net/resolve-receivers.js';
 import { resolveReceivers, withLocalHosts } from './net/resolve-receivers.js';
 import type { PlanOptions } from './send-options.js';
@@ -54,7 +54,7 @@ export async function prepareSend(options: PlanOptions): Promise<PreparedSend> {
     const found = await resolveReceivers(options.receivers);
     const addresses = found.map(({ address }) => address);
     const paths = chooseLocalPaths(options.networkPaths, { peers: addresses });
-    const localHosts = paths.map(({ host }) => host);
+    const localHosts = hostsOf(paths);
     const receivers = await withLocalHosts(found, localHosts);
     const group = chooseGroup(options.multicast ?? 'auto', addresses);
     const groupFrom = group === undefined ? undefined : await groupSource(group, addresses);

@@ -18,7 +18,7 @@ import { createNodeCrypto } from '../keys/node-crypto.js';
 import { refusalOf } from '../keys/trust-answer.js';
 import { SessionGroups } from '../net/groups/session-groups.js';
 import type { LocalPath } from '../net/paths/local-paths.js';
-import { chooseLocalPaths } from '../net/paths/local-paths.js';
+import { chooseLocalPaths, hostsOf } from '../net/paths/local-paths.js';
 import type { FoundReceiver, ServerSpec } from '../net/resolve-receivers.js';
 import { resolveReceivers, withLocalHosts } from '../net/resolve-receivers.js';
 import { SendErrorLog } from '../net/send-error-log.js';
@@ -192,10 +192,7 @@ export class Fetching {
   }
 
   private withLocalHosts(sources: readonly FoundReceiver[]): Promise<FoundReceiver[]> {
-    return withLocalHosts(
-      sources,
-      this.paths.map(({ host }) => host),
-    );
+    return withLocalHosts(sources, hostsOf(this.paths));
   }
 
   private noteNames(sources: readonly ServerSpec[]): void {

@@ -14,7 +14,7 @@ import { createWarmCrypto } from '../keys/node-crypto.js';
 import { refusalOf } from '../keys/trust-answer.js';
 import type { Offload } from '../net/offload/offload-socket.js';
 import { createOwnAddressCheck } from '../net/own-address.js';
-import { chooseLocalPaths } from '../net/paths/local-paths.js';
+import { chooseLocalPaths, hostsOf } from '../net/paths/local-paths.js';
 import type { ClientStatus } from '../serve/serve-options.js';
 import type { ServingTotals } from '../serve/serving.js';
 import { refuserOf, Serving } from '../serve/serving.js';
@@ -67,7 +67,7 @@ export class Relaying {
     const { keyPair, trustClient, cacheFolder: path, cacheLimitBytes } = options;
     const { maxOpenFiles = defaultMaxOpenFiles, answerTimeoutMs, patienceMs } = options;
     const paths = chooseLocalPaths(options.networkPaths);
-    const localHosts = paths.map(({ host }) => host);
+    const localHosts = hostsOf(paths);
     const names = await UpstreamNames.open({ upstreams: options.upstreams, localHosts });
     const crypto = await createWarmCrypto(keyPair);
     const fileBudget = new FileBudget(await affordableFileCount(maxOpenFiles));

@@ -15,7 +15,7 @@ import { chooseGroup, groupSource } from '../net/groups/group-address.js';
 import { NarrowPaths } from '../net/narrow-paths.js';
 import { createOwnAddressCheck } from '../net/own-address.js';
 import { PathFit } from '../net/path-fit.js';
-import { chooseLocalPaths } from '../net/paths/local-paths.js';
+import { chooseLocalPaths, hostsOf } from '../net/paths/local-paths.js';
 import type { ServerSpec } from '../net/resolve-receivers.js';
 import { resolveReceivers, withLocalHosts } from '../net/resolve-receivers.js';
 import { findUnreachable } from '../net/routes.js';
@@ -102,7 +102,7 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
     const { dir, keyPair } = options;
     const paths = chooseLocalPaths(options.networkPaths);
     const crypto = await createWarmCrypto(keyPair);
-    const own = { crypto, localHosts: paths.map(({ host }) => host) };
+    const own = { crypto, localHosts: hostsOf(paths) };
     const route = await findRoute(options, own, options.to);
     const folder = await prepareFolder(options);
     const parts = new SessionParts({

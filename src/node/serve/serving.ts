@@ -16,7 +16,7 @@ import { checkInvitationTerms, formatInvitation } from '../keys/invitation-code.
 import { createWarmCrypto } from '../keys/node-crypto.js';
 import { refusalOf } from '../keys/trust-answer.js';
 import { noOffload, type Offload } from '../net/offload/offload-socket.js';
-import { chooseLocalPaths } from '../net/paths/local-paths.js';
+import { chooseLocalPaths, hostsOf } from '../net/paths/local-paths.js';
 import { SendErrorLog } from '../net/send-error-log.js';
 import { SocketRunner } from '../net/socket-runner.js';
 import { Catalogue } from './catalogue.js';
@@ -120,7 +120,7 @@ export class Serving {
     this.handleOther = handleOther;
     this.sessions = new OutgoingSessions({
       ...{ crypto, listener, endpoint, host },
-      localHosts: (prepared.paths ?? []).map((path) => path.host),
+      localHosts: hostsOf(prepared.paths ?? []),
       ...{ livenessTimeoutMs, maxClients, maxOpenFiles, groups: this.groups },
       sending:
         prepared.sending ??

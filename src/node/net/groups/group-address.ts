@@ -6,6 +6,7 @@ import { networkInterfaces } from 'node:os';
 import { type Address, isIPv6 } from '../../../base/address.js';
 import { P2mpError } from '../../../base/errors.js';
 import { mapLimited } from '../../limited-concurrency.js';
+import { isGroupHost } from '../paths/port-choice.js';
 
 /** `auto` chooses a random group if all receivers have the same IP version and at least two share a port. */
 export type MulticastChoice = 'auto' | 'never' | (string & {});
@@ -51,7 +52,8 @@ export function chooseCrowdGroup(choice: MulticastChoice, client: Address): Addr
 
 /** @throws P2mpError INVALID_ARGUMENT */
 export function checkMulticastChoice(choice: MulticastChoice): void {
-  if (choice === 'auto' || choice === 'never' || isGroup(choice)) return;
+  if (choice === 'auto' || choice === 'never') return;
+  if (net.isIP(choice) !== 0 && isGroupHost(choice)) return;
   throw new P2mpError(
     'INVALID_ARGUMENT',
     `--multicast ${choice}: must be auto, never or the address of a group, such as 239.1.2.3 or ff15::1`,
@@ -67,12 +69,6 @@ function randomGroup(isVersion6: boolean): string {
 function hex(high: number, low: number): string {
   // Avoid an all-zero group ID.
   return (high * 256 + (low | 1)).toString(16);
-}
-
-function isGroup(text: string): boolean {
-  if (net.isIPv6(text)) return /^ff/i.test(text);
-  const first = Number(text.split('.')[0]);
-  return net.isIPv4(text) && first >= 224 && first <= 239;
 }
 
 function mostCommonPort(receivers: readonly Address[]): number {

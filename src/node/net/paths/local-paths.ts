@@ -22,6 +22,10 @@ export interface LocalPath {
   readonly interfaceName?: string;
 }
 
+export function hostsOf(paths: readonly LocalPath[]): string[] {
+  return paths.map(({ host }) => host);
+}
+
 interface OwnAddress {
   readonly interfaceName: string;
   readonly host: string;
