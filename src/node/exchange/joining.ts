@@ -167,6 +167,7 @@ export class Joining {
         sending: machine.peer.sending,
         // Several peers may share a host. Polling would take CPU time from the others.
         deadlines: 'coarse',
+        answersTogether: true,
         handleMove: (nowMs) => machine.handleMove(nowMs),
         handleOther: (event) => {
           if (event.role === 'peer') this.handlePeerEvent(event.event);

@@ -32,11 +32,13 @@ export interface SocketRunnerOptions<Event> {
   readonly paths?: readonly LocalPath[];
   readonly port: number;
   readonly deadlines?: DeadlinePolicy;
-  /**
-   * Whether the machine accepts several datagrams that arrived together, joined into one buffer. What they lead to is
-   * sent after all that are read in the same turn.
-   */
+  /** Whether the machine accepts several datagrams that arrived together, joined into one buffer. */
   readonly receivesBatches?: boolean;
+  /**
+   * Whether what datagrams lead to is sent only after all that are read in the same turn, which saves CPU time where many
+   * are. By default, it is sent after each, so that no answer waits.
+   */
+  readonly answersTogether?: boolean;
   readonly handleEvent: (event: Event) => void;
   readonly handleSendError: (error: NodeJS.ErrnoException) => void;
   /** Called when addresses of this host have come or gone. The runner then calls `drain`. */
@@ -75,13 +77,13 @@ export class SocketRunner<Event> {
   /** Opens the sockets. The machine sends nothing before the first call of `drain`. */
   static async open<Event>(options: SocketRunnerOptions<Event>): Promise<SocketRunner<Event>> {
     const { bind, paths, port, receivesBatches = false, handleSendError } = options;
-    const { handleMove } = options;
+    const { handleMove, answersTogether = false } = options;
     const runner = new SocketRunner(options);
     runner.endpoint = await Endpoint.open({
       ...withoutUndefined({ bind, paths }),
       port,
       receivesBatches,
-      handleDatagram: receivesBatches
+      handleDatagram: answersTogether
         ? (from, bytes) => runner.takeDatagram(from, bytes)
         : (from, bytes) => runner.runner.handleDatagram(from, bytes),
       handleWritable: () => runner.runner.drain(),

@@ -36,6 +36,8 @@ export interface ServingPort {
   readonly sending?: Sending;
   /** `adaptive` by default. */
   readonly deadlines?: DeadlinePolicy;
+  /** As of `SocketRunner`. */
+  readonly answersTogether?: boolean;
   /** Called when addresses of this host have come or gone. */
   readonly handleMove?: (nowMs: TimeMs) => void;
   /** Handles what is neither of the listener nor of a session. Without it, the port only serves. */

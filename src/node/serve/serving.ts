@@ -175,13 +175,14 @@ export class Serving {
     openCatalogue: (serving: Serving) => Promise<ObjectCatalogue>,
   ): Promise<Serving> {
     const { port, bind, maxOpenFiles = defaultMaxOpenFiles } = options;
-    const { machine, socketHost, deadlines, paths = [], handleMove } = prepared;
+    const { machine, socketHost, paths = [], deadlines, handleMove, answersTogether } = prepared;
+    const optional = withoutUndefined({ bind, deadlines, handleMove, answersTogether });
     const serving = new Serving(options, prepared, await affordableFileCount(maxOpenFiles));
     const catalogue = await openCatalogue(serving);
     serving.catalogue = catalogue;
     try {
       const runner = await SocketRunner.open<PortEvent>({
-        ...{ machine, port, paths, ...withoutUndefined({ bind, deadlines, handleMove }) },
+        ...{ machine, port, paths, ...optional },
         receivesBatches: prepared.handleOther !== undefined,
         handleEvent: (event) => serving.handleEvent(event),
         handleSendError: (error) => void serving.handleSendError(error),
