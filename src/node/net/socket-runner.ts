@@ -244,19 +244,20 @@ export class SocketRunner<Event> {
 
   private readonly wakePolled = (): void => {
     this.wakesAtMs = undefined;
-    // What has arrived may have postponed the deadline.
+    // What has arrived may have postponed the deadline. It must not wait for a turn in which nothing arrives, though:
+    // on a busy host, there may be none.
     if (this.drainLater !== undefined) {
       clearImmediate(this.drainLater);
       this.drainNow();
-      return;
     }
     const { timeoutAtMs, nowMs } = this;
     if (timeoutAtMs === undefined) return;
     if (timeoutAtMs <= nowMs) {
+      this.wakesAtMs = undefined;
       this.timeoutBeforeLastMs = this.lastTimeoutMs;
       this.lastTimeoutMs = nowMs;
       this.runner.handleTimeout();
-    } else {
+    } else if (this.wakesAtMs === undefined) {
       this.arm(nowMs, this.wakeTimeMs(nowMs, timeoutAtMs));
     }
   };

@@ -172,3 +172,31 @@ t.test('a machine is drained once for all that asks for it in a turn', async (t)
   await new Promise((resolve) => setImmediate(resolve));
   t.equal(drains, 1);
 });
+
+t.test('a deadline is handled although something arrives in every turn', async (t) => {
+  for (const deadlines of ['exact', 'adaptive', 'coarse'] as const) {
+    const dueAtMs = performance.now();
+    let timeouts = 0;
+    const machine: Machine<never> = {
+      handleDatagram: () => undefined,
+      handleTimeout: () => {
+        timeouts++;
+      },
+      pollTransmit: () => undefined,
+      pollTimeout: () => (timeouts === 0 ? dueAtMs : undefined),
+      pollEvent: () => undefined,
+    };
+    const runner = await SocketRunner.open({
+      ...{ machine, bind: ['127.0.0.1'], port: 0, deadlines },
+      handleEvent: () => undefined,
+      handleSendError: () => undefined,
+    });
+    t.teardown(() => runner.close());
+    const giveUpAtMs = dueAtMs + 10_000;
+    while (timeouts === 0 && performance.now() < giveUpAtMs) {
+      runner.drainSoon();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    t.equal(timeouts, 1, deadlines);
+  }
+});
