@@ -96,14 +96,14 @@ export class UpstreamNames {
       else if (twin === undefined) return server;
       else this.unknown.set(spec, `is the same host and port as ${twin.name}`);
     } catch (error) {
-      this.unknown.set(spec, error instanceof Error ? error.message : String(error));
+      this.unknown.set(spec, reasonOf(spec, error));
     }
     return undefined;
   }
 
   private async lookUp(specs: readonly ServerSpec[]): Promise<FoundReceiver[]> {
-    const found = await resolveReceivers(specs, (spec, { message }) =>
-      this.unknown.set(spec, message),
+    const found = await resolveReceivers(specs, (spec, error) =>
+      this.unknown.set(spec, reasonOf(spec, error)),
     );
     return withLocalHosts(found, this.options.localHosts);
   }
@@ -111,4 +111,10 @@ export class UpstreamNames {
 
 function nameOf({ host, name = host }: ServerSpec): string {
   return name;
+}
+
+/** The message without the name of the host, which comes before each reason anyway. */
+function reasonOf({ host }: ServerSpec, error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.startsWith(`${host}: `) ? message.slice(host.length + 2) : message;
 }
