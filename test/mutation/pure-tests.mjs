@@ -33,11 +33,11 @@ export const pureTests = [
   'attack/trusted-peers',
   'session/messages',
   'session/liveness',
-  'session/joined-datagrams',
+  'session/joined-datagrams.long',
   'session/nonces',
   'fuzz/findings',
-  'sweep/classic',
-  'sweep/session',
+  'sweep/classic.long',
+  'sweep/session.long',
 ];
 export const builtFolder = '.mutation/tests';
 export const builtTests = pureTests.map((name) => `${builtFolder}/${name}.test.mjs`);

@@ -9,7 +9,7 @@ import { runFetch } from '../support/fetch-run.js';
 import { drawFetchScenario } from '../support/fetch-scenario.js';
 import { replace } from '../support/planted-fault.js';
 
-/** Each fault must show within this many scenarios; the sweep has many times as many. */
+/** Each fault must show within this many scenarios; the sweep has more. */
 const notices = noticesWithin(100, (number) => {
   const scenario = drawFetchScenario(number);
   return complaintsAboutFetch(scenario, runFetch(scenario));

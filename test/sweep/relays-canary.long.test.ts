@@ -9,7 +9,7 @@ import { complaintsAboutRelays } from '../support/relays-check.js';
 import { runRelays } from '../support/relays-run.js';
 import { drawRelaysScenario } from '../support/relays-scenario.js';
 
-/** Each fault must show within this many scenarios; the sweep has many times as many. */
+/** Each fault must show within this many scenarios; the sweep has more. */
 const notices = noticesWithin(100, (number) => {
   const scenario = drawRelaysScenario(number);
   try {

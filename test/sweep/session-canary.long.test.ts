@@ -30,7 +30,7 @@ import { drawSessionScenario } from '../support/session-scenario.js';
 import { complaintsAboutSession } from '../support/session-scenario-check.js';
 import { runSessionScenario, type SessionSabotage } from '../support/session-scenario-run.js';
 
-/** Each fault must show within this many scenarios; the sweep has many times as many. */
+/** Each fault must show within this many scenarios; the sweep has more. */
 const mostScenarios = 300;
 
 interface Canary extends SessionSabotage {

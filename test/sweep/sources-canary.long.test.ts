@@ -14,7 +14,7 @@ import { complaintsAboutSources } from '../support/sources-check.js';
 import { runSources } from '../support/sources-run.js';
 import { drawSourcesScenario } from '../support/sources-scenario.js';
 
-/** Each fault must show within this many scenarios; the sweep has many times as many. */
+/** Each fault must show within this many scenarios; the sweep has more. */
 const notices = noticesWithin(60, (number) => {
   const scenario = drawSourcesScenario(number);
   return complaintsAboutSources(scenario, runSources(scenario));

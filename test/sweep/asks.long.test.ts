@@ -61,7 +61,7 @@ t.test('whoever asks gets the object, whatever happens', (t) => {
   const { first, last } = chosenScenarios('P2MP_ASK_SCENARIO') ?? { first: 1, last: 60 };
   for (let number = first; number <= last; number++) {
     const complaints = complaintsOf(number);
-    const replay = `P2MP_ASK_SCENARIO=${number} npx tap test/sweep/asks.test.ts`;
+    const replay = `P2MP_ASK_SCENARIO=${number} npx tap test/sweep/asks.long.test.ts`;
     t.same(complaints, [], replay);
   }
   t.end();

@@ -2,11 +2,11 @@
  * Hundreds of transfers under hard conditions, each derived from its number. To run one alone and
  * write its trace to a file:
  *
- *   P2MP_SCENARIO=17 npx tap test/sweep/classic.test.ts
+ *   P2MP_SCENARIO=17 npx tap test/sweep/classic.long.test.ts
  *
  * To run many, without traces:
  *
- *   P2MP_SCENARIO=1-10000 npx tap --timeout=7200 test/sweep/classic.test.ts
+ *   P2MP_SCENARIO=1-10000 npx tap --timeout=7200 test/sweep/classic.long.test.ts
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,8 +19,7 @@ import { drawScenario } from '../support/scenario.js';
 import { complaintsAbout } from '../support/scenario-check.js';
 import { runScenario, type ScenarioRun } from '../support/scenario-run.js';
 
-/** `npm run test:sweeps` runs those from here to 1,200. */
-const scenarioCount = 200;
+const scenarioCount = 1200;
 /** Additional scenarios: in this one a queue overflows, which is rare. */
 const keptNumbers = [411];
 const chosen = chosenScenarios('P2MP_SCENARIO');
@@ -58,7 +57,7 @@ function check(t: Test, number: number): ScenarioRun {
   t.same(
     complaintsAbout(scenario, run),
     [],
-    `scenario ${number}; replay: P2MP_SCENARIO=${number} npx tap test/sweep/classic.test.ts`,
+    `scenario ${number}; replay: P2MP_SCENARIO=${number} npx tap test/sweep/classic.long.test.ts`,
   );
   return run;
 }
