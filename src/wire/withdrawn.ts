@@ -43,7 +43,7 @@ export function writeWithdrawn(writer: ByteWriter, { runs }: Withdrawn): void {
   }
 }
 
-/** @returns undefined if there are no runs, too many, or empty ones */
+/** @returns undefined if there are no runs, too many, or empty ones, or numbers of entries above 2^53 - 1 */
 export function readWithdrawn(reader: ByteReader): Withdrawn | undefined {
   const runCount = reader.varint();
   if (runCount === 0 || runCount > maxRunsPerMessage) return undefined;
@@ -56,6 +56,7 @@ export function readWithdrawn(reader: ByteReader): Withdrawn | undefined {
     if (count === 0 || reason === undefined) return undefined;
     runs.push({ first, count, reason });
     end = first + count;
+    if (!Number.isSafeInteger(end)) return undefined;
   }
   return { kind: 'withdrawn', runs };
 }

@@ -20,7 +20,7 @@ import {
   sessionHeaderSizeBytes,
   writeBlockHeader,
 } from '../../src/wire/header.js';
-import { encodeMessage } from '../../src/wire/messages.js';
+import { decodeMessage, encodeMessage } from '../../src/wire/messages.js';
 import { keySizeBytes } from '../../src/wire/sizes.js';
 import { Caller } from '../support/caller.js';
 
@@ -249,3 +249,17 @@ t.test(
     t.end();
   },
 );
+
+t.test('withdrawn entries whose numbers exceed what can be counted are no message', (t) => {
+  const most = Number.MAX_SAFE_INTEGER;
+  for (const [first, count, isGood] of [
+    [most - 1, 1, true],
+    [most, 1, false],
+    [1, most, false],
+  ] as const) {
+    const message = { kind: 'withdrawn', runs: [{ first, count, reason: 'removed' }] } as const;
+    const decoded = decodeMessage(encodeMessage(message));
+    t.same(decoded, isGood ? message : undefined, `${count} from ${first} on`);
+  }
+  t.end();
+});
