@@ -39,6 +39,9 @@ export interface PathResponse {
   readonly token: Uint8Array;
 }
 
+/** How many bytes go to an address that is not proven for each one that has come from it (RFC 9000, 8). */
+export const allowanceFactor = 3;
+
 /** Size of a challenge without padding. */
 export const leastChallengeSizeBytes = 2 + 2 * pathTokenSizeBytes + 3;
 

@@ -11,6 +11,7 @@ import type { FaultKind, FaultLog } from '../../wire/faults.js';
 import { sessionHeaderSizeBytes } from '../../wire/header.js';
 import type { Message } from '../../wire/messages.js';
 import { encodeMessage } from '../../wire/messages.js';
+import { allowanceFactor } from '../../wire/paths.js';
 import { tagSizeBytes } from '../../wire/sizes.js';
 import type { SessionReceiverEvent } from '../receiver-events.js';
 
@@ -19,9 +20,6 @@ export interface OutputQueues {
   readonly transmits: Queue<Transmit>;
   readonly faults: FaultLog;
 }
-
-/** How many bytes go to an address that is not proven for each one that has come from it (RFC 9000, 8). */
-const allowanceFactor = 3;
 
 /** Every message is larger than this. */
 const leastMessageBytes = sessionHeaderSizeBytes + tagSizeBytes;
@@ -68,7 +66,7 @@ export class SessionOutput {
     if (isProven || sameAddress(address, this.proven)) this.proven = undefined;
   }
 
-  /** Something has come from this address. Whoever forges the source of a copied message has little sent to it. */
+  /** Something has come from this address. Its source can be forged, so little is sent there before it is proven. */
   noteArrival(from: Address, sizeBytes = leastMessageBytes): void {
     const { address, proven, unproven } = this;
     if ((proven === undefined) === sameAddress(from, address)) return;

@@ -4,7 +4,11 @@ import type { Path } from '../../path/path.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
 import type { PathChallenge, PathResponse } from '../../wire/paths.js';
-import { leastChallengeDatagramBytes, pathTokenSizeBytes } from '../../wire/paths.js';
+import {
+  allowanceFactor,
+  leastChallengeDatagramBytes,
+  pathTokenSizeBytes,
+} from '../../wire/paths.js';
 
 /**
  * `new` until the other end has answered, `closed` if it never does, and `silent` while it does not answer any more.
@@ -25,9 +29,6 @@ export const pathTiming = {
   /** An address that never answers is given up after this many challenges; so is one that was left. */
   maxAttempts: 12,
 } as const;
-
-/** How many bytes go to an address for each one that has come from it, before it has answered (RFC 9000, 8). */
-const allowanceFactor = 3;
 
 /** How the sender has come to know the address of a path. */
 export type PathOrigin =
