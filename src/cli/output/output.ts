@@ -26,8 +26,8 @@ export function hasColor(stream: NodeJS.WriteStream, mode: ColorMode = 'auto'): 
 
 /** Breaks lines between words if the stream is a terminal that reports its size. */
 export function forTerminal(rendered: string, { isTTY, columns = 0 }: NodeJS.WriteStream): string {
-  const { ellipsis } = chooseGlyphs(process.env, process.platform);
-  return isTTY ? wrapWords(rendered, columns, ellipsis) : rendered;
+  if (!isTTY) return rendered;
+  return wrapWords(rendered, columns, chooseGlyphs(process.env, process.platform).ellipsis);
 }
 
 /** Formats an event as a line of `--json`. */

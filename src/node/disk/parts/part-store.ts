@@ -215,8 +215,7 @@ export class PartStore {
     const sizeBytes = ranges.count * blockSizeBytes;
     const elapsedMs = performance.now() - this.openedAtMs;
     const { verifiesDisk = false, arrivingBytes } = this.options;
-    const isCheap = isCheapToReadBack(sizeBytes, elapsedMs, arrivingBytes?.());
-    if (!verifiesDisk && !isCheap) return [];
+    if (!verifiesDisk && !isCheapToReadBack(sizeBytes, elapsedMs, arrivingBytes?.())) return [];
     return findDamagedBlocks(files, [...ranges.ranges()], blockSizeBytes, leafOf, signal);
   }
 
