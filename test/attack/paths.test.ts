@@ -128,7 +128,7 @@ t.test('an address that has answered must still show that it gets datagrams of f
   t.end();
 });
 
-t.test('a path that takes the number of an earlier one begins anew', (t) => {
+t.test('a path that takes the number of an earlier one starts with no proven address', (t) => {
   const paths = createPaths();
   const [first, second] = [createKept(), createKept()];
   first.handleResponse(1, paths.answer(0, address, challenge(first, 0)));

@@ -1,4 +1,4 @@
-/** Notices that addresses of this host come and go. No system tells Node, so the list is read once a second. */
+/** Notices changes of this host's addresses. Node does not report them, so the list is read once a second. */
 import type { NetworkInterfaceInfo } from 'node:os';
 import { networkInterfaces } from 'node:os';
 

@@ -75,7 +75,7 @@ t.test('the last owner has the link for itself', async (t) => {
   t.equal(arrivals.limitAfter(30_000, 50, 500, 500), Infinity);
 });
 
-t.test('what an owner has left behind takes no part of those that stay', async (t) => {
+t.test('content of an absent owner takes no share from the owners that are present', async (t) => {
   const arrivals = new Arrivals(3);
   arrivals.limitAfter(3000, 100, 100, 100);
   arrivals.absentCount = 1;
