@@ -5,6 +5,7 @@ import type { Steps } from '../../base/steps.js';
 import { DigestTree } from '../../object/digest-tree.js';
 import { toHex } from '../../wire/byte-codec.js';
 import { digestSizeBytes } from '../../wire/sizes.js';
+import type { Fetch } from '../fetch/fetch.js';
 import type { FetchedObject } from '../fetch/fetched-object.js';
 import type { Lookup, TakeAnswer } from './lookup.js';
 import type { CachedObject, ObjectHead } from './object-cache.js';
@@ -18,6 +19,8 @@ export class OpenObject {
   lookup: Lookup | undefined;
   /** The work on the digest tree of what is fetched, which ends with its description. */
   work: Steps<ObjectHead> | undefined;
+  /** The fetch for which a `fill` was reported. */
+  reportedFill: Fetch | undefined;
   fillBeganAtMs: TimeMs = 0;
   /** Whether the cache has its description, so that its blocks are of use after a restart. */
   isDescribed = false;

@@ -209,7 +209,10 @@ export class Relay {
 
   private reportFill(nowMs: TimeMs, open: OpenObject): void {
     const { object } = open;
-    if (object.isUnread) return;
+    const { fetch } = object;
+    // It may find its place before or after the fetch begins.
+    if (object.isUnread || open.reportedFill === fetch) return;
+    open.reportedFill = fetch;
     open.fillBeganAtMs = nowMs;
     const isCached = object.shelf?.keeps === true;
     this.events.push({ type: 'fill', ...infoOf(open), isCached });

@@ -207,6 +207,8 @@ t.test('an object larger than the cache passes through', async (t) => {
   t.ok(hasFetched(late.current, object));
   t.ok(elapsedMs(client) < 2500, `${elapsedMs(client)} ms`);
   t.equal(relay.role.cache.heldBytes, 0);
+  const countOf = (type: string) => relay.role.events.filter((each) => each.type === type).length;
+  t.equal(countOf('fill'), countOf('filled'), 'each fill is reported once');
 });
 
 for (const fullAtMs of [0, 400, 900, 1500]) {
