@@ -227,15 +227,17 @@ function explain(name: string, error: unknown, color: ColorMode): ExitCode {
 
 /**
  * Calls the handler at the first interrupt. A second interrupt ends the process immediately.
+ * @param handle returns true if something may finish first; then it is also called at the first SIGINT
  * @param reload called at each SIGHUP, unless it means that the terminal was closed; by default, SIGHUP is an interrupt,
  *   or is ignored without a terminal
  */
-export function onInterrupt(handle: (interrupt: Interrupt) => void, reload?: () => void): void {
+export function onInterrupt(handle: (interrupt: Interrupt) => unknown, reload?: () => void): void {
   let isInterrupted = false;
+  let isFinishing = false;
   const take = (interrupt: Interrupt, signal?: NodeJS.Signals) => {
-    if (!isInterrupted) {
+    if (!isInterrupted || (isFinishing && interrupt === 'SIGINT')) {
       isInterrupted = true;
-      handle(interrupt);
+      isFinishing = handle(interrupt) === true;
     } else if (signal !== 'SIGHUP') {
       // A second SIGHUP is ignored: when a terminal closes, the shell and the kernel send one each.
       process.exit(exitCode.interrupted);

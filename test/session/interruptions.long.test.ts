@@ -91,6 +91,23 @@ t.test('a second signal ends a waiting receiver at once', { buffered, skip }, as
   t.same(eventsOf(received, 'session-result'), []);
 });
 
+t.test('SIGINT after SIGTERM ends the session, and says so', { buffered, skip }, async (t) => {
+  const place = new SessionPlace(t);
+  const { program, name } = await place.receive(['--open', '--json']);
+  const sent = writeRandomFile(place.sent, endless.sizeBytes);
+  const args = ['--open', '--json', ...endless.rate, '--give-up-after', '2'];
+  const sender = place.send([sent, '--to', name, ...args]);
+  await program.waitFor(receiving);
+  program.kill('SIGTERM');
+  await program.waitFor(/^p2mp receive: no longer accepting new sessions/m, 'stderr');
+  program.kill('SIGINT');
+  const received = await program.exited;
+  t.equal(received.code, 130);
+  const reason = 'the receiver was stopped; send again once it is back';
+  t.match(eventsOf(received, 'session-result'), [{ status: 'failed', reason }]);
+  t.match(parseResult(await sender.exited)['receivers'], [{ status: 'failed', reason }]);
+});
+
 t.test('an idle receiver that is stopped', { buffered, skip }, async (t) => {
   const place = new SessionPlace(t);
   for (const [options, signal, code] of [

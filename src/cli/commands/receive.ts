@@ -121,7 +121,8 @@ class ReceiveCommand {
     return this.exit;
   }
 
-  private handleSignal(signal: Interrupt): void {
+  /** @returns whether sessions may finish */
+  private handleSignal(signal: Interrupt): boolean {
     const { receiving, output, argv, onComplete } = this;
     const activeCount = receiving?.activeCount ?? 0;
     this.announcement?.close();
@@ -135,10 +136,11 @@ class ReceiveCommand {
       );
       output.json({ event: 'draining', sessions: activeCount });
       this.drained = receiving?.drain(this.drainTimeoutMs);
-      return;
+      return true;
     }
     if (activeCount > 0 || argv.once) this.exit = exitCode.interrupted;
     void receiving?.close('the receiver was stopped; send again once it is back');
+    return false;
   }
 
   private async createOptions(): Promise<ReceiveOptions> {

@@ -88,7 +88,8 @@ export class ServiceStop {
     return isWhole && !this.isInterrupted ? exitCode.ok : exitCode.interrupted;
   }
 
-  private handle(signal: Interrupt): void {
+  /** @returns whether something may finish */
+  private handle(signal: Interrupt): boolean {
     const { service, options } = this;
     const { activeCount } = service;
     options.handleSignal?.();
@@ -96,9 +97,10 @@ export class ServiceStop {
       options.output.warn(options.draining);
       options.output.json({ event: 'draining', ...options.countJson(activeCount) });
       this.drained = service.drain(options.drainTimeoutMs);
-      return;
+      return true;
     }
     if (activeCount > 0) this.isInterrupted = true;
     void service.close(options.reason);
+    return false;
   }
 }

@@ -135,14 +135,21 @@ t.test('p2mp list shows what a server offers, to keys that may fetch', { buffere
   }
 });
 
-t.test('a stop while a client fetches', { buffered }, async (t) => {
-  const place = new SessionPlace(t);
-  const path = writeRandomFile(place.sent, 200_000_000);
-  const client = await openClient(t, place);
-  const { program, address } = await place.serve([path, '--open', '--log', 'text']);
-  const fetched = client.fetch(address, { name: 'sent' });
-  await program.waitFor(/sent to 127\.0\.0\.1:\d+: key SHA256:/);
-  program.kill('SIGINT');
-  t.match(await fetched, { status: 'failed', reason: /the server was stopped; the fetch resumes/ });
-  t.equal((await program.exited).code, 130);
-});
+for (const signals of [['SIGINT'], ['SIGTERM', 'SIGINT']] as const)
+  t.test(`${signals.join(' and ')} while a client fetches`, { buffered }, async (t) => {
+    const place = new SessionPlace(t);
+    const path = writeRandomFile(place.sent, 200_000_000);
+    const client = await openClient(t, place);
+    const { program, address } = await place.serve([path, '--open', '--log', 'text']);
+    const fetched = client.fetch(address, { name: 'sent' });
+    await program.waitFor(/sent to 127\.0\.0\.1:\d+: key SHA256:/);
+    for (const signal of signals) {
+      program.kill(signal);
+      if (signal === 'SIGTERM') await program.waitFor(/takes no new clients/);
+    }
+    t.match(await fetched, {
+      status: 'failed',
+      reason: /the server was stopped; the fetch resumes/,
+    });
+    t.equal((await program.exited).code, 130);
+  });
