@@ -426,6 +426,30 @@ t.test('a server decides neither what is deleted nor what is overwritten', (t) =
   t.end();
 });
 
+t.test('a server that says more than once that a session is over does nothing wrong', (t) => {
+  const bad = new BadServer();
+  const { channel } = bad.ask({ name: 'x' });
+  const bye: Message = { kind: 'bye', reason: '', isFinal: false };
+  t.match(bad.say(channel, offer), [{ kind: 'accept' }]);
+  t.match(bad.say(channel, bye), [{ kind: 'done' }]);
+  t.equal(bad.receiver.activeCount, 0);
+  for (let i = 0; i < 2; i++) t.same(bad.say(channel, bye), []);
+  t.same(bad.asker.faultCounts, {});
+  t.end();
+});
+
+t.test('an ask whose session ends before its offer has arrived is repeated', (t) => {
+  const bad = new BadServer();
+  const { channel } = bad.ask({ name: 'x' });
+  bad.say(channel, { kind: 'bye', reason: 'has changed', isFinal: false });
+  t.match(bad.events(), [{ type: 'identify' }, { type: 'deferred', reason: 'has changed' }]);
+  t.same(bad.asker.faultCounts, {});
+  const dueAtMs = bad.asker.pollTimeout() ?? Infinity;
+  bad.asker.handleTimeout(dueAtMs);
+  t.match(decodeSession(bad.asker.pollTransmit()?.bytes ?? new Uint8Array()), { kind: 'hello' });
+  t.end();
+});
+
 t.test('a server cannot enter a session of another one', (t) => {
   const bad = new BadServer();
   bad.say(bad.ask({ name: 'x' }).channel, offer);
@@ -445,7 +469,6 @@ t.test('a server that sends unexpected messages ends at most its own ask', (t) =
   const bad = new BadServer();
   const first = bad.ask({ name: 'x' });
   const unexpected: Message[] = [
-    { kind: 'bye', reason: '', isFinal: true },
     { kind: 'root', digest: new Uint8Array(32) },
     { kind: 'accept', name: '' },
     ask('z'),

@@ -309,11 +309,11 @@ export class Asker implements Machine<AskerEvent> {
       ask.dropHandshake();
       ask.requests.stop();
     }
-    // It was delayed on the way.
-    if (message.kind === 'preparing') return true;
     const { receiver } = this.options;
+    // It was delayed on the way, or is a further `bye`: every repeated outcome is confirmed.
+    if (message.kind === 'preparing' || receiver.find(session) === undefined) return true;
     if (message.kind === 'offer' && message.session !== session) return false;
-    const isGood = receiver.deliver(nowMs, session, from, this.adapt(ask, message));
+    const isGood = receiver.deliver(nowMs, session, from, ask.adapt(message));
     // The shell hears of the session's outcome first.
     if (receiver.find(session) === undefined) this.lookAtMs = nowMs;
     return isGood;
@@ -359,6 +359,11 @@ export class Asker implements Machine<AskerEvent> {
         this.asks.end(ask);
         this.emit(ask, { type: 'envelope', envelope: message.envelope });
         return true;
+      case 'bye':
+        // It has overtaken the offer of the session that it ends.
+        if (ask.spec.what === undefined) return false;
+        this.defer(nowMs, ask, message.reason || 'has ended the session');
+        return true;
       default:
         return false;
     }
@@ -380,7 +385,7 @@ export class Asker implements Machine<AskerEvent> {
     const { isSource = false } = ask.spec;
     const origin = { channel, peerKey, rttMs, from, isSource };
     ask.take(offer.session, offer.reportIntervalMs);
-    const reason = receiver.takeOffer(nowMs, origin, this.adapt(ask, offer) as Offer, isAgain);
+    const reason = receiver.takeOffer(nowMs, origin, ask.adapt(offer) as Offer, isAgain);
     if (reason === undefined) {
       if (!isAgain) this.emit(ask, { type: 'answered', session: offer.session });
     } else {
@@ -391,12 +396,6 @@ export class Asker implements Machine<AskerEvent> {
       this.emit(ask, isShared ? { type: 'shared', session, reason } : { type: 'failed', reason });
     }
     this.lookAtMs = Math.min(this.lookAtMs, nowMs + lookMs);
-  }
-
-  /** The asker decides what happens to existing files, and nothing is deleted. */
-  private adapt({ spec }: OutgoingAsk, message: Message): Message {
-    if (message.kind !== 'offer') return message;
-    return { ...message, existing: spec.existing ?? 'update', deletion: 'none' };
   }
 
   /** The asked host asks to try again later. */

@@ -237,6 +237,12 @@ export class OutgoingAsk {
     return { kind: 'ask', name, root, manifestDigest, mssBytes: this.path.mssBytes, hops };
   }
 
+  /** The asker decides what happens to existing files, and nothing is deleted. */
+  adapt(message: Message): Message {
+    if (message.kind !== 'offer') return message;
+    return { ...message, existing: this.spec.existing ?? 'update', deletion: 'none' };
+  }
+
   /** The key that the asked host has proven. */
   get serverKey(): Uint8Array {
     assert(this.trustedKey !== undefined, 'the channel is open');
