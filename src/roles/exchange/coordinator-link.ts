@@ -85,6 +85,9 @@ export class CoordinatorLink {
         this.ask = undefined;
         this.lose(nowMs, event.reason);
         break;
+      case 'deferred':
+        this.redial(nowMs, event.reason);
+        break;
       default:
         break;
     }

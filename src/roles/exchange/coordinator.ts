@@ -13,6 +13,7 @@ import type { ExchangeRecord, JoinRecord } from '../../wire/exchange-records.js'
 import { exchangeLimits } from '../../wire/exchange-records.js';
 import type { CoordinatorEvent } from './coordinator-events.js';
 import { isFolderName } from './folder-name.js';
+import { listingOf } from './listing.js';
 import { Member } from './member.js';
 import type { ExchangedContent } from './roster.js';
 import { Roster, RosterPeer } from './roster.js';
@@ -260,20 +261,10 @@ export class Coordinator {
     this.startIfReady(nowMs);
   }
 
-  private describe({ stream }: Member, { number, name, key, address, objects }: RosterPeer): void {
-    const { host, port } = address;
-    stream.push({ kind: 'peer', peer: number, name, key, host, port });
-    for (const { owner, object, name: objectName, fileCount, content, files } of objects) {
-      const { contentRoot, manifestDigest, contentSizeBytes } = content;
-      const digests = { contentRoot, manifestDigest };
-      const facts = { name: objectName, contentSizeBytes, fileCount };
-      stream.push({ kind: 'object', owner, object, ...digests, ...facts });
-      for (let i = 0; i < files.length; i += exchangeLimits.filesPerRecord) {
-        const some = files.slice(i, i + exchangeLimits.filesPerRecord);
-        stream.push({ kind: 'files', owner, object, firstFile: i, digests: some });
-      }
-    }
-    stream.push({ kind: 'listed', peer: number });
+  private describe({ stream }: Member, peer: RosterPeer): void {
+    const { number, name, key, address } = peer;
+    stream.push({ kind: 'peer', peer: number, name, key, ...address });
+    for (const record of listingOf(peer)) stream.push(record);
   }
 
   private describeHoldings({ stream, deltas }: Member, peer: RosterPeer): void {

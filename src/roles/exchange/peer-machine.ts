@@ -44,7 +44,8 @@ export class PeerMachine implements Machine<PeerMachineEvent> {
     });
     const { receiver, asker } = this.port;
     const refuseAsker = (key: Uint8Array) => this.peer.refuseAsker(key);
-    this.listener = new AskListener({ crypto, refuseAsker, receiver });
+    // The coordinator may already have made this peer known to others, but not yet others to this peer.
+    this.listener = new AskListener({ crypto, refuseAsker, refusesForNow: true, receiver });
     this.endpoint = new Endpoint({ receiver, asker, listener: this.listener });
     const isBusy = () => this.depth > 0;
     this.host = {

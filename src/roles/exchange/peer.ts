@@ -9,9 +9,8 @@ import type { ContentSource } from '../../object/content-source.js';
 import type { SessionSenderOptions } from '../../session/sender-options.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { AskedObject } from '../../wire/asks.js';
-import { isEqualBytes } from '../../wire/byte-codec.js';
+import { isEqualBytes, toHex } from '../../wire/byte-codec.js';
 import type { ExchangeRecord, FileDigests } from '../../wire/exchange-records.js';
-import { exchangeLimits } from '../../wire/exchange-records.js';
 import type { FetchRoleEvent } from '../fetch/fetch-result.js';
 import type { ObjectHead } from '../relay/object-cache.js';
 import type { ClockEstimate } from './clock-estimate.js';
@@ -20,6 +19,7 @@ import { CoordinatorLink } from './coordinator-link.js';
 import { EvenPace } from './even-pace.js';
 import { isFolderName } from './folder-name.js';
 import { HeldDeltas } from './held-deltas.js';
+import { listingOf } from './listing.js';
 import { heldIntervalMs } from './member.js';
 import type { PeerEvent } from './peer-events.js';
 import type { RemoteObjectOptions } from './remote-object.js';
@@ -57,6 +57,8 @@ export class Peer {
   private readonly deltas = new HeldDeltas();
   private readonly pace: EvenPace;
   private known: Roster;
+  /** The keys of all peers that the coordinator has named, in hexadecimal. */
+  private readonly named = new Set<string>();
   private number: number | undefined;
   private expectedPeers = 0;
   private beganAtClockMs: number | undefined;
@@ -106,7 +108,7 @@ export class Peer {
 
   /** @returns why a host with this key may not ask */
   refuseAsker(key: Uint8Array): string | undefined {
-    return this.known.findByKey(key) === undefined ? 'is no peer of this exchange' : undefined;
+    return this.named.has(toHex(key)) ? undefined : 'is no peer of this exchange';
   }
 
   /** Finds what another peer asks for; undefined if it cannot be offered, or not yet. */
@@ -227,6 +229,7 @@ export class Peer {
         const { peer, name, key, host, port } = record;
         if (!isFolderName(name)) return false;
         known.add(new RosterPeer(peer, name, key, { host, port }));
+        this.named.add(toHex(key));
         return true;
       }
       case 'object':
@@ -271,23 +274,15 @@ export class Peer {
   /** Says to the coordinator what this host brings, and notes the same. */
   private addSelf(owner: number): void {
     const { known, options } = this;
-    const { stream } = this.link;
-    if (stream === undefined) return;
-    known.add(new RosterPeer(owner, options.name, options.ownKey, options.coordinator.address));
-    for (const [object, { head, files }] of this.options.objects.entries()) {
+    const self = new RosterPeer(owner, options.name, options.ownKey, options.coordinator.address);
+    known.add(self);
+    for (const [object, { head, files }] of options.objects.entries()) {
       const { name, contentSizeBytes, contentRoot, manifestDigest } = head;
-      const digests = { contentRoot, manifestDigest };
-      const fileCount = files.length;
-      const facts = { owner, object, name, contentSizeBytes, fileCount };
-      const record = { kind: 'object' as const, ...facts, ...digests };
-      known.takeObject(record);
-      stream.push(record);
-      for (let i = 0; i < files.length; i += exchangeLimits.filesPerRecord) {
-        const some = files.slice(i, i + exchangeLimits.filesPerRecord);
-        stream.push({ kind: 'files', owner, object, firstFile: i, digests: some });
-      }
+      const facts = { name, contentSizeBytes, contentRoot, manifestDigest };
+      known.takeObject({ kind: 'object', owner, object, ...facts, fileCount: files.length });
+      known.takeFiles({ kind: 'files', owner, object, firstFile: 0, digests: files });
     }
-    stream.push({ kind: 'listed', peer: owner });
+    for (const record of listingOf(self)) this.link.stream?.push(record);
   }
 
   private begin(nowMs: TimeMs, atClockMs: number): void {

@@ -102,12 +102,6 @@ export class Roster {
     this.peers.set(peer.number, peer);
   }
 
-  findByKey(key: Uint8Array): RosterPeer | undefined {
-    const hex = toHex(key);
-    for (const peer of this.peers.values()) if (toHex(peer.key) === hex) return peer;
-    return undefined;
-  }
-
   find({ owner, object }: ExchangedId): RosterObject | undefined {
     return this.peers.get(owner)?.objects[object];
   }

@@ -36,6 +36,11 @@ export interface AskListenerOptions {
    * @returns the reason to refuse; undefined if the receiver may ask
    */
   readonly refuseAsker: (askerKey: Uint8Array) => string | undefined;
+  /**
+   * Whether a receiver that `refuseAsker` refuses is to ask again later, because it may be known by then. Its ask then
+   * counts as no fault. False by default.
+   */
+  readonly refusesForNow?: boolean;
   /** The session receiver on the same port, if any. Both then share one limit of handshakes. */
   readonly receiver?: SessionReceiver;
   /** Whether this host coordinates an exchange, whose peers talk to it. */
@@ -234,7 +239,8 @@ export class AskListener implements Machine<AskListenerEvent> {
     const isInvited = judged instanceof Invitation;
     const rejection = judged === undefined || isInvited ? this.rejectionOf(packet) : judged;
     if (rejection !== undefined) {
-      this.faults.add(rejection.cause === 'no-room' ? 'no-room' : 'untrusted', from, bytes);
+      if (rejection.cause === 'no-room') this.faults.add('no-room', from, bytes);
+      else if (!this.refusesForNow) this.faults.add('untrusted', from, bytes);
       this.reject(nowMs, packet, from, proven, rejection);
     } else if (this.channels.has(packet.session)) {
       // The number was drawn at random, so somebody has copied it.
@@ -278,7 +284,7 @@ export class AskListener implements Machine<AskListenerEvent> {
     { channel, peerKey: askerKey }: Proven,
     { cause, reason }: { readonly cause: AskRefusalCause; readonly reason: string },
   ): void {
-    const isTemporary = cause === 'no-room';
+    const isTemporary = cause === 'no-room' || this.refusesForNow;
     const refusal = encodeMessage({ kind: 'refuse', reason, isTemporary });
     this.handshakes.refuse(nowMs, packet, from, channel.seal(refusal));
     if (this.isDraining && isTemporary) return;
@@ -344,7 +350,8 @@ export class AskListener implements Machine<AskListenerEvent> {
     const { answer } = asked;
     const reason = answer?.kind === 'refuse' ? undefined : this.refusalOf(asked, kind);
     if (reason !== undefined) {
-      this.send(asked, asked.conclude({ kind: 'refuse', reason, isTemporary: false }));
+      const isTemporary = kind !== 'exchange' && this.refusesForNow;
+      this.send(asked, asked.conclude({ kind: 'refuse', reason, isTemporary }));
       return true;
     }
     if (answer !== undefined) {
@@ -371,6 +378,10 @@ export class AskListener implements Machine<AskListenerEvent> {
       this.events.push({ type: 'ask', ...asker, what, mssBytes, hops });
     }
     return true;
+  }
+
+  private get refusesForNow(): boolean {
+    return this.options.refusesForNow === true;
   }
 
   private refusalOf(asked: AskedChannel, kind: Message['kind']): string | undefined {

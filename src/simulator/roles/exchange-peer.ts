@@ -16,6 +16,7 @@ import type { AskListenerEvent } from '../../session/asks/listener-events.js';
 import { SourceDriver } from '../../session/drivers/source-driver.js';
 import { commonAllocationBytes } from '../../session/object-limits.js';
 import { SessionSender } from '../../session/sender.js';
+import type { FaultEvent } from '../../wire/faults.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import type { Role, SimulatedHost } from '../host.js';
 import { createMachineCrypto, createSimulatedCrypto, simulatedKey } from '../session-crypto.js';
@@ -54,6 +55,8 @@ interface Session {
 
 export class ExchangePeerRole implements Role<PeerMachineEvent> {
   readonly events: PeerEvent[] = [];
+  /** The first fault of each kind, of each machine on its port. */
+  readonly faults: FaultEvent[] = [];
   private readonly sessions = new Map<SessionSender, Session>();
   private readonly blockSizeBytes: number;
   private machine: PeerMachine | undefined;
@@ -120,6 +123,7 @@ export class ExchangePeerRole implements Role<PeerMachineEvent> {
   }
 
   handleEvent(event: PeerMachineEvent): void {
+    if (event.event.type === 'fault') this.faults.push(event.event);
     if (event.role === 'peer') this.handlePeerEvent(event.event);
     else if (event.role === 'listener') this.handleListenerEvent(event.event);
     else {
