@@ -1,6 +1,8 @@
 /**
  * The pairs of addresses by which a handshake goes while nobody has answered. Where there are several, each request goes
- * by all of them, and the session begins by the one whose answer is the first (SESSIONS 3.13).
+ * by all of them, and the session begins by the one whose answer is the first (SESSIONS 3.13). A pair that has an end in
+ * common with an earlier one leads from one network to another, perhaps: it waits for a moment whether the earlier one
+ * answers, too.
  */
 import type { Address, Arrival } from '../base/address.js';
 import { sameAddress } from '../base/address.js';
@@ -25,8 +27,21 @@ export function firstPaths(
   return [current, ...pairPaths(hosts, addresses, current, maxPaths - 1)];
 }
 
-/** The pair by which an answer has come; undefined if it is none of them. */
+/**
+ * The pair by which an answer has come; undefined if it is none of them. A host with several addresses need not answer
+ * from the one to which the request went.
+ */
 export function answeredPath(pairs: readonly PathEnds[], from: Arrival): PathEnds | undefined {
-  const ofAddress = pairs.filter(({ address }) => sameAddress(address, from));
-  return ofAddress.find(({ localHost }) => localHost === from.localHost) ?? ofAddress[0];
+  const { localHost } = from;
+  const atHost = pairs.filter((each) => localHost !== undefined && each.localHost === localHost);
+  const isSource = ({ address }: PathEnds) => sameAddress(address, from);
+  return atHost.find(isSource) ?? pairs.find(isSource) ?? atHost[0];
+}
+
+/** Whether an earlier pair has an end in common with this one. */
+export function isSecondChoice(pairs: readonly PathEnds[], ends: PathEnds): boolean {
+  const { address, localHost } = ends;
+  const earlier = pairs.slice(0, pairs.indexOf(ends));
+  const isShared = (host: string | undefined) => host !== undefined && host === localHost;
+  return earlier.some((each) => isShared(each.localHost) || sameAddress(each.address, address));
 }

@@ -124,6 +124,12 @@ export class OutgoingHandshake {
     return this.hellosSent === 1 ? [this.datagram] : [this.datagram, this.smallHello];
   }
 
+  /** Whether this is the cookie that the handshake waits for. */
+  isCookie({ kind, counter, version, body }: ChannelPacket): boolean {
+    const isAnswer = kind === 'cookie' && this.stage === 'hello' && counter === this.nonce;
+    return isAnswer && version === protocolVersion && body.length === cookieSizeBytes;
+  }
+
   handle(packet: ChannelPacket): HandshakeOutcome {
     // An answer without the nonce comes from someone who has not seen the hello.
     const isSmall = packet.counter === this.smallNonce && this.hellosSent > 1;

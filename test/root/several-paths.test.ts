@@ -32,6 +32,21 @@ class PathPlace {
     return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
   }
 
+  /** The receiver gets nothing more by this link. */
+  drop(link: string): void {
+    this.run(1, 'nft', 'add table inet test');
+    this.run(1, 'nft', 'add chain inet test in { type filter hook input priority 0 ; }');
+    this.run(1, 'nft', `add rule inet test in iifname ${link} drop`);
+  }
+
+  /** The second link leads to the first address of the receiver, too. The routing prefers the first one. */
+  leadBoth(): void {
+    const route = '10.99.0.0/24 via 10.98.0.11 dev side metric 500';
+    this.run(0, 'ip', 'route', 'add', ...route.split(' '));
+    for (const each of ['all', 'side'])
+      this.run(1, 'sysctl', '-qw', `net.ipv4.conf.${each}.rp_filter=0`);
+  }
+
   start(host: number, ...args: string[]): Program {
     const path = join(distFolder, 'cli', 'p2mp.js');
     const [program, words] = this.lab.on(host, process.execPath, path, ...args);
@@ -65,9 +80,7 @@ for (const [cut, what] of [
     const sender = place.send();
     await sender.waitFor(isBothUsed);
     // Neither host sees its own link go down.
-    place.run(1, 'nft', 'add table inet test');
-    place.run(1, 'nft', 'add chain inet test in { type filter hook input priority 0 ; }');
-    place.run(1, 'nft', `add rule inet test in iifname ${cut} drop`);
+    place.drop(cut);
     const exit = await sender.exited;
     t.equal(exit.code, 0, exit.stderr);
     t.ok(isSameContent(place.sent, join(place.dir, 'sent')));
@@ -99,26 +112,28 @@ for (const host of [0, 1]) {
 }
 
 t.test(
+  'the first interface is dead, and the receiver has one address',
+  { skip: noLab || noOffload },
+  async (t) => {
+    const place = new PathPlace(t, 1_000_000);
+    place.leadBoth();
+    place.drop('eth0');
+    const receiver = await place.receive();
+    const exit = await place.send().exited;
+    t.equal(exit.code, 0, exit.stderr);
+    t.ok(isSameContent(place.sent, join(place.dir, 'sent')));
+    t.equal((await receiver.exited).code, 0);
+    const [{ paths }] = parseResult(exit)['receivers'];
+    t.match(paths[0], { from: '10.98.0.10', address: '10.99.0.11:7735', state: 'open' });
+  },
+);
+
+t.test(
   'a path leaves by its interface, although the routing prefers the other',
   { skip: noLab || noOffload },
   async (t) => {
     const place = new PathPlace(t, 3_000_000);
-    place.run(
-      0,
-      'ip',
-      'route',
-      'add',
-      '10.99.0.0/24',
-      'via',
-      '10.98.0.11',
-      'dev',
-      'side',
-      'metric',
-      '500',
-    );
-    // The receiver has one address, to which datagrams come by both links.
-    for (const each of ['all', 'side'])
-      place.run(1, 'sysctl', '-qw', `net.ipv4.conf.${each}.rp_filter=0`);
+    place.leadBoth();
     const receiver = await place.receive();
     const exit = await place.send().exited;
     t.equal(exit.code, 0, exit.stderr);

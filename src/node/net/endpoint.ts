@@ -1,6 +1,6 @@
 /** UDP sockets that use the address type of the core. They open, send with backpressure, and close. */
 import type dgram from 'node:dgram';
-import type { Address } from '../../base/address.js';
+import type { Address, Arrival } from '../../base/address.js';
 import { isIPv6, isWildcardHost } from '../../base/address.js';
 import type { ErrorCode } from '../../base/errors.js';
 import { P2mpError } from '../../base/errors.js';
@@ -33,9 +33,10 @@ interface Port extends BoundPort {
 }
 
 /**
- * The source address of a datagram, with the socket that received it. Answers leave through the same socket.
+ * The source address of a datagram, with the socket that received it. Answers leave through the same socket. The local
+ * host is known if that socket is bound to it alone.
  */
-interface PortAddress extends Address {
+interface PortAddress extends Arrival {
   readonly by: Port;
 }
 
@@ -61,7 +62,7 @@ export interface EndpointOptions {
    * Loads the system calls that Node does not offer. Throws an error with the reason if they are unavailable.
    */
   readonly loadSystemCalls?: () => SystemCalls;
-  readonly handleDatagram: (from: Address, bytes: Uint8Array) => void;
+  readonly handleDatagram: (from: Arrival, bytes: Uint8Array) => void;
   /** Called when `canSend` becomes true again. */
   readonly handleWritable: () => void;
   /** Called when a datagram was not sent. The protocol retransmits lost data, so this is not fatal. */
@@ -136,12 +137,6 @@ export class Endpoint {
   get pathAddresses(): Address[] {
     const { paths = [] } = this.options;
     return this.addresses.slice(0, paths.length);
-  }
-
-  /** The local host at which this datagram arrived, if a socket is bound to it alone. */
-  localHostOf(from: Address): string | undefined {
-    const host = 'by' in from ? (from as PortAddress).by.host : undefined;
-    return host === undefined || isWildcardHost(host) ? undefined : host;
   }
 
   /** The offload in use. `send` becomes false if the kernel refuses a batch. */
@@ -417,8 +412,12 @@ export class Endpoint {
   }
 
   private takeFrom(port: Port): (bytes: Uint8Array, info: dgram.RemoteInfo) => void {
-    return (bytes, info) => {
-      const from: PortAddress = { host: info.address, port: info.port, by: port };
+    const { host: localHost } = port;
+    const isAnyHost = isWildcardHost(localHost);
+    return (bytes, { address: host, port: number }) => {
+      const from: PortAddress = isAnyHost
+        ? { host, port: number, by: port }
+        : { host, port: number, by: port, localHost };
       this.options.handleDatagram(from, bytes);
     };
   }

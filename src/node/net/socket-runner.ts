@@ -111,11 +111,6 @@ export class SocketRunner<Event> {
     return this.endpoint?.pathAddresses ?? [];
   }
 
-  /** The local host at which a datagram from this address arrived, if a socket is bound to it alone. */
-  localHostOf(from: Address): string | undefined {
-    return this.endpoint?.localHostOf(from);
-  }
-
   /** Whether the system sends and receives batches of datagrams. */
   get offload(): Offload {
     return this.endpoint?.offload ?? noOffload;

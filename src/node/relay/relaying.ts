@@ -81,7 +81,6 @@ export class Relaying {
       const machine = new RelayMachine({
         ...{ crypto, upstreams: names.servers, cache, cacheLimitBytes, ownKey: keyPair.publicKey },
         ...{ name: hostname(), host: socketHost, refuseAsker: refuserOf(trustClient) },
-        localHostOf: socketHost.localHostOf,
         ...withoutUndefined({ answerTimeoutMs, patienceMs }),
       });
       const relaying = new Relaying(options, machine, cache, names);

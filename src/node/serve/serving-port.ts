@@ -1,5 +1,4 @@
 /** The port of a server, whether it serves its own paths, relays, or takes part in an exchange. */
-import type { Address } from '../../base/address.js';
 import type { Machine, TimeMs } from '../../base/machine.js';
 import type { Endpoint, EndpointEvent } from '../../endpoint/endpoint.js';
 import type { PeerMachineEvent } from '../../roles/exchange/peer-machine.js';
@@ -44,14 +43,7 @@ export interface ServingPort {
   readonly handleOther?: (event: PortEvent) => void;
 }
 
-type RunnerParts =
-  | 'nowMs'
-  | 'drain'
-  | 'drainSoon'
-  | 'sockets'
-  | 'watchPorts'
-  | 'pathAddresses'
-  | 'localHostOf';
+type RunnerParts = 'nowMs' | 'drain' | 'drainSoon' | 'sockets' | 'watchPorts' | 'pathAddresses';
 
 /** The sockets that run a machine, which are opened after the machine is made. */
 export class LateHost implements DriverHost {
@@ -67,9 +59,6 @@ export class LateHost implements DriverHost {
 
   /** For drivers: what ends in one turn of the event loop is followed by one drain. */
   readonly later: DriverHost = withDrain(this, () => this.runner?.drainSoon());
-
-  /** The local host at which a datagram from this address arrived, if a socket is bound to it alone. */
-  readonly localHostOf = (from: Address): string | undefined => this.runner?.localHostOf(from);
 }
 
 function withDrain(host: DriverHost, drain: () => void): DriverHost {

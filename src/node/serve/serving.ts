@@ -148,8 +148,7 @@ export class Serving {
     const { paths, keyPair, indexFolder, trustClient, networkPaths } = options;
     const crypto = await createWarmCrypto(keyPair);
     const host = new LateHost();
-    const { localHostOf } = host;
-    const listener = new AskListener({ crypto, refuseAsker: refuserOf(trustClient), localHostOf });
+    const listener = new AskListener({ crypto, refuseAsker: refuserOf(trustClient) });
     const endpoint = new Endpoint({ listener });
     const folder = indexFolder === undefined ? undefined : await IndexFolder.open(indexFolder);
     const port = {

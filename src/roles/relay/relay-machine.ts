@@ -23,7 +23,7 @@ import { Upstreams } from './upstreams.js';
 export interface RelayMachineOptions
   extends Omit<RelayOptions, 'port' | 'upstreams'>,
     Omit<FetchPortOptions, 'blockSizeBytes' | 'platform'>,
-    Pick<AskListenerOptions, 'refuseAsker' | 'localHostOf'> {
+    Pick<AskListenerOptions, 'refuseAsker'> {
   readonly upstreams: readonly ReceiverSpec[];
 }
 
@@ -48,7 +48,7 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
   private readonly events = new Queue<RelayMachineEvent>();
 
   constructor(options: RelayMachineOptions) {
-    const { crypto, refuseAsker, localHostOf, name } = options;
+    const { crypto, refuseAsker, name } = options;
     const { blockSizeBytes = standardBlockSizeBytes } = options;
     const { mssBytes, bufferBytes } = options;
     this.port = new FetchPort({
@@ -59,7 +59,6 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
     const { receiver, asker } = port;
     this.listener = new AskListener({
       ...{ crypto, refuseAsker, receiver },
-      ...withoutUndefined({ localHostOf }),
       describeWait: (question) =>
         question.kind === 'ask'
           ? this.relay.describeWait(question, question.hops)

@@ -45,11 +45,6 @@ export interface AskListenerOptions {
   readonly receiver?: SessionReceiver;
   /** Whether this host coordinates an exchange, whose peers talk to it. */
   readonly isCoordinator?: boolean;
-  /**
-   * Returns the local host at which a datagram from this address arrived, so that the session begins on that path. By
-   * default, it is not known.
-   */
-  readonly localHostOf?: (from: Address) => string | undefined;
   /** Returns what holds up the answer to a question; by default, nothing is known to. */
   readonly describeWait?: (question: Ask | EnvelopeRequest) => string | undefined;
   /** Maximum number of channels; 1,024 by default. */
@@ -138,8 +133,8 @@ export class AskListener implements Machine<AskListenerEvent> {
     const asked = this.channels.get(channel);
     if (asked?.state !== 'asked') return undefined;
     const { from: address } = asked;
-    const localHost = this.options.localHostOf?.(address);
-    const ends = { address, ...withoutUndefined({ localHost }) };
+    // The session begins on the path on which the ask has come.
+    const ends = { address, ...withoutUndefined({ localHost: address.localHost }) };
     const spec = { name: name ?? formatAddress(address), ...ends };
     const index = sender.join(nowMs, spec, asked.proven);
     asked.handOver(sender, index);

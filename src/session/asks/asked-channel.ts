@@ -1,5 +1,5 @@
 /** A channel that a receiver began, from its proof until a session takes it over. */
-import type { Address } from '../../base/address.js';
+import type { Arrival } from '../../base/address.js';
 import { assert } from '../../base/assert.js';
 import type { TimeMs } from '../../base/machine.js';
 import type { ProvenChannel } from '../../security/secure-channel.js';
@@ -29,7 +29,7 @@ export class AskedChannel {
     /** Time at which something authentic last arrived. */
     public heardAtMs: TimeMs,
     /** The receiver's address. */
-    public from: Address,
+    public from: Arrival,
     readonly proven: ProvenChannel,
   ) {}
 

@@ -21,6 +21,7 @@ import type { Offer } from '../../wire/offer.js';
 import type { ConnectionAction } from './connection-action.js';
 import type { ContentRoot } from './content-root.js';
 import type { ControlOutbox } from './control-outbox.js';
+import { HeldAnswers } from './held-answers.js';
 import type { SessionMember } from './member.js';
 import { MemberMessages } from './member-messages.js';
 import {
@@ -77,6 +78,7 @@ export class Connections {
   private readonly polls: PollBudget;
   private readonly messages: MemberMessages;
   private readonly actions = new Queue<ConnectionAction>();
+  private readonly held = new HeldAnswers();
 
   constructor(private readonly options: ConnectionsOptions) {
     const { pollsPerSec, offer, delivery, reportInterval, withdrawals } = options;
@@ -144,7 +146,9 @@ export class Connections {
   /** Handles every receiver whose timer has expired. */
   handleTimeout(nowMs: TimeMs): void {
     const { members } = this.options;
-    this.checkAtMs = Infinity;
+    for (let due = this.held.takeDue(nowMs); due !== undefined; due = this.held.takeDue(nowMs))
+      this.takeHandshake(nowMs, due.member, due.packet, due.from, due.arrivedAtMs);
+    this.checkAtMs = this.held.dueAtMs;
     for (const member of members) {
       if (member.isSettled) continue;
       if (member.polls.repeatAtMs <= nowMs) this.repeatPoll(nowMs, member);
@@ -242,9 +246,29 @@ export class Connections {
     packet: ChannelPacket,
     from: Arrival,
   ): FaultKind | undefined {
+    const pairs = this.pairsOf(member);
+    if (pairs.length > 1 && this.held.hold(nowMs, member, packet, from, pairs)) {
+      this.lookBy(this.held.dueAtMs);
+      return undefined;
+    }
+    return this.takeHandshake(nowMs, member, packet, from, nowMs);
+  }
+
+  /** The pairs of addresses by which hellos go, as long as none has been answered. */
+  private pairsOf(member: SessionMember): readonly PathEnds[] {
+    return member.handshake?.stage === 'hello' ? this.options.firstPathsTo(member) : [];
+  }
+
+  private takeHandshake(
+    nowMs: TimeMs,
+    member: SessionMember,
+    packet: ChannelPacket,
+    from: Arrival,
+    arrivedAtMs: TimeMs,
+  ): FaultKind | undefined {
     const { status, handshake, path, requests, liveness } = member;
     if (status !== 'connecting' || handshake === undefined) return undefined;
-    const pairs = handshake.stage === 'hello' ? this.options.firstPathsTo(member) : [];
+    const pairs = this.pairsOf(member);
     const outcome = handshake.handle(packet);
     const isAnswer = outcome === 'advanced' || outcome === 'small-only';
     if (isAnswer) liveness.handleAnswer();
@@ -255,7 +279,7 @@ export class Connections {
       this.actions.push({ type: 'other-address', member });
     }
     if (outcome === 'advanced' && requests.sentAtMs !== undefined) {
-      path.handleHandshakeRtt(nowMs, nowMs - requests.sentAtMs);
+      path.handleHandshakeRtt(nowMs, arrivedAtMs - requests.sentAtMs);
     }
     if (outcome === 'other-version') {
       // The packet is not authenticated, so its version causes a failure only if no handshake succeeds.
@@ -358,8 +382,8 @@ export class Connections {
     }
     requests.noteSent(nowMs, which === 'again' && member.handshake !== undefined);
     if (member.handshake === undefined) this.beginHandshake(member);
-    const { outbox, firstPathsTo } = this.options;
-    const pairs = member.handshake?.stage === 'hello' ? firstPathsTo(member) : [];
+    const { outbox } = this.options;
+    const pairs = this.pairsOf(member);
     const datagrams = member.handshake?.nextDatagrams() ?? [];
     if (pairs.length > 1) {
       for (const ends of pairs) for (const bytes of datagrams) outbox.sendBetween(ends, bytes);
