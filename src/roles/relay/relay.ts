@@ -370,9 +370,11 @@ export class Relay {
   private handleFetchEvent(nowMs: TimeMs, lookup: Lookup, event: FetchRoleEvent): void {
     const name = lookup.object?.name ?? lookup.what.name ?? '';
     switch (event.type) {
-      case 'identify':
-        this.events.push({ ...event, upstream: event.source });
+      case 'identify': {
+        const { type, ask, source: upstream, serverKey } = event;
+        this.events.push({ type, ask, upstream, serverKey });
         break;
+      }
       case 'chosen':
         this.handleChosen(nowMs, lookup);
         break;

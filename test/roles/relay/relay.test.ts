@@ -44,6 +44,18 @@ t.test('a relay connects to its upstream server while a client connects to it', 
   t.ok(laterMs < 250, `${laterMs} ms later than without a relay`);
 });
 
+t.test('a relay asks whether to trust the key of its upstream server', async (t) => {
+  const net = new RelayNet('1');
+  net.server('origin', [object]);
+  const relay = net.relay('relay', ['origin']);
+  const client = net.client('a', ['relay'], what);
+  net.simulation.run({ untilMs: 60_000 });
+  t.ok(hasFetched(client, object));
+  const asked = relay.role.events.filter(({ type }) => type === 'identify');
+  t.ok(asked.length > 0);
+  for (const event of asked) t.same(Object.keys(event), ['type', 'ask', 'upstream', 'serverKey']);
+});
+
 t.test('eight clients at once: the origin sends the object once', async (t) => {
   const net = new RelayNet('1');
   net.server('origin', [object]);
