@@ -106,7 +106,7 @@ export class Catalogue implements ObjectCatalogue {
     if (named === undefined) return 'offers nothing with this digest';
     return named.current === undefined
       ? `cannot read ${name} now; ask again later`
-      : `has other content under the name ${name}`;
+      : `has other content under the name ${name}; to get that, fetch it again by its name`;
   }
 
   handleAnswered(): void {

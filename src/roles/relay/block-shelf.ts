@@ -50,6 +50,11 @@ export class StoredBlocks implements BlockShelf {
     });
   }
 
+  /** Whether any block has been written. */
+  get isWritten(): boolean {
+    return this.held.count > this.arriving.size;
+  }
+
   recent(block: number): Uint8Array | undefined {
     return this.arriving.get(block) ?? this.latest.get(block);
   }

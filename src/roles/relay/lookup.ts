@@ -38,6 +38,8 @@ export class Lookup {
   readonly takers: TakeAnswer[] = [];
   /** The object, once it is known which one it is. */
   object: RelayedObject | undefined;
+  /** When it has become the fetch that fills the object; undefined before that. */
+  fillBeganAtMs: TimeMs | undefined;
   /** For each upstream server that is of no use, the reason. */
   readonly reasons = new Map<string, string>();
   /** The upstream servers that deliver. */

@@ -5,7 +5,6 @@ import type { Steps } from '../../base/steps.js';
 import { DigestTree } from '../../object/digest-tree.js';
 import { toHex } from '../../wire/byte-codec.js';
 import { digestSizeBytes } from '../../wire/sizes.js';
-import type { Fetch } from '../fetch/fetch.js';
 import type { FetchedObject } from '../fetch/fetched-object.js';
 import type { Lookup, TakeAnswer } from './lookup.js';
 import type { CachedObject, ObjectHead } from './object-cache.js';
@@ -19,9 +18,6 @@ export class OpenObject {
   lookup: Lookup | undefined;
   /** The work on the digest tree of what is fetched, which ends with its description. */
   work: Steps<ObjectHead> | undefined;
-  /** The fetch for which a `fill` was reported. */
-  reportedFill: Fetch | undefined;
-  fillBeganAtMs: TimeMs = 0;
   /** Whether the cache has its description, so that its blocks are of use after a restart. */
   isDescribed = false;
   /** Whether it is counted as in use in the cache. */
@@ -82,6 +78,8 @@ function* growTree(hash: Hash, leaves: Uint8Array): Steps<DigestTree> {
 const leavesPerStep = 500;
 
 /** An object in events. */
-export function infoOf({ info: { name, contentRoot, contentSizeBytes } }: OpenObject): RelayedInfo {
+export function infoOf({
+  info: { name, contentRoot, contentSizeBytes },
+}: Pick<OpenObject | Lookup, 'info'>): RelayedInfo {
   return { name, contentRoot: toHex(contentRoot), contentSizeBytes };
 }

@@ -55,6 +55,8 @@ export class OpenObjects {
   private readonly open = new Map<string, OpenObject>();
   /** Objects that have failed to be stored, and when to try that again. */
   private readonly unstorable = new Map<string, TimeMs>();
+  /** Objects that leave although nothing of them could be of use: that is no news. */
+  private readonly unusable = new Set<string>();
   private readonly actions = new Queue<OpenObjectAction>();
   private readonly calls: MachineCalls;
 
@@ -123,7 +125,7 @@ export class OpenObjects {
             open.isDescribed = true;
             this.openStore(open);
           } else {
-            this.leaveCache(open);
+            this.leaveCache(open, true);
             this.pass(open);
           }
         }),
@@ -200,7 +202,7 @@ export class OpenObjects {
     this.options.cache.save(info.id, object.head);
   }
 
-  private handleFailure(open: OpenObject, shelf: BlockShelf, error: unknown): void {
+  private handleFailure(open: OpenObject, shelf: StoredBlocks, error: unknown): void {
     if (!(error instanceof P2mpError)) throw error;
     const { object, info } = open;
     const isOpening = object.shelf === undefined || object.isUnread;
@@ -210,7 +212,7 @@ export class OpenObjects {
     shelf.close();
     // Before it leaves the cache: what has to leave is closed if it is still stored there.
     object.setShelf(this.createPassing());
-    this.leaveCache(open);
+    this.leaveCache(open, shelf.isWritten);
     this.actions.push({ type: 'unstored', open, reason: error.message });
   }
 
@@ -238,10 +240,17 @@ export class OpenObjects {
     this.cached.release(open.info.id);
   }
 
-  private leaveCache(open: OpenObject): void {
+  /** @param isEviction whether the cache held anything of it that was of use */
+  private leaveCache(open: OpenObject, isEviction: boolean): void {
+    const { id } = open.info;
     this.letGo(open);
-    if (this.cached.has(open.info.id)) this.cached.drop(open.info.id);
+    if (this.cached.has(id)) this.drop(id, isEviction);
     this.makeRoom();
+  }
+
+  private drop(id: string, isEviction: boolean): void {
+    if (!isEviction) this.unusable.add(id);
+    this.cached.drop(id);
   }
 
   /** Closes an object. What was never described in the cache leaves it. */
@@ -254,7 +263,7 @@ export class OpenObjects {
     else open.lookup?.fetch.abort(nowMs, 'nobody fetches it any more');
     const { shelf } = object;
     shelf?.close();
-    if (open.isHeld && !open.isDescribed) this.leaveCache(open);
+    if (open.isHeld && !open.isDescribed) this.leaveCache(open, false);
     else this.letGo(open);
   }
 
@@ -289,7 +298,7 @@ export class OpenObjects {
         this.takeRoom(open);
       } else {
         this.cached.release(id);
-        this.cached.drop(id);
+        this.drop(id, false);
       }
     }
   }
@@ -297,7 +306,7 @@ export class OpenObjects {
   private handleRemoval(info: CachedObject, isGone: boolean): void {
     if (isGone) {
       this.cached.handleRemoved(info.id);
-      this.actions.push({ type: 'evicted', info });
+      if (!this.unusable.delete(info.id)) this.actions.push({ type: 'evicted', info });
     } else {
       this.cached.handleStuck(info.id);
     }

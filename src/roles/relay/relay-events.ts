@@ -42,6 +42,13 @@ export type RelayReport =
       readonly fetchedBytes: number;
       readonly elapsedMs: number;
     })
+  /** Nobody fetches an object any more that the cache does not keep, or the relay was stopped. */
+  | (RelayedInfo & {
+      readonly type: 'fill-stopped';
+      readonly fetchedBytes: number;
+      readonly elapsedMs: number;
+      readonly reason: string;
+    })
   /** An object cannot be fetched now. What has arrived is kept. */
   | (RelayedInfo & { readonly type: 'fill-failed'; readonly reason: string })
   /** An object was removed from the cache, to make room or because it was damaged. */

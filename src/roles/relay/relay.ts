@@ -104,7 +104,7 @@ export class Relay {
   /** Why nothing can be asked for somebody behind these relays; undefined if it can. */
   refusalOf(hops: readonly Uint8Array[]): string | undefined {
     if (hops.some((hop) => isEqualBytes(hop, this.ownHop)))
-      return 'asks itself for it, through other relays';
+      return 'asks itself for it, through other relays; change the --upstream of one of them';
     return hops.length >= maxHops ? `is behind ${maxHops} other relays` : undefined;
   }
 
@@ -208,12 +208,10 @@ export class Relay {
   }
 
   private reportFill(nowMs: TimeMs, open: OpenObject): void {
-    const { object } = open;
-    const { fetch } = object;
-    // It may find its place before or after the fetch begins.
-    if (object.isUnread || open.reportedFill === fetch) return;
-    open.reportedFill = fetch;
-    open.fillBeganAtMs = nowMs;
+    const { object, lookup } = open;
+    // The object may have its place before the fetch begins, or after that.
+    if (object.isUnread || lookup === undefined || lookup.fillBeganAtMs !== undefined) return;
+    lookup.fillBeganAtMs = nowMs;
     const isCached = object.shelf?.keeps === true;
     this.events.push({ type: 'fill', ...infoOf(open), isCached });
   }
@@ -260,22 +258,34 @@ export class Relay {
     const reason = isLost ? lookup.reason : (result.reason ?? '');
     this.refuse(lookup.takers, reason, lookup.isAnyAway);
     this.counts.fetchedBytes += result.report?.deliveredBytes ?? 0;
+    if (open === undefined) this.reportStop(lookup, result);
     if (open === undefined || open.lookup !== lookup) return;
     open.lookup = undefined;
     open.object.endFetch();
     this.objects.cached.setWhole(open.info.id, open.object.isWhole);
-    if (result.status === 'complete') this.handleFilled(open, result);
+    if (result.status === 'complete') this.handleFilled(open, lookup, result);
     else this.handleFailed(open, lookup, reason, result.isFinal);
     this.objects.hold(open);
   }
 
-  private handleFilled(open: OpenObject, { report }: FetchResult): void {
-    if (report !== undefined) {
-      const elapsedMs = this.nowMs - open.fillBeganAtMs;
-      const fetchedBytes = report.deliveredBytes;
-      this.events.push({ type: 'filled', ...infoOf(open), fetchedBytes, elapsedMs });
-    }
+  private handleFilled(open: OpenObject, lookup: Lookup, result: FetchResult): void {
+    const fetched = this.fetchedOf(lookup, result);
+    if (fetched !== undefined) this.events.push({ type: 'filled', ...infoOf(open), ...fetched });
     this.handleNeed(open);
+  }
+
+  /** The object was closed while it was fetched. */
+  private reportStop(lookup: Lookup, result: FetchResult): void {
+    const fetched = this.fetchedOf(lookup, result);
+    if (fetched === undefined) return;
+    const { reason = '' } = result;
+    this.events.push({ type: 'fill-stopped', ...infoOf(lookup), ...fetched, reason });
+  }
+
+  /** What a fill has fetched; undefined if its beginning was not reported. */
+  private fetchedOf({ fillBeganAtMs }: Lookup, { report }: FetchResult) {
+    if (fillBeganAtMs === undefined || report === undefined) return undefined;
+    return { fetchedBytes: report.deliveredBytes, elapsedMs: this.nowMs - fillBeganAtMs };
   }
 
   private handleFailed(open: OpenObject, lookup: Lookup, reason: string, isFinal: boolean): void {

@@ -100,7 +100,7 @@ t.test('files and folders are indexed and found', async (t) => {
   const other = { root: file.index.contentRoot, manifestDigest: undefined };
   t.equal(
     await catalogue.find({ name: 'folder', ...other }),
-    'has other content under the name folder',
+    'has other content under the name folder; to get that, fetch it again by its name',
   );
   t.equal(await catalogue.find(byName('folder/a')), 'offers nothing named folder/a');
   t.equal(

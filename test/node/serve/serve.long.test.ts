@@ -91,7 +91,7 @@ t.test('what is not offered is refused, and so are clients without the right', a
   t.equal(await client.fetch(trusting.address, { root }), 'offers nothing with this digest');
   t.equal(
     await client.fetch(trusting.address, { name: 'file', root }),
-    'has other content under the name file',
+    'has other content under the name file; to get that, fetch it again by its name',
   );
   const strict = await open(t, [file], { trustClient: () => 'you may not' });
   t.equal(await client.fetch(strict.address, { name: 'file' }), 'you may not');

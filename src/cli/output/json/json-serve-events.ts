@@ -93,6 +93,9 @@ export const relayEvents = [
     isCached: z.boolean().describe('Whether the cache keeps the object.'),
   }),
   event('filled', { name, contentRoot: root, bytes, fetchedBytes: count, seconds }),
+  event('fill-stopped', {
+    ...{ name, contentRoot: root, bytes, fetchedBytes: count, seconds, reason: text },
+  }),
   event('fill-failed', { name, contentRoot: root, bytes, reason: text }),
   event('evicted', { name, bytes }),
   event('cache-error', { name: text.describe('Empty for the cache as a whole.'), reason: text }),

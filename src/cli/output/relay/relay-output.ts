@@ -50,6 +50,7 @@ export class RelayOutput {
       }
       case 'fill':
       case 'filled':
+      case 'fill-stopped':
       case 'fill-failed':
         this.handleFill(event);
         break;
@@ -103,7 +104,7 @@ export class RelayOutput {
     if (this.away.delete(upstream)) this.line(`${upstream} answers now`);
   }
 
-  private handleFill(event: EventOf<'fill' | 'filled' | 'fill-failed'>): void {
+  private handleFill(event: EventOf<'fill' | 'filled' | 'fill-stopped' | 'fill-failed'>): void {
     const { output } = this;
     const { type, name, contentRoot, contentSizeBytes: bytes } = event;
     const object = { name, contentRoot, bytes };
@@ -117,6 +118,12 @@ export class RelayOutput {
       output.json({ event: 'filled', ...object, fetchedBytes, seconds: elapsedMs / 1000 });
       const facts = `${formatBytes(fetchedBytes)} in ${formatSeconds(elapsedMs / 1000)}`;
       this.line(`Fetched ${name}, ${facts}`);
+    } else if (type === 'fill-stopped') {
+      const { fetchedBytes, elapsedMs, reason } = event;
+      const seconds = elapsedMs / 1000;
+      output.json({ event: 'fill-stopped', ...object, fetchedBytes, seconds, reason });
+      const facts = `${formatBytes(fetchedBytes)} of ${name} in ${formatSeconds(seconds)}`;
+      this.line(`Fetched ${facts}; ${reason}`);
     } else {
       const { reason } = event;
       output.json({ event: 'fill-failed', ...object, reason });
