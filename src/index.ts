@@ -14,6 +14,7 @@ export type {
   CoordinateExchangeResult,
   ExchangePeerStatus,
   LinkRates,
+  PeerPresence,
 } from './node/exchange/coordinate-options.js';
 export type { Coordinating } from './node/exchange/coordinating.js';
 export { coordinateExchange, joinExchange } from './node/exchange/exchange.js';

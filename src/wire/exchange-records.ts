@@ -94,7 +94,24 @@ export interface StoredRecord extends ExchangedId {
 export interface PresenceRecord {
   readonly kind: 'presence';
   readonly peer: number;
-  readonly isPresent: boolean;
+  readonly presence: Presence;
+}
+
+/** What the coordinator knows of a peer: it hears of it, it hears nothing, or the peer has said that it leaves. */
+export type Presence = 'present' | 'silent' | 'left';
+
+/** The peer leaves the exchange. Nothing follows. */
+export interface LeaveRecord {
+  readonly kind: 'leave';
+}
+
+/** Everybody has what there is, but peers that were lost may come back with more. */
+export interface AwaitedRecord {
+  readonly kind: 'awaited';
+  /** Until when, by the clock of the coordinator. */
+  readonly untilMs: number;
+  /** None if nobody is waited for any more. */
+  readonly peers: readonly number[];
 }
 
 /** The exchange is over. */
@@ -115,7 +132,9 @@ export type ExchangeRecord =
   | HeldRecord
   | StoredRecord
   | PresenceRecord
-  | EndRecord;
+  | EndRecord
+  | LeaveRecord
+  | AwaitedRecord;
 
 const kinds: readonly ExchangeRecord['kind'][] = [
   'join',
@@ -129,7 +148,11 @@ const kinds: readonly ExchangeRecord['kind'][] = [
   'stored',
   'presence',
   'end',
+  'leave',
+  'awaited',
 ];
+
+const presences: readonly Presence[] = ['silent', 'present', 'left'];
 
 export const exchangeLimits = {
   /** Maximum length of the name of a peer, in characters. */
@@ -148,6 +171,7 @@ export const exchangeLimits = {
 const md5SizeBytes = 16;
 const maxReasonChars = 200;
 const maxHostChars = 64;
+const maxAwaitedPeers = 100;
 
 export function encodeRecord(record: ExchangeRecord): Uint8Array {
   const writer = new ByteWriter().uint8(kinds.indexOf(record.kind));
@@ -184,10 +208,16 @@ export function encodeRecord(record: ExchangeRecord): Uint8Array {
       writeId(writer.varint(record.holder), record);
       break;
     case 'presence':
-      writer.varint(record.peer).uint8(record.isPresent ? 1 : 0);
+      writer.varint(record.peer).uint8(presences.indexOf(record.presence));
       break;
     case 'end':
       writer.text(record.reason.slice(0, maxReasonChars));
+      break;
+    case 'awaited':
+      writer.float64(record.untilMs).varint(Math.min(record.peers.length, maxAwaitedPeers));
+      for (const peer of record.peers.slice(0, maxAwaitedPeers)) writer.varint(peer);
+      break;
+    case 'leave':
       break;
   }
   return writer.finish();
@@ -231,11 +261,26 @@ function readRecord(reader: ByteReader, kind: ExchangeRecord['kind']): ExchangeR
     }
     case 'stored':
       return { kind, holder: readPeer(reader), ...readId(reader) };
-    case 'presence':
-      return { kind, peer: readPeer(reader), isPresent: reader.uint8() === 1 };
+    case 'presence': {
+      const peer = readPeer(reader);
+      const presence = presences[reader.uint8()];
+      return presence === undefined ? undefined : { kind, peer, presence };
+    }
     case 'end':
       return { kind, reason: escapeControls(reader.text().slice(0, 2 * maxReasonChars)) };
+    case 'leave':
+      return { kind };
+    case 'awaited':
+      return readAwaited(reader);
   }
+}
+
+function readAwaited(reader: ByteReader): AwaitedRecord | undefined {
+  const untilMs = reader.float64();
+  const count = reader.varint();
+  if (!Number.isFinite(untilMs) || count > maxAwaitedPeers) return undefined;
+  const peers = Array.from({ length: count }, () => readPeer(reader));
+  return { kind: 'awaited', untilMs, peers };
 }
 
 function readPeerRecord(reader: ByteReader): PeerRecord | undefined {

@@ -66,7 +66,7 @@ function drawRecord(tape: Tape): ExchangeRecord {
   const peer = tape.below(tape.pick([4, 2000]));
   const id = { owner: tape.below(4), object: tape.below(tape.pick([4, 2000])) };
   const name = tape.pick(['', 'a', 'a/b', '\u001b[2J', 'x'.repeat(300)]);
-  switch (tape.below(11)) {
+  switch (tape.below(13)) {
     case 0:
       return { kind: 'join', name, beganAtMs: tape.pick([undefined, 0, 1.5, Infinity]) };
     case 1:
@@ -105,7 +105,13 @@ function drawRecord(tape: Tape): ExchangeRecord {
     case 8:
       return { kind: 'stored', holder: peer, ...id };
     case 9:
-      return { kind: 'presence', peer, isPresent: tape.isOneIn(2) };
+      return { kind: 'presence', peer, presence: tape.pick(['present', 'silent', 'left']) };
+    case 10: {
+      const peers = Array.from({ length: tape.pick([0, 1, 100, 101]) }, () => tape.below(4));
+      return { kind: 'awaited', untilMs: tape.pick([0, 1.7e12, Infinity, NaN]), peers };
+    }
+    case 11:
+      return { kind: 'leave' };
     default:
       return { kind: 'end', reason: name };
   }

@@ -35,7 +35,11 @@ const records: readonly ExchangeRecord[] = [
     ],
   },
   { kind: 'stored', ...id, holder: 3 },
-  { kind: 'presence', peer: 3, isPresent: true },
+  { kind: 'presence', peer: 3, presence: 'present' },
+  { kind: 'presence', peer: 3, presence: 'left' },
+  { kind: 'leave' },
+  { kind: 'awaited', untilMs: 1234.5, peers: [0, 300] },
+  { kind: 'awaited', untilMs: 0, peers: [] },
   { kind: 'end', reason: 'lab2 did not come back' },
 ];
 

@@ -28,7 +28,10 @@ export interface CoordinateExchangeOptions {
   readonly peers: number;
   /** The exchange begins after this time with the peers that are there, if there are two; never by default. */
   readonly deadlineMs?: number;
-  /** If something is left at no peer, a peer that was lost may come back with it for this time; 10 s by default. */
+  /**
+   * A peer that was lost may come back for this time with what no other peer has, or for what it misses if it has fallen
+   * silent; 10 s by default.
+   */
   readonly rejoinWithinMs?: number;
   /** The exchange ends if nobody gets anything for this time; 60 s by default. */
   readonly stalledAfterMs?: number;
@@ -52,12 +55,14 @@ export interface CoordinateExchangeOptions {
   readonly onEvent?: (event: CoordinateExchangeEvent) => void;
 }
 
+/** Whether the coordinator hears of a peer: it does, it hears nothing, or the peer has said that it leaves. */
+export type PeerPresence = 'present' | 'silent' | 'left';
+
 /** A peer of an exchange, as the coordinator knows it. */
 export interface ExchangePeerStatus {
   readonly name: string;
   readonly address: string;
-  /** Whether the coordinator hears of it. */
-  readonly isPresent: boolean;
+  readonly presence: PeerPresence;
   /** Content of others that it holds. */
   readonly heldBytes: number;
   /** Content of others that it is to get. */
@@ -80,7 +85,13 @@ export type CoordinateExchangeEvent =
         readonly fileCount: number;
       }[];
     }
-  | { readonly type: 'absent' | 'back'; readonly name: string }
+  | { readonly type: 'absent'; readonly name: string; readonly presence: 'silent' | 'left' }
+  | { readonly type: 'back'; readonly name: string }
+  /**
+   * Everybody has what there is. The exchange ends after this time if these peers, which were lost, do not come back. No
+   * peers: nobody is waited for any more.
+   */
+  | { readonly type: 'awaited'; readonly peers: readonly string[]; readonly forMs: number }
   /** The exchange begins in this time. */
   | { readonly type: 'start'; readonly inMs: number; readonly peers: readonly string[] }
   /** A peer has stored an object of another one. */

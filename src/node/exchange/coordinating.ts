@@ -5,6 +5,7 @@ import { formatAddress } from '../../base/address.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { CoordinatorMachineEvent } from '../../roles/exchange/coordinator-machine.js';
 import { CoordinatorMachine } from '../../roles/exchange/coordinator-machine.js';
+import type { RosterPeer } from '../../roles/exchange/roster.js';
 import type { InvitationTerms } from '../../security/invitations.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import { checkInvitationTerms, formatInvitation } from '../keys/invitation-code.js';
@@ -72,14 +73,14 @@ export class Coordinating {
   /** @throws P2mpError TARGET_UNWRITABLE, PORT_UNAVAILABLE */
   static async open(options: CoordinateExchangeOptions): Promise<Coordinating> {
     const { peers, deadlineMs: startAfterMs, stalledAfterMs, keyPair, trustPeer } = options;
-    const { logFolder, port, bind, rejoinWithinMs = 10_000 } = options;
+    const { logFolder, port, bind, rejoinWithinMs } = options;
     const machine = new CoordinatorMachine({
-      ...{ expectedPeers: peers, blockSizeBytes: standardBlockSizeBytes, rejoinWithinMs },
+      ...{ expectedPeers: peers, blockSizeBytes: standardBlockSizeBytes },
       crypto: await createWarmCrypto(keyPair),
       refuseAsker: (key) => refusalOf(trustPeer(key), untrusted),
       // Its clock continues if this process is started again.
       clockOffsetMs: performance.timeOrigin,
-      ...withoutUndefined({ startAfterMs, stalledAfterMs }),
+      ...withoutUndefined({ startAfterMs, stalledAfterMs, rejoinWithinMs }),
     });
     const log = logFolder === undefined ? undefined : await CoordinatorLog.open(logFolder);
     const coordinating = new Coordinating(options, machine, log);
@@ -134,6 +135,7 @@ export class Coordinating {
       onEvent === undefined ? undefined : setInterval(() => this.report(), progressIntervalMs);
     try {
       const { reason, elapsedMs } = await ended;
+      this.log?.noteEnd(this.clockTimes(), elapsedMs, reason);
       this.report();
       while (!this.machine.coordinator.isDone) await setTimeout(farewellCheckMs);
       const isWhole = reason === '';
@@ -173,23 +175,34 @@ export class Coordinating {
     this.emit({ type: 'progress', peers: this.peers, elapsedMs });
   }
 
+  private reportJoined({ name, address, objects }: RosterPeer): void {
+    this.emit({
+      ...{ type: 'joined', name, address: formatAddress(address) },
+      objects: objects.map(({ name: objectName, content, fileCount }) => {
+        const { contentSizeBytes } = content;
+        return { name: objectName, contentSizeBytes, fileCount };
+      }),
+    });
+  }
+
   private handleEvent(event: CoordinatorMachineEvent): void {
     switch (event.type) {
-      case 'joined': {
-        const { name, address, objects } = event.peer;
-        this.emit({
-          ...{ type: 'joined', name, address: formatAddress(address) },
-          objects: objects.map(({ name: objectName, content, fileCount }) => {
-            const { contentSizeBytes } = content;
-            return { name: objectName, contentSizeBytes, fileCount };
-          }),
-        });
+      case 'joined':
+        this.reportJoined(event.peer);
+        break;
+      case 'absent': {
+        const { name, presence } = event.peer;
+        this.emit({ type: 'absent', name, presence: presence === 'left' ? 'left' : 'silent' });
         break;
       }
-      case 'absent':
       case 'back':
-        this.emit({ type: event.type, name: event.peer.name });
+        this.emit({ type: 'back', name: event.peer.name });
         break;
+      case 'awaited': {
+        const peers = event.peers.map(({ name }) => name);
+        this.emit({ type: 'awaited', peers, forMs: event.forMs });
+        break;
+      }
       case 'start': {
         const { roster } = this.machine.coordinator;
         const there = [...roster.peers.values()].filter(({ isPresent }) => isPresent);

@@ -12,7 +12,7 @@ import type {
 import type { Arrival, ExchangeRow } from './exchange-report.js';
 import { createExchangeReport } from './exchange-report.js';
 import type { ClockTimes } from './peer-log.js';
-import { csvCell, eventLine, LogFile } from './peer-log.js';
+import { awaitedLine, csvCell, endLine, eventLine, LogFile } from './peer-log.js';
 import { heldBytesBy, latestPeers, wantedBy } from './peer-statuses.js';
 
 type EventOf<Type extends CoordinatorEvent['type']> = Extract<CoordinatorEvent, { type: Type }>;
@@ -38,6 +38,10 @@ export class CoordinatorLog {
   write(times: ClockTimes, event: CoordinateExchangeEvent): void {
     const text = describe(event);
     if (text !== undefined) this.events.line(eventLine(times, text));
+  }
+
+  noteEnd(times: ClockTimes, elapsedMs: number, reason: string): void {
+    this.events.line(eventLine(times, endLine(elapsedMs, reason)));
   }
 
   noteHeld({ peer, content, atMs }: EventOf<'held'>): void {
@@ -119,7 +123,9 @@ function describe(event: CoordinateExchangeEvent): string | undefined {
       return `connected: ${event.name} at ${event.address} brings ${objects.join(', ') || 'nothing'}`;
     }
     case 'absent':
-      return `${event.name} is absent`;
+      return event.presence === 'left' ? `${event.name} has left` : `${event.name} is silent`;
+    case 'awaited':
+      return awaitedLine(event);
     case 'back':
       return `${event.name} is back`;
     case 'start':

@@ -19,6 +19,7 @@ import type { TrustAnswer } from '../keys/trust-answer.js';
 import type { MulticastChoice } from '../net/groups/group-address.js';
 import type { ServerSpec } from '../net/resolve-receivers.js';
 import { hosts, keyPair, ownPort, signal } from '../option-checks.js';
+import type { PeerPresence } from './coordinate-options.js';
 
 /** Options of `joinExchange`. */
 export interface JoinExchangeOptions {
@@ -112,7 +113,12 @@ export type JoinExchangeEvent =
       readonly objects: readonly Omit<ExchangeObject, 'owner'>[];
     }
   /** The coordinator hears of a peer again, or not any more. */
-  | { readonly type: 'presence'; readonly name: string; readonly isPresent: boolean }
+  | { readonly type: 'presence'; readonly name: string; readonly presence: PeerPresence }
+  /**
+   * Everybody has what there is. The exchange ends after this time if these peers, which were lost, do not come back. No
+   * peers: nobody is waited for any more.
+   */
+  | { readonly type: 'awaited'; readonly peers: readonly string[]; readonly forMs: number }
   /** The exchange begins in this time. The clock may be wrong by this much. */
   | { readonly type: 'start'; readonly inMs: number; readonly uncertaintyMs: number }
   /** Blocks of an object are asked of a peer from now on. */

@@ -79,6 +79,7 @@ export class Joining {
   private handleEnd: (end: EndEvent) => void = () => undefined;
   private crash: (error: unknown) => void = () => undefined;
   private progress: NodeJS.Timeout | undefined;
+  private hasStopped = false;
 
   private constructor(
     private readonly options: JoinExchangeOptions,
@@ -195,9 +196,7 @@ export class Joining {
   private async run(ended: Promise<EndEvent>): Promise<JoinExchangeResult> {
     try {
       const end = await ended;
-      const { reason, elapsedMs } = end;
-      const text = reason === '' ? 'everything is complete' : reason;
-      this.log?.note(this.clockTimes(), `the end after ${elapsedMs.toFixed(3)} ms: ${text}`);
+      this.log?.noteEnd(this.clockTimes(), end.elapsedMs, end.reason);
       this.report();
       await this.sayFarewell();
       return this.resultOf(end);
@@ -212,18 +211,19 @@ export class Joining {
   }
 
   private readonly stop = (): void => {
+    this.hasStopped = true;
     this.machine?.peer.leave(this.nowMs, 'this peer was stopped; what has arrived is kept');
     this.socketHost.drain();
   };
 
-  /** Lets the others confirm the end, so that they need not ask for it. */
+  /** Lets the others confirm the end, so that they need not ask for it. Who stops does not wait for those who fetch. */
   private async sayFarewell(): Promise<void> {
     const { machine, serving } = this;
     if (machine === undefined || serving === undefined) return;
     const untilMs = this.nowMs + farewellMs;
     this.socketHost.drain();
     machine.peer.leave(this.nowMs, 'the exchange is over');
-    const isBusy = () => !machine.isIdle || serving.activeCount > 0;
+    const isBusy = () => !machine.isIdle || (serving.activeCount > 0 && !this.hasStopped);
     while (isBusy() && this.nowMs < untilMs) await setTimeout(farewellCheckMs);
   }
 
@@ -291,8 +291,13 @@ export class Joining {
         this.emit({ type: 'peer', ...describePeer(event.peer) });
         break;
       case 'presence': {
-        const { name, isPresent } = event.peer;
-        this.emit({ type: 'presence', name, isPresent });
+        const { name, presence } = event.peer;
+        this.emit({ type: 'presence', name, presence });
+        break;
+      }
+      case 'awaited': {
+        const peers = event.peers.map(({ name }) => name);
+        this.emit({ type: 'awaited', peers, forMs: Math.max(0, event.untilMs - this.nowMs) });
         break;
       }
       case 'start':

@@ -102,13 +102,26 @@ export class PeerLog {
     }
   }
 
-  note(times: ClockTimes, text: string): void {
-    this.events.line(eventLine(times, text));
+  noteEnd(times: ClockTimes, elapsedMs: number, reason: string): void {
+    this.events.line(eventLine(times, endLine(elapsedMs, reason)));
   }
 
   async close(): Promise<void> {
     for (const file of [this.events, this.chunks, this.md5sums]) await file.close();
   }
+}
+
+export function endLine(elapsedMs: number, reason: string): string {
+  return `the end after ${elapsedMs.toFixed(3)} ms: ${reason === '' ? 'everything is complete' : reason}`;
+}
+
+/** @returns undefined if nobody is waited for any more */
+export function awaitedLine({
+  peers,
+  forMs,
+}: Extract<JoinExchangeEvent, { type: 'awaited' }>): string | undefined {
+  if (peers.length === 0) return undefined;
+  return `waits ${Math.ceil(forMs)} ms for ${peers.join(', ')} to come back`;
 }
 
 /** @returns undefined for events that the log leaves out */
@@ -127,7 +140,11 @@ function describe(event: JoinExchangeEvent): string | undefined {
       return `connected: ${event.name} at ${event.address} brings ${objects.join(', ') || 'nothing'}`;
     }
     case 'presence':
-      return `${event.name} is ${event.isPresent ? 'present' : 'absent'}`;
+      return event.presence === 'left'
+        ? `${event.name} has left`
+        : `${event.name} is ${event.presence}`;
+    case 'awaited':
+      return awaitedLine(event);
     case 'start':
       return `the exchange begins in ${event.inMs.toFixed(3)} ms; the clock may be wrong by ${event.uncertaintyMs.toFixed(3)} ms`;
     case 'source':

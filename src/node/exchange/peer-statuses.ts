@@ -25,7 +25,7 @@ export function statusesOf(roster: Roster): ExchangePeerStatus[] {
   return latestPeers(roster).map((peer) => {
     const wanted = wantedBy(peer, roster.contents);
     return {
-      ...{ name: peer.name, address: formatAddress(peer.address), isPresent: peer.isPresent },
+      ...{ name: peer.name, address: formatAddress(peer.address), presence: peer.presence },
       heldBytes: wanted.reduce((sum, content) => sum + heldBytesBy(peer, content), 0),
       totalBytes: wanted.reduce((sum, { contentSizeBytes }) => sum + contentSizeBytes, 0),
       storedObjects: wanted.filter((content) => peer.stored.has(content)).length,

@@ -5,10 +5,16 @@ import type { ExchangedContent, RosterObject, RosterPeer } from './roster.js';
 export type CoordinatorEvent =
   /** A peer takes part, and its objects are known. A peer that joins again is another one. */
   | { readonly type: 'joined'; readonly peer: RosterPeer }
+  /** A peer is silent, or has left; see its `presence`. */
   | { readonly type: 'absent'; readonly peer: RosterPeer }
   | { readonly type: 'back'; readonly peer: RosterPeer }
   /** The exchange begins at this time. */
   | { readonly type: 'start'; readonly atMs: TimeMs }
+  /**
+   * Everybody has what there is. The exchange ends after this time if these peers, which were lost, do not come back. No
+   * peers: nobody is waited for any more.
+   */
+  | { readonly type: 'awaited'; readonly peers: readonly RosterPeer[]; readonly forMs: number }
   /** A peer holds further blocks; the time is since the start. */
   | {
       readonly type: 'held';

@@ -12,6 +12,9 @@ import { RecordStream } from './record-stream.js';
 /** The coordinator counts as silent after this time. */
 const silentMs = 5000;
 
+/** How long a goodbye is repeated that the coordinator does not confirm. */
+const farewellMs = 1500;
+
 /** The pause before the coordinator is asked again that has refused or did not answer. */
 const redialMs = 1000;
 
@@ -32,6 +35,8 @@ export class CoordinatorLink {
   private latestClock = new ClockEstimate();
   private heardAtMs: TimeMs = 0;
   private dialAtMs: TimeMs = Infinity;
+  /** When the conversation ends although the goodbye is not confirmed; infinite unless this side leaves. */
+  private closeAtMs: TimeMs = Infinity;
 
   constructor(
     private readonly asker: Asker,
@@ -53,13 +58,29 @@ export class CoordinatorLink {
     return this.latestClock;
   }
 
+  private get isLeaving(): boolean {
+    return this.closeAtMs < Infinity;
+  }
+
   dial(nowMs: TimeMs): void {
     this.dialAtMs = Infinity;
     this.ask = this.asker.ask(nowMs, { server: this.coordinator, isExchange: true });
   }
 
-  /** Ends the conversation. */
+  /** Says goodbye to the coordinator, which refuses everything from then on. */
+  leave(nowMs: TimeMs): void {
+    if (this.current === undefined) {
+      this.close(nowMs);
+      return;
+    }
+    this.current.push({ kind: 'leave' });
+    this.closeAtMs = nowMs + farewellMs;
+  }
+
+  /** Ends the conversation. Does nothing while a goodbye is not confirmed. */
   close(nowMs: TimeMs): void {
+    if (this.isLeaving && this.current !== undefined && nowMs < this.closeAtMs) return;
+    this.closeAtMs = Infinity;
     if (this.ask !== undefined) this.asker.cancel(nowMs, this.ask, 'leaves');
     this.ask = undefined;
     this.current = undefined;
@@ -115,11 +136,13 @@ export class CoordinatorLink {
 
   private lose(nowMs: TimeMs, reason: string): void {
     this.current = undefined;
+    if (this.isLeaving) return;
     this.dialAtMs = nowMs + redialMs;
     this.events.push({ type: 'lost', reason });
   }
 
   handleTimeout(nowMs: TimeMs): void {
+    if (nowMs >= this.closeAtMs) this.close(nowMs);
     if (nowMs >= this.dialAtMs) this.dial(nowMs);
     if (this.current !== undefined && nowMs >= this.heardAtMs + silentMs)
       this.redial(nowMs, `silent for ${silentMs / 1000} s`);
@@ -136,7 +159,7 @@ export class CoordinatorLink {
   pollTimeout(): TimeMs {
     const { current } = this;
     if (current === undefined) return this.dialAtMs;
-    return Math.min(this.heardAtMs + silentMs, current.pollTimeout());
+    return Math.min(this.heardAtMs + silentMs, current.pollTimeout(), this.closeAtMs);
   }
 
   pollEvent(): LinkEvent | undefined {

@@ -9,7 +9,7 @@ import { Queue } from '../../base/queue.js';
 import { RangeSet } from '../../base/range-set.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
 import type { ExchangeMessage } from '../../wire/exchange.js';
-import type { ExchangeRecord, JoinRecord } from '../../wire/exchange-records.js';
+import type { ExchangeRecord, JoinRecord, Presence } from '../../wire/exchange-records.js';
 import { exchangeLimits } from '../../wire/exchange-records.js';
 import type { CoordinatorEvent } from './coordinator-events.js';
 import { isFolderName } from './folder-name.js';
@@ -28,9 +28,12 @@ export interface CoordinatorOptions {
   readonly blockSizeBytes: number;
   /** A peer that is silent for this long is absent; 5 s by default. */
   readonly absentAfterMs?: number;
-  /** A peer that is absent for this long is not waited for; 30 s by default. */
+  /** A peer that is silent for this long must join again; 30 s by default. */
   readonly goneAfterMs?: number;
-  /** If something is left at no peer, a peer that was lost may come back with it for this time; 0 by default. */
+  /**
+   * A peer that was lost may come back for this time with what no other peer has, or for what it misses if it has fallen
+   * silent; 10 s by default.
+   */
   readonly rejoinWithinMs?: number;
   /** The exchange ends if nobody gets anything for this time; 60 s by default. */
   readonly stalledAfterMs?: number;
@@ -55,8 +58,9 @@ export class Coordinator {
   private beginsAtMs: TimeMs | undefined;
   private endedAtMs: TimeMs | undefined;
   private progressAtMs: TimeMs = -Infinity;
-  /** When a peer was last lost. */
-  private lostAtMs: TimeMs = -Infinity;
+  /** When peers that are absent were lost. */
+  private readonly lostAtMs = new Map<RosterPeer, TimeMs>();
+  private awaited: Awaited = { untilMs: -Infinity, peers: [] };
   private lookAtMs: TimeMs = -Infinity;
 
   constructor(private readonly options: CoordinatorOptions) {
@@ -89,7 +93,7 @@ export class Coordinator {
     if (startAfterMs !== undefined) this.startDeadlineMs = nowMs + startAfterMs;
   }
 
-  /** @returns why the host may not take part; undefined if the message was taken */
+  /** @returns why the host does not take part, or not any more; undefined if the message was taken */
   takeMessage(
     nowMs: TimeMs,
     channel: number,
@@ -105,8 +109,9 @@ export class Coordinator {
       this.members.set(channel, member);
     }
     member.heardAtMs = nowMs;
-    this.notePresence(nowMs, member, true);
+    this.notePresence(nowMs, member, 'present');
     for (const record of member.stream.take(nowMs, message) ?? []) {
+      if (record.kind === 'leave') return this.dismiss(nowMs, member);
       const refusal =
         this.refusalOf(member, record) ??
         (this.takeRecord(nowMs, member, record) ? undefined : 'sent a record that makes no sense');
@@ -229,12 +234,10 @@ export class Coordinator {
   }
 
   private join(nowMs: TimeMs, member: Member, { name, beganAtMs }: JoinRecord): boolean {
-    const isEarlier = (peer: RosterPeer | undefined) =>
-      peer?.name === name && isEqualBytes(peer.key, member.key);
-    for (const other of [...this.members.values()])
-      if (isEarlier(other.peer)) this.forget(nowMs, other);
-    for (const peer of this.roster.peers.values()) if (isEarlier(peer)) peer.dropFiles();
     const { key, address, stream } = member;
+    for (const other of [...this.members.values()])
+      if (other.peer?.isHost(name, key)) this.forget(nowMs, other);
+    for (const peer of this.roster.peers.values()) if (peer.isHost(name, key)) peer.replace();
     const number = this.nextNumber++;
     if (number >= exchangeLimits.peers) return false;
     member.peer = new RosterPeer(number, name, key, address);
@@ -268,9 +271,9 @@ export class Coordinator {
   }
 
   private describeHoldings({ stream, deltas }: Member, peer: RosterPeer): void {
-    const { number } = peer;
-    if (!peer.isPresent) {
-      stream.push({ kind: 'presence', peer: number, isPresent: false });
+    const { number, presence } = peer;
+    if (presence !== 'present') {
+      stream.push({ kind: 'presence', peer: number, presence });
       return;
     }
     for (const [content, holding] of peer.holdings) {
@@ -311,66 +314,131 @@ export class Coordinator {
     const { absentAfterMs = 5000, goneAfterMs = 30_000 } = this.options;
     for (const member of [...this.members.values()]) {
       const silentMs = nowMs - member.heardAtMs;
-      if (silentMs >= absentAfterMs) this.notePresence(nowMs, member, false);
+      if (silentMs >= absentAfterMs) this.notePresence(nowMs, member, 'silent');
       if (silentMs >= goneAfterMs) this.forget(nowMs, member);
     }
   }
 
-  private notePresence(nowMs: TimeMs, member: Member, isPresent: boolean): void {
+  private notePresence(nowMs: TimeMs, member: Member, presence: Presence): void {
     const { peer } = member;
-    if (peer === undefined || peer.isPresent === isPresent) return;
-    peer.isPresent = isPresent;
-    if (!isPresent) this.lostAtMs = nowMs;
+    if (peer === undefined || peer.presence === presence) return;
+    const isPresent = presence === 'present';
+    // It was noted when the peer fell silent.
+    if (peer.isPresent) this.lostAtMs.set(peer, nowMs);
+    else if (isPresent) this.lostAtMs.delete(peer);
+    peer.presence = presence;
+    this.lookAtMs = nowMs;
     this.events.push({ type: isPresent ? 'back' : 'absent', peer });
     for (const { stream } of this.others(member))
-      stream.push({ kind: 'presence', peer: peer.number, isPresent });
+      stream.push({ kind: 'presence', peer: peer.number, presence });
   }
 
   /** The conversation is over. What the peer holds is out of reach. */
   private forget(nowMs: TimeMs, member: Member): void {
-    if (this.endedAtMs === undefined) this.notePresence(nowMs, member, false);
+    if (this.endedAtMs === undefined && member.isPresent)
+      this.notePresence(nowMs, member, 'silent');
     this.members.delete(member.channel);
+  }
+
+  /** The peer leaves. @returns the answer to this, and to everything that it repeats */
+  private dismiss(nowMs: TimeMs, member: Member): string {
+    if (this.endedAtMs === undefined) this.notePresence(nowMs, member, 'left');
+    this.forget(nowMs, member);
+    return 'has left the exchange';
   }
 
   // --- End
 
   private endIfOver(nowMs: TimeMs): void {
     const { beginsAtMs, present, progressAtMs } = this;
-    const { stalledAfterMs = 60_000, rejoinWithinMs = 0 } = this.options;
+    const { stalledAfterMs = 60_000 } = this.options;
     if (beginsAtMs === undefined || nowMs < beginsAtMs || this.endedAtMs !== undefined) return;
     if (present.length === 0) {
       if (this.members.size === 0) this.end(nowMs, 'all peers are gone');
       return;
     }
-    const incomplete: string[] = [];
+    const incomplete: ExchangedContent[] = [];
     for (const content of this.roster.contents) {
       if (present.every(({ peer }) => peer?.stored.has(content) === true)) continue;
       if (!this.isOverFor(content)) {
+        this.await(nowMs, []);
         const sinceMs = Math.max(progressAtMs, beginsAtMs);
         if (nowMs - sinceMs >= stalledAfterMs)
           this.end(nowMs, `nobody got anything for ${stalledAfterMs / 1000} s`);
         return;
       }
-      incomplete.push(...content.owners.map(({ name }) => name));
+      incomplete.push(content);
     }
-    if (incomplete.length > 0 && nowMs < this.lostAtMs + rejoinWithinMs) return;
-    const names = [...new Set(incomplete)].join(', ');
-    this.end(nowMs, names === '' ? '' : `not everything from ${names} is left at any peer`);
+    this.await(nowMs, this.listAwaited(nowMs, incomplete));
+    if (nowMs < this.awaited.untilMs) return;
+    const names = incomplete.flatMap(({ owners }) => owners.map(({ name }) => name));
+    const text = [...new Set(names)].join(', ');
+    this.end(nowMs, text === '' ? '' : `not everything from ${text} is left at any peer`);
+  }
+
+  /** The blocks that peers which are present hold. */
+  private blocksThere(content: ExchangedContent): RangeSet {
+    const there = new RangeSet();
+    for (const { peer } of this.present)
+      for (const { start, end } of peer?.holdings.get(content)?.ranges() ?? [])
+        there.add(start, end);
+    return there;
   }
 
   /** Whether content is not there as a whole, and each peer has what there is of it. */
   private isOverFor(content: ExchangedContent): boolean {
-    const there = new RangeSet();
-    for (const { peer } of this.members.values()) {
-      if (peer?.isListed !== true) continue;
-      for (const { start, end } of peer.holdings.get(content)?.ranges() ?? [])
-        there.add(start, end);
-    }
-    if (there.count === content.blockCount) return false;
-    return this.present.every(
-      ({ peer }) => (peer?.holdings.get(content)?.count ?? 0) === there.count,
-    );
+    const { count } = this.blocksThere(content);
+    if (count === content.blockCount) return false;
+    return this.present.every(({ peer }) => (peer?.holdings.get(content)?.count ?? 0) === count);
   }
+
+  /** The lost peers that may come back, with more of this content than all others have, or for what they miss. */
+  private *listAwaited(
+    nowMs: TimeMs,
+    incomplete: readonly ExchangedContent[],
+  ): Iterable<readonly [RosterPeer, TimeMs]> {
+    const { rejoinWithinMs = 10_000 } = this.options;
+    for (const [peer, lostAtMs] of this.lostAtMs) {
+      const untilMs = lostAtMs + rejoinWithinMs;
+      if (peer.isReplaced || nowMs >= untilMs) continue;
+      const hasMore = incomplete.some((content) => this.hasMore(peer, content));
+      const misses = [...this.roster.contents].some((content) => !peer.stored.has(content));
+      // Who says that it leaves wants no more.
+      if (hasMore || (misses && peer.presence === 'silent')) yield [peer, untilMs];
+    }
+  }
+
+  /** Waits for these peers until these times, if there are any. */
+  private await(nowMs: TimeMs, awaited: Iterable<readonly [RosterPeer, TimeMs]>): void {
+    const peers: RosterPeer[] = [];
+    let untilMs = -Infinity;
+    for (const [peer, peerUntilMs] of awaited) {
+      peers.push(peer);
+      untilMs = Math.max(untilMs, peerUntilMs);
+    }
+    if (untilMs === this.awaited.untilMs && peers.length === this.awaited.peers.length) return;
+    this.awaited = { untilMs, peers };
+    this.events.push({ type: 'awaited', peers, forMs: Math.max(0, untilMs - nowMs) });
+    const record = {
+      ...{ kind: 'awaited' as const, peers: peers.map(({ number }) => number) },
+      untilMs: peers.length === 0 ? 0 : untilMs + this.clockOffsetMs,
+    };
+    for (const { stream, isListed } of this.members.values()) if (isListed) stream.push(record);
+  }
+
+  /** Whether a peer that is absent holds blocks that no present one does. */
+  private hasMore(peer: RosterPeer, content: ExchangedContent): boolean {
+    const there = this.blocksThere(content);
+    for (const { start, end } of peer.holdings.get(content)?.ranges() ?? [])
+      if (!there.gaps(start, end)[Symbol.iterator]().next().done) return true;
+    return false;
+  }
+}
+
+/** Peers that were lost and may come back, and until when. */
+interface Awaited {
+  readonly untilMs: TimeMs;
+  readonly peers: readonly RosterPeer[];
 }
 
 /** Fewer than an `AskListener` has channels. */

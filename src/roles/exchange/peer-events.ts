@@ -16,7 +16,10 @@ export type PeerEvent =
   | { readonly type: 'coordinator-lost'; readonly reason: string }
   /** Another peer takes part, and its objects are known. */
   | { readonly type: 'peer'; readonly peer: RosterPeer }
+  /** The coordinator hears of a peer again, or not any more; see its `presence`. */
   | { readonly type: 'presence'; readonly peer: RosterPeer }
+  /** Everybody has what there is. The exchange ends at this time if these peers, which were lost, do not come back. */
+  | { readonly type: 'awaited'; readonly peers: readonly RosterPeer[]; readonly untilMs: TimeMs }
   /** The exchange begins at this time by the clock of this host, which can be wrong by this much. */
   | { readonly type: 'start'; readonly atMs: TimeMs; readonly uncertaintyMs: number }
   /** Manifest and digests of an object are known, and blocks are asked for; what is held already is known, too. */

@@ -10,7 +10,12 @@ import type { SessionSenderOptions } from '../../session/sender-options.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { AskedObject } from '../../wire/asks.js';
 import { isEqualBytes, toHex } from '../../wire/byte-codec.js';
-import type { ExchangeRecord, FileDigests } from '../../wire/exchange-records.js';
+import type {
+  AwaitedRecord,
+  ExchangeRecord,
+  FileDigests,
+  WelcomeRecord,
+} from '../../wire/exchange-records.js';
 import type { FetchRoleEvent } from '../fetch/fetch-result.js';
 import type { ObjectHead } from '../relay/object-cache.js';
 import type { ClockEstimate } from './clock-estimate.js';
@@ -18,9 +23,8 @@ import type { LinkEvent } from './coordinator-link.js';
 import { CoordinatorLink } from './coordinator-link.js';
 import { EvenPace } from './even-pace.js';
 import { isFolderName } from './folder-name.js';
-import { HeldDeltas } from './held-deltas.js';
 import { listingOf } from './listing.js';
-import { heldIntervalMs } from './member.js';
+import { OwnHoldings } from './own-holdings.js';
 import type { PeerEvent } from './peer-events.js';
 import type { RemoteObjectOptions } from './remote-object.js';
 import { RemoteObject } from './remote-object.js';
@@ -54,7 +58,7 @@ export class Peer {
   private readonly own: readonly SharedObject[];
   private readonly remotes = new Map<string, RemoteObject>();
   private readonly sources = new SourceCandidates();
-  private readonly deltas = new HeldDeltas();
+  private readonly holdings: OwnHoldings;
   private readonly pace: EvenPace;
   private known: Roster;
   /** The keys of all peers that the coordinator has named, in hexadecimal. */
@@ -63,7 +67,6 @@ export class Peer {
   private expectedPeers = 0;
   private beganAtClockMs: number | undefined;
   private beginsAtMs: TimeMs = Infinity;
-  private toldAtMs: TimeMs = -Infinity;
   private lookAtMs: TimeMs = Infinity;
   /** Whether an owner serves this host by multicast, so others do so, too. */
   private usesMulticast = false;
@@ -73,6 +76,7 @@ export class Peer {
     const { port, coordinator, blockSizeBytes, objects } = options;
     this.pace = new EvenPace(blockSizeBytes, options.rateBytesPerSec);
     this.link = new CoordinatorLink(port.asker, coordinator);
+    this.holdings = new OwnHoldings(this.link);
     this.known = new Roster(blockSizeBytes);
     this.own = objects.map(({ head, source }) => {
       const { blockCount } = head.digestTree;
@@ -157,9 +161,7 @@ export class Peer {
   }
 
   pollTimeout(): TimeMs | undefined {
-    let atMs = Math.min(this.link.pollTimeout(), this.lookAtMs);
-    if (!this.deltas.isEmpty && this.link.stream?.isIdle === true)
-      atMs = Math.min(atMs, this.toldAtMs + heldIntervalMs);
+    let atMs = Math.min(this.link.pollTimeout(), this.lookAtMs, this.holdings.dueAtMs);
     for (const remote of this.remotes.values()) atMs = Math.min(atMs, remote.pollTimeout());
     return atMs === Infinity ? undefined : atMs;
   }
@@ -168,10 +170,11 @@ export class Peer {
     return this.events.shift();
   }
 
-  /** Leaves the exchange. What has arrived is kept. */
+  /** Leaves the exchange, and says so if it is not over. What has arrived is kept. */
   leave(nowMs: TimeMs, reason: string): void {
+    if (this.hasEnded) this.link.close(nowMs);
+    else this.link.leave(nowMs);
     this.end(nowMs, reason);
-    this.link.close(nowMs);
   }
 
   /** Does everything that is due. */
@@ -183,7 +186,7 @@ export class Peer {
       for (let event = remote.pollEvent(nowMs); event; event = remote.pollEvent(nowMs))
         this.handleFetchEvent(nowMs, remote, event);
     }
-    this.tellHeld(nowMs);
+    this.holdings.say(nowMs);
     this.link.advance(nowMs);
   }
 
@@ -215,16 +218,10 @@ export class Peer {
   /** @returns false if the record makes no sense */
   private takeRecord(nowMs: TimeMs, record: ExchangeRecord): boolean {
     const { known } = this;
-    if (record.kind === 'welcome') {
-      this.number = record.peer;
-      this.expectedPeers = record.expectedPeers;
-      this.known = new Roster(this.options.blockSizeBytes);
-      this.deltas.clear();
-      this.addSelf(record.peer);
-      this.events.push({ type: 'welcome', peer: record.peer, expectedPeers: record.expectedPeers });
-      return true;
-    }
     switch (record.kind) {
+      case 'welcome':
+        this.handleWelcome(record);
+        return true;
       case 'peer': {
         const { peer, name, key, host, port } = record;
         if (!isFolderName(name)) return false;
@@ -240,7 +237,7 @@ export class Peer {
         const peer = known.peers.get(record.peer);
         if (peer === undefined) return false;
         peer.isListed = true;
-        if (!isSelf(peer, this.options)) this.events.push({ type: 'peer', peer });
+        if (!this.isSelf(peer)) this.events.push({ type: 'peer', peer });
         return true;
       }
       case 'start':
@@ -258,17 +255,36 @@ export class Peer {
       case 'presence': {
         const peer = known.peers.get(record.peer);
         if (peer === undefined) return false;
-        peer.isPresent = record.isPresent;
-        if (!isSelf(peer, this.options)) this.events.push({ type: 'presence', peer });
+        peer.presence = record.presence;
+        if (!this.isSelf(peer)) this.events.push({ type: 'presence', peer });
         this.look(nowMs);
         return true;
       }
+      case 'awaited':
+        return this.handleAwaited(record);
       case 'end':
         this.end(nowMs, record.reason);
         return true;
       default:
         return false;
     }
+  }
+
+  /** A conversation begins. */
+  private handleWelcome({ peer, expectedPeers }: WelcomeRecord): void {
+    this.number = peer;
+    this.expectedPeers = expectedPeers;
+    this.known = new Roster(this.options.blockSizeBytes);
+    this.holdings.clear();
+    this.addSelf(peer);
+    this.events.push({ type: 'welcome', peer, expectedPeers });
+  }
+
+  private handleAwaited({ peers: numbers, untilMs }: AwaitedRecord): boolean {
+    const peers = numbers.map((number) => this.known.peers.get(number));
+    if (!peers.every((peer) => peer !== undefined)) return false;
+    this.events.push({ type: 'awaited', peers, untilMs: untilMs - this.clock.offsetMs });
+    return true;
   }
 
   /** Says to the coordinator what this host brings, and notes the same. */
@@ -285,13 +301,17 @@ export class Peer {
     for (const record of listingOf(self)) this.link.stream?.push(record);
   }
 
+  /** Whether a peer is this host in an earlier conversation. */
+  private isSelf(peer: RosterPeer): boolean {
+    return peer.isHost(this.options.name, this.options.ownKey);
+  }
+
   private begin(nowMs: TimeMs, atClockMs: number): void {
     if (this.beganAtClockMs !== undefined) return;
     this.beganAtClockMs = atClockMs;
-    const { clock } = this;
-    this.beginsAtMs = atClockMs - clock.offsetMs;
+    this.beginsAtMs = atClockMs - this.clock.offsetMs;
     this.lookAtMs = Math.max(nowMs, this.beginsAtMs);
-    const uncertaintyMs = clock.uncertaintyMs(nowMs);
+    const uncertaintyMs = this.clock.uncertaintyMs(nowMs);
     this.events.push({ type: 'start', atMs: this.beginsAtMs, uncertaintyMs });
   }
 
@@ -315,10 +335,14 @@ export class Peer {
       // This host has begun another conversation, or another peer brings the same.
       remote.content = content;
       for (const { start, end } of remote.shared.held.ranges()) this.noteHeld(remote, start, end);
-      if (remote.isStored) this.tellStored(remote);
+      if (remote.isStored) this.holdings.sayStored(this.number, remote.content);
     }
     if (nowMs >= this.beginsAtMs) this.lookAtMs = nowMs;
     return true;
+  }
+
+  private noteHeld({ content }: RemoteObject, start: number, end: number): void {
+    this.holdings.note(this.number, content, start, end);
   }
 
   private isOwn(content: ExchangedContent): boolean {
@@ -375,7 +399,7 @@ export class Peer {
           if (!this.hasEnded) this.events.push({ type: 'failed', object, reason });
           break;
         }
-        this.tellStored(object);
+        this.holdings.sayStored(this.number, object.content);
         this.events.push({ type: 'stored', object, elapsedMs: nowMs - this.beginsAtMs });
         break;
       case 'fault':
@@ -386,38 +410,6 @@ export class Peer {
       default:
         break;
     }
-  }
-
-  // --- What this host holds
-
-  private noteHeld({ content }: RemoteObject, start: number, end: number): void {
-    const id = this.idOf(content);
-    if (this.number !== undefined && id !== undefined) this.deltas.add(this.number, id, start, end);
-  }
-
-  private tellStored({ content }: RemoteObject): void {
-    const id = this.idOf(content);
-    if (this.number === undefined || id === undefined) return;
-    this.tellAllHeld();
-    this.link.stream?.push({ kind: 'stored', holder: this.number, ...id });
-  }
-
-  private idOf(content: ExchangedContent) {
-    for (const { objects } of content.owners)
-      for (const { owner, object, content: own } of objects)
-        if (own === content) return { owner, object };
-    return undefined;
-  }
-
-  private tellHeld(nowMs: TimeMs): void {
-    if (this.deltas.isEmpty || this.link.stream?.isIdle !== true) return;
-    if (nowMs < this.toldAtMs + heldIntervalMs) return;
-    this.toldAtMs = nowMs;
-    this.tellAllHeld();
-  }
-
-  private tellAllHeld(): void {
-    for (const record of this.deltas.take()) this.link.stream?.push(record);
   }
 
   // --- The end
@@ -436,9 +428,4 @@ export class Peer {
     const elapsedMs = Math.max(0, nowMs - this.beginsAtMs);
     this.events.push({ type: 'end', reason, elapsedMs, isRefused });
   }
-}
-
-/** Whether a peer is this host in an earlier conversation. */
-function isSelf(peer: RosterPeer, { name, ownKey }: PeerOptions): boolean {
-  return peer.name === name && isEqualBytes(peer.key, ownKey);
 }

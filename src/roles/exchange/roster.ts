@@ -4,13 +4,14 @@
  */
 import type { Address } from '../../base/address.js';
 import { RangeSet } from '../../base/range-set.js';
-import { toHex } from '../../wire/byte-codec.js';
+import { isEqualBytes, toHex } from '../../wire/byte-codec.js';
 import type {
   ExchangedId,
   FileDigests,
   FilesRecord,
   HeldRecord,
   ObjectRecord,
+  Presence,
 } from '../../wire/exchange-records.js';
 
 /** The content and the entries of an object, which several peers can bring. */
@@ -38,8 +39,9 @@ export class RosterPeer {
   readonly objects: RosterObject[] = [];
   /** Whether all of its objects are known. */
   isListed = false;
-  /** Whether the coordinator hears of it. */
-  isPresent = true;
+  presence: Presence = 'present';
+  /** Whether it has joined again, and so has another number. */
+  isReplaced = false;
   /** What it holds of the content of others, and of its own. */
   readonly holdings = new Map<ExchangedContent, RangeSet>();
   /** What it has stored under final names. */
@@ -51,6 +53,16 @@ export class RosterPeer {
     readonly key: Uint8Array,
     public address: Address,
   ) {}
+
+  /** Whether the coordinator hears of it. */
+  get isPresent(): boolean {
+    return this.presence === 'present';
+  }
+
+  /** Whether it is this host, maybe in another conversation. */
+  isHost(name: string, key: Uint8Array): boolean {
+    return this.name === name && isEqualBytes(this.key, key);
+  }
 
   /** What it brings. */
   brings(content: ExchangedContent): boolean {
@@ -66,8 +78,9 @@ export class RosterPeer {
     return holding;
   }
 
-  /** Its list was replaced by that of a later conversation. */
-  dropFiles(): void {
+  /** It has joined again. Its list is replaced by that of the later conversation. */
+  replace(): void {
+    this.isReplaced = true;
     for (const { files } of this.objects) files.length = 0;
   }
 

@@ -42,6 +42,8 @@ t.test('four peers exchange files, and log every chunk', { buffered }, async (t)
   const log = readFileSync(exchange.path('logs of dan', 'events.log'), 'utf8');
   for (const pattern of [/connected: anna/, /chunk 2 of anna/, /is complete: MD5/, /the end after/])
     t.match(log, pattern);
+  const logOfAll = readFileSync(exchange.path('logs of all', 'events.log'), 'utf8');
+  t.match(logOfAll, /the end after .* everything is complete/);
   const summary = readFileSync(exchange.path('logs of all', 'summary.csv'), 'utf8');
   t.equal(summary.trim().split('\n').length, 1 + 4 * 3 + 3);
   t.match(readFileSync(exchange.path('logs of all', 'report.html'), 'utf8'), /the least time is/);

@@ -23,6 +23,17 @@ t.test('an owner is killed: the others get what is left', { buffered }, async (t
   const exit = await coordinator.exited;
   t.equal(exit.code, 3);
   t.match(resultOf(exit)?.['reason'], /not everything from anna is left/);
+  for (const { stdout } of [coordinator, bert]) {
+    const events = parseEvents(stdout);
+    t.match(
+      events.find(({ event }) => event === 'absent'),
+      { peer: 'anna', presence: 'silent' },
+    );
+    t.match(
+      events.find(({ event }) => event === 'awaited'),
+      { peers: ['anna'] },
+    );
+  }
   const held = [bert, cora].map((program) =>
     parseEvents(program.stdout)
       .at(-1)
@@ -57,6 +68,8 @@ t.test('a peer is interrupted, and continues; another one comes late', { buffere
     ...[['bert', 'cora'] as const, ['cora', 'anna'] as const, ['cora', 'bert'] as const],
   ])
     t.ok(exchange.has(name, owner, 'data'), `${name} has that of ${owner}`);
+  const absences = parseEvents(anna.stdout).filter(({ event }) => event === 'absent');
+  t.match(absences[0], { peer: 'bert', presence: 'left' }, 'it has said that it leaves');
   const chunks = parseEvents(again.stdout).filter(({ event }) => event === 'chunk');
   t.ok(
     chunks.some(({ ['sources']: sources }) => sources.length === 0),

@@ -34,7 +34,8 @@ const coordinatorOptions = {
     ...textOption,
     value: 'SECONDS',
     default: '10',
-    describe: 'Wait so long for a peer that was lost, if only it has something that others miss',
+    describe:
+      'Before the end, wait so long for a lost peer that has more than all others, or fell silent before it had everything',
   },
   'stalled-after': {
     ...textOption,

@@ -17,6 +17,7 @@ import type { ViewArea } from '../progress/live-view.js';
 import { progressTable } from '../progress/progress-table.js';
 import { joinFitting } from '../table.js';
 import type { Text } from '../text.js';
+import { AwaitedPeers } from './awaited-peers.js';
 
 type EventOf<Type extends CoordinateExchangeEvent['type']> = Extract<
   CoordinateExchangeEvent,
@@ -32,11 +33,14 @@ export interface CoordinateOutputOptions {
 
 export class CoordinateOutput {
   private readonly rates = new RecentRates();
+  private readonly awaited: AwaitedPeers;
 
   constructor(
     private readonly output: Output,
     private readonly options: CoordinateOutputOptions,
-  ) {}
+  ) {
+    this.awaited = new AwaitedPeers(output);
+  }
 
   end(): void {
     this.output.endProgress();
@@ -56,14 +60,20 @@ export class CoordinateOutput {
         this.line(`${peer} at ${address} takes part and brings ${listObjects(objects)}`);
         break;
       }
-      case 'absent':
-      case 'back': {
-        const { type, name: peer } = event;
-        output.json({ event: type, peer });
-        if (type === 'back') this.line(`${peer} is back`);
+      case 'absent': {
+        const { name: peer, presence } = event;
+        output.json({ event: 'absent', peer, presence });
+        if (presence === 'left') this.line(`${peer} has left; the others continue`);
         else this.warn(`${peer} is silent; the others continue without it`);
         break;
       }
+      case 'back':
+        output.json({ event: 'back', peer: event.name });
+        this.line(`${event.name} is back`);
+        break;
+      case 'awaited':
+        this.awaited.handleEvent(event);
+        break;
       case 'start': {
         const { inMs, peers } = event;
         output.json({ event: 'start', peers, inMs });
@@ -147,21 +157,30 @@ export class CoordinateOutput {
     const total =
       elapsedMs === undefined
         ? [`waiting for peers: ${peers.length} of ${expectedPeers}`]
-        : [formatPlural(peers.length, 'peer'), formatSeconds(elapsedMs / 1000)];
+        : [
+            this.awaited.describe(),
+            formatPlural(peers.length, 'peer'),
+            formatSeconds(elapsedMs / 1000),
+          ];
     const extras = ['address', 'objects', 'ETA', 'average'];
-    const line = joinFitting(total, '  ', area.columns, [1]);
+    const line = joinFitting(total, '  ', area.columns, [2, 1]);
     return progressTable({ head: 'peer', rows, extras, total: line }, area);
   }
 }
 
 function stateOf(peer: ExchangePeerStatus, hasBegun: boolean): string {
-  if (!peer.isPresent) return 'absent';
+  if (peer.presence !== 'present') return peer.presence;
   if (!hasBegun) return 'waiting';
   return peer.storedObjects === peer.totalObjects ? 'complete' : 'fetching';
 }
 
+function endStateOf(peer: ExchangePeerStatus): string {
+  const state = stateOf(peer, true);
+  return state === 'fetching' ? 'incomplete' : state;
+}
+
 function standingOf(peer: ExchangePeerStatus) {
-  if (!peer.isPresent) return 'failed' as const;
+  if (peer.presence !== 'present') return 'failed' as const;
   const isWhole = peer.totalObjects > 0 && peer.storedObjects === peer.totalObjects;
   return isWhole ? ('complete' as const) : ('active' as const);
 }
@@ -182,7 +201,7 @@ const mostNames = 5;
 
 function peersJson(peers: readonly ExchangePeerStatus[]) {
   return peers.map((peer) => ({
-    ...{ peer: peer.name, address: peer.address, present: peer.isPresent },
+    ...{ peer: peer.name, address: peer.address, presence: peer.presence },
     ...{ heldBytes: peer.heldBytes, bytes: peer.totalBytes },
     ...{ storedObjects: peer.storedObjects, objects: peer.totalObjects },
   }));
@@ -206,7 +225,7 @@ export function printCoordinateSummary(output: Output, result: CoordinateExchang
   const head = ['peer', 'state', 'objects', 'held', 'address'];
   const rows = peers.map((peer) => [
     peer.name,
-    stateOf(peer, true),
+    endStateOf(peer),
     `${peer.storedObjects} of ${peer.totalObjects}`,
     formatBytes(peer.heldBytes),
     peer.address,

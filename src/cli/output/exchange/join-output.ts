@@ -20,6 +20,7 @@ import type { ViewArea } from '../progress/live-view.js';
 import { progressTable } from '../progress/progress-table.js';
 import { joinFitting } from '../table.js';
 import type { Text } from '../text.js';
+import { AwaitedPeers } from './awaited-peers.js';
 import { listObjects } from './coordinate-output.js';
 
 type EventOf<Type extends JoinExchangeEvent['type']> = Extract<JoinExchangeEvent, { type: Type }>;
@@ -28,11 +29,15 @@ export class JoinOutput {
   private readonly rates = new RecentRates();
   /** The last reason for each object that could not be kept. */
   private readonly failures = new Map<string, string>();
+  private readonly awaited: AwaitedPeers;
+  private progress: EventOf<'progress'> | undefined;
 
   constructor(
     private readonly output: Output,
     private readonly isVerbose: boolean,
-  ) {}
+  ) {
+    this.awaited = new AwaitedPeers(output);
+  }
 
   end(): void {
     this.output.endProgress();
@@ -58,11 +63,15 @@ export class JoinOutput {
         this.handlePeer(event);
         break;
       case 'presence': {
-        const { name: peer, isPresent } = event;
-        output.json({ event: isPresent ? 'back' : 'absent', peer });
-        this.line(isPresent ? `${peer} is back` : `${peer} is silent`);
+        const { name: peer, presence } = event;
+        if (presence === 'present') output.json({ event: 'back', peer });
+        else output.json({ event: 'absent', peer, presence });
+        this.line(`${peer} ${presenceText[presence]}`);
         break;
       }
+      case 'awaited':
+        this.awaited.handleEvent(event);
+        break;
       case 'start': {
         const { inMs, uncertaintyMs } = event;
         output.json({ event: 'start', inMs, uncertaintyMs });
@@ -150,6 +159,7 @@ export class JoinOutput {
       case 'stored': {
         const seconds = Math.max(0, event.elapsedMs) / 1000;
         output.json({ event: 'stored', ...which, bytes, seconds });
+        this.showStored(event.object);
         this.line(`${owner}/${object} is complete after ${formatSeconds(seconds)}`);
         break;
       }
@@ -171,8 +181,21 @@ export class JoinOutput {
     this.output.warn(escapeControls(text));
   }
 
+  /** The table is as new as the line that says that an object is complete. */
+  private showStored({ owner, name }: EventOf<'stored'>['object']): void {
+    const { progress } = this;
+    if (progress === undefined || this.output.isJson) return;
+    const objects = progress.objects.map((each) =>
+      each.owner === owner && each.name === name
+        ? { ...each, state: 'stored' as const, heldBytes: each.contentSizeBytes, sources: [] }
+        : each,
+    );
+    this.showProgress({ ...progress, objects });
+  }
+
   private showProgress(event: EventOf<'progress'>): void {
     const { output } = this;
+    this.progress = event;
     const { objects, clientCount: clients, elapsedMs } = event;
     if (output.isJson) {
       const seconds = elapsedMs === undefined ? undefined : elapsedMs / 1000;
@@ -200,16 +223,19 @@ export class JoinOutput {
     const rate = rates.reduce<number>((sum, each) => sum + (each ?? 0), 0);
     const storedCount = objects.filter(({ state }) => state === 'stored').length;
     const parts = [
+      this.awaited.describe(),
       `${storedCount} of ${formatPlural(objects.length, 'object')}`,
       rate > 0 ? formatRate(rate) : '',
       `${formatPlural(clientCount, 'peer')} fetching here`,
       elapsedMs === undefined ? 'waiting' : formatSeconds(elapsedMs / 1000),
     ];
-    const total = joinFitting(parts, '  ', area.columns, [2, 1]);
+    const total = joinFitting(parts, '  ', area.columns, [3, 2]);
     const extras = ['from', 'ETA', 'average'];
     return progressTable({ head: 'object', rows, extras, total }, area);
   }
 }
+
+const presenceText = { present: 'is back', silent: 'is silent', left: 'has left' } as const;
 
 function nameOf({ owner, name }: ExchangeObjectStatus): string {
   return `${owner}/${name}`;

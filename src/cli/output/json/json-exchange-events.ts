@@ -17,12 +17,22 @@ const object = text.describe('The name of a file or folder that a peer brings.')
 const bytes = count.describe('Size of the content.');
 const milliseconds = z.number();
 
+const absentEvent = event('absent', {
+  peer,
+  presence: z.enum(['silent', 'left']).describe('Whether it has said that it leaves.'),
+});
+
+const awaitedEvent = event('awaited', {
+  peers: texts.describe('Lost peers that may come back; none if nobody is waited for any more.'),
+  seconds: seconds.describe('The exchange ends after this time without them.'),
+});
+
 const peers = z
   .array(
     z.strictObject({
       peer,
       address: text.describe('IP and port.'),
-      present: z.boolean().describe('Whether the coordinator hears of it.'),
+      presence: z.enum(['present', 'silent', 'left']),
       heldBytes: count.describe('Content of others that it holds.'),
       bytes: count.describe('Content of others that it is to get.'),
       storedObjects: count,
@@ -41,8 +51,9 @@ export const coordinateEvents = [
     address: text.describe('IP and port.'),
     objects: z.array(z.strictObject({ object, bytes, files: count })).readonly(),
   }),
-  event('absent', { peer }),
+  absentEvent,
   event('back', { peer }),
+  awaitedEvent,
   event('start', { peers: texts, inMs: milliseconds }),
   event('stored', { peer, owner, object, bytes, seconds }),
   event('progress', { seconds: seconds.optional().describe('Since the start.'), peers }),
@@ -92,8 +103,9 @@ export const joinEvents = [
     address: text.describe('IP and port.'),
     objects: z.array(z.strictObject({ object, bytes })).readonly(),
   }),
-  event('absent', { peer }),
+  absentEvent,
   event('back', { peer }),
+  awaitedEvent,
   event('start', {
     inMs: milliseconds,
     uncertaintyMs: milliseconds.describe('By how much the clock may be wrong.'),
