@@ -38,8 +38,8 @@ function statusOf(
     unchangedFiles: 0,
     deletedEntries: 0,
     undeletedEntries: 0,
-    // The name of a receiver is known once it participates.
-    ...(status === 'connecting' ? {} : { selfName: receiver }),
+    // The name of a receiver is known once it participates, but that of one behind a relay never is.
+    ...(status === 'connecting' || more.via !== undefined ? {} : { selfName: receiver }),
     ...more,
   };
 }
@@ -83,6 +83,22 @@ t.test('a row shows state, progress and figures of a receiver', async (t) => {
   ]);
   const [, row] = linesOf(receivers, { ...sight, glyphs: unicodeGlyphs });
   t.match(row, '  █████░░░░░   50%  ');
+});
+
+t.test('receivers behind a relay have progress of their own', async (t) => {
+  const behind = { via: ['relay'] };
+  const receivers = [
+    statusOf('relay', 'active', 100),
+    statusOf('a', 'active', 50, behind),
+    statusOf('b', 'complete', 100, behind),
+  ];
+  t.match(linesOf(receivers), [
+    /^receiver/,
+    /^relay .* 100%/,
+    /^relay\/a .* 50%/,
+    /^relay\/b .* 100%/,
+    /^1 of 3 complete .* 83%/,
+  ]);
 });
 
 t.test(

@@ -89,7 +89,7 @@ class SendOnCommand {
     const count = options.to.length;
     const receivers = count === 1 ? 'one receiver' : `${count} receivers`;
     output.line(
-      `Listening on ${formatAddresses(relaying.addresses)}, sending on to ${receivers}, by ${dir}`,
+      `Listening on ${formatAddresses(relaying.addresses)}, sending on to ${receivers} through ${dir}`,
     );
     if (this.invitation !== undefined)
       await invite(relaying, this.invitation, 'sender', 'PATH', output);

@@ -70,9 +70,12 @@ function standingOf({ status }: SessionReceiverStatus): Standing {
   }
 }
 
-/** Before a receiver connects, the sender does not know which data the receiver already has. */
-function knownHeldBytes({ selfName, heldBytes }: SessionReceiverStatus): number {
-  return selfName === undefined ? 0 : heldBytes;
+/**
+ * Before a receiver connects, the sender does not know which data the receiver already has. What a receiver behind a
+ * relay has, the relay says.
+ */
+function knownHeldBytes({ selfName, via, heldBytes }: SessionReceiverStatus): number {
+  return selfName === undefined && via === undefined ? 0 : heldBytes;
 }
 
 /** The progress of all receivers that have not failed. The ETA is that of the slowest active receiver. */
