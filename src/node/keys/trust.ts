@@ -164,9 +164,11 @@ class FirstUseTrust {
       const alias = others === '' ? '' : ` (it is the key of ${others})`;
       const line = knownReceiverLine(name, receiverKey);
       const command = invitingCommands[role];
-      const invite = takesInvitations
-        ? `run "${command} --invite" on that host and here the line that it prints; or `
-        : '';
+      // An invitation of a receiver behind a relay is one for the relay.
+      const invite =
+        takesInvitations && behind.length === 0
+          ? `run "${command} --invite" on that host and here the line that it prints; or `
+          : '';
       return `its key ${shown} is not known here${alias}; ${invite}compare the key with the output of "p2mp keygen --show" on that host, then use --accept-new or add this line to ${known.path}: ${line}`;
     }
     return (await this.askWithOthers(receiver)) ? undefined : `its key ${shown} was not accepted`;

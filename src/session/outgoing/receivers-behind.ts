@@ -109,7 +109,10 @@ export class ReceiversBehind {
 
   /** The receivers behind a relay. */
   statusesOf(nowMs: TimeMs, member: SessionMember): SessionReceiverStatus[] {
-    return this.rows.filter((row) => row.member === member).map((row) => statusOf(nowMs, row));
+    const { contentSizeBytes } = this.options.offer;
+    return this.rows
+      .filter((row) => row.member === member)
+      .map((row) => statusOf(nowMs, row, contentSizeBytes));
   }
 
   private rowOf(nowMs: TimeMs, member: SessionMember, behind: Behind): Row | undefined {
@@ -211,14 +214,20 @@ export class ReceiversBehind {
 const noReceipt =
   'the relay says that it is complete, but has no receipt of it: do not trust this relay';
 
-function statusOf(nowMs: TimeMs, row: Row): SessionReceiverStatus {
+function activityOf({ state, heldBytes }: Behind, contentSizeBytes: number): string {
+  if (state === 'shown') return 'waiting for key approval';
+  // The relay can have verified the object long before the receiver has all of it.
+  return state === 'active' || heldBytes < contentSizeBytes ? 'receiving' : 'verifying';
+}
+
+function statusOf(nowMs: TimeMs, row: Row, contentSizeBytes: number): SessionReceiverStatus {
   const { name, via, latest, outcome, startedAtMs, settledAtMs } = row;
   const { heldBytes, receivedBytes, segmentsLost, segmentsReceived, state } = latest;
   const status = outcome?.status ?? (state === 'shown' ? 'identifying' : 'active');
   const reason = outcome === undefined || outcome.reason === '' ? undefined : outcome.reason;
   return {
     ...{ receiver: name, address: name, via, status },
-    activity: outcome?.status ?? (state === 'active' ? 'receiving' : 'verifying'),
+    activity: outcome?.status ?? activityOf(latest, contentSizeBytes),
     ...withoutUndefined({ reason }),
     ...{ heldBytes, heldBeforeBytes: Math.max(0, heldBytes - receivedBytes), receivedBytes },
     elapsedMs: Math.max(0, (outcome === undefined ? nowMs : settledAtMs) - startedAtMs),

@@ -116,6 +116,15 @@ t.test('an invitation trusts the key that it names, and no other new key', async
   t.same(asked, []);
 });
 
+t.test('a refusal names an invitation only where this host could use it', async (t) => {
+  const known = await KnownReceivers.load(join(t.testdir(), 'known'));
+  const trust = trustKnownReceivers(known, undefined);
+  t.match(await trust(nameOf(1), keyOf(1)), /run "p2mp receive --invite" on that host and here/);
+  const behind = String(await trust(`${nameOf(1)}/${nameOf(2)}`, keyOf(2)));
+  t.match(behind, /is not known here; compare the key with .*then use --accept-new or add/);
+  t.notMatch(behind, '--invite', 'the invitation of a receiver behind a relay is for the relay');
+});
+
 t.test('an invited relay answers for the receivers behind it', async (t) => {
   const known = await KnownReceivers.load(join(t.testdir(), 'known'));
   await known.add(`${nameOf(1)}/${nameOf(4)}`, keyOf(9));

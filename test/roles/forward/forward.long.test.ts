@@ -45,6 +45,28 @@ t.test('an object goes through a relay to three receivers', (t) => {
   t.end();
 });
 
+t.test('a receiver behind a relay is receiving until it has everything', (t) => {
+  const isSlow = (from: string, to: string) => from === 'relay' && to === 'a';
+  const net = new RelayNet('1', (...ends) => (isSlow(...ends) ? { rateBytesPerSec: 50_000 } : {}));
+  net.peer('a');
+  const relay = net.forwarder('relay', ['a']);
+  const { role } = net.peer('origin', send('relay'));
+  const seen = new Set<string>();
+  for (let atMs = 500; atMs < 40_000; atMs += 500)
+    net.simulation.at(atMs, () => {
+      for (const sender of role['sendings'].keys())
+        for (const status of sender.statuses(net.simulation.nowMs)) {
+          if (status.receiver !== 'a' || status.status !== 'active') continue;
+          const isWhole = status.heldBytes === content.length;
+          t.equal(status.activity, isWhole ? 'verifying' : 'receiving', `${atMs} ms`);
+          if (relay.role.received.length === 0 || !isWhole) seen.add(status.activity);
+        }
+    });
+  net.simulation.run({ untilMs: 60_000 });
+  t.ok(seen.has('receiving'));
+  t.end();
+});
+
 for (const [count, mostShare] of [
   [1, 1.1],
   [3, 1.15],
