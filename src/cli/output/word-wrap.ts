@@ -11,6 +11,9 @@ const hangingIndent = '  ';
 /** A line to copy into a file of keys. Line breaks of the terminal are not copied, but these would be. */
 const lineToCopy = /\S+ p2mp-x25519 .*/u;
 
+/** Between a number and its unit, which belong together. */
+const spaceBeforeUnit = /(?<=\d) (?=(?:%|ms|s|[kMGT]?B(?:\/s)?)(?![\p{L}\p{N}]))/gu;
+
 /** Takes one column, and is no place for a line break. */
 const fixedSpace = '\u{e000}';
 
@@ -38,6 +41,7 @@ function wrapLine(whole: string, columns: number, ellipsis: string): string {
   const [indent = ''] = /^ */u.exec(line) ?? [];
   const fixed = line
     .slice(indent.length)
+    .replace(spaceBeforeUnit, fixedSpace)
     .replace(lineToCopy, (each) => each.replaceAll(' ', fixedSpace));
   const room = columns - indent.length - hangingIndent.length;
   const wrapped = wrapAnsi(fixed, room).split('\n').join(`\n${indent}${hangingIndent}`);

@@ -22,6 +22,19 @@ t.test('longer lines break between words, and the rest is indented', async (t) =
   ]);
 });
 
+t.test('a number and its unit are not separated', async (t) => {
+  for (const quantity of ['3.79 s', '15 ms', '50.0 MB', '13.2 MB/s', '12 B', '5 %'])
+    for (let columns = 24; columns < 60; columns++) {
+      const text = `object to 10.0.0.1:48644: complete, ${quantity}, and ${quantity} more; ${quantity}`;
+      const lines = wrapWords(text, columns).split('\n');
+      const found = lines.join('\n').split(quantity).length - 1;
+      t.equal(found, 3, `${quantity}, ${columns} columns`);
+      t.ok(lines.every((line) => line.length <= columns));
+    }
+  const other = 'there are many, 12 senders';
+  t.equal(wrapWords(other, 20), 'there are many, 12\n  senders', 'a word is no unit');
+});
+
 t.test('a word that is wider than the terminal is left to the terminal', async (t) => {
   const path = '/'.repeat(64);
   t.equal(wrapWords(`the folder ${path} of it`, 40), `the folder\n  ${path}\n  of it`);
