@@ -164,10 +164,15 @@ export class Endpoint<Classic = never> implements Machine<EndpointEvent<Classic>
   }
 
   pollTimeout(): TimeMs | undefined {
-    let earliestMs = Infinity;
-    for (const machine of this.timed()) {
-      earliestMs = Math.min(earliestMs, machine.pollTimeout() ?? Infinity);
-    }
+    // Called for each datagram, so without a generator.
+    let earliestMs = Math.min(
+      this.receiver?.pollTimeout() ?? Infinity,
+      this.listener?.pollTimeout() ?? Infinity,
+      this.asker?.pollTimeout() ?? Infinity,
+      this.classic?.pollTimeout() ?? Infinity,
+    );
+    for (const sender of this.senders)
+      earliestMs = Math.min(earliestMs, sender.pollTimeout() ?? Infinity);
     return earliestMs === Infinity ? undefined : earliestMs;
   }
 

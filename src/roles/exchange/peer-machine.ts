@@ -95,7 +95,7 @@ export class PeerMachine implements Machine<PeerMachineEvent> {
 
   handleTimeout(nowMs: TimeMs): void {
     this.during(() => {
-      if ((this.endpoint.pollTimeout() ?? Infinity) <= nowMs) this.endpoint.handleTimeout(nowMs);
+      this.endpoint.handleTimeout(nowMs);
       this.pump(nowMs);
       if ((this.peer.pollTimeout() ?? Infinity) <= nowMs) this.peer.handleTimeout(nowMs);
     });

@@ -142,8 +142,7 @@ export class Peer {
   /** Takes an event of the port; then call `advance`. */
   takeEvent(nowMs: TimeMs, event: EndpointEvent<never>): void {
     if (event.role === 'asker' && this.link.takeEvent(nowMs, event.event)) return;
-    for (const remote of this.remotes.values())
-      for (const fetch of remote.fetches()) if (fetch.takeEvent(nowMs, event)) return;
+    for (const remote of this.remotes.values()) if (remote.takeEvent(nowMs, event)) return;
     if (event.role === 'asker') {
       const refused = event.event;
       if (refused.type === 'port-refused' || refused.type === 'unreachable')
@@ -182,7 +181,7 @@ export class Peer {
     for (let event = this.link.pollEvent(); event; event = this.link.pollEvent())
       this.handleLinkEvent(nowMs, event);
     for (const remote of [...this.remotes.values()]) {
-      for (const fetch of remote.fetches()) fetch.advance(nowMs);
+      remote.advance(nowMs);
       for (let event = remote.pollEvent(nowMs); event; event = remote.pollEvent(nowMs))
         this.handleFetchEvent(nowMs, remote, event);
     }

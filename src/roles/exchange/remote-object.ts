@@ -5,6 +5,7 @@
 import type { TimeMs } from '../../base/machine.js';
 import type { ReadonlyRangeSet } from '../../base/range-set.js';
 import type { Steps } from '../../base/steps.js';
+import type { EndpointEvent } from '../../endpoint/endpoint.js';
 import type { ContentSource } from '../../object/content-source.js';
 import type { ContentStores, StoreRequest } from '../../object/content-store.js';
 import type { Manifest } from '../../object/manifest.js';
@@ -210,19 +211,30 @@ export class RemoteObject {
 
   // --- Inputs and outputs
 
-  /** All fetches that still get events. */
-  *fetches(): Iterable<Fetch> {
-    if (this.current !== undefined) yield this.current;
-    yield* this.ended;
+  /** Gives an event of the port to the fetch that it is for. @returns false if it is for none */
+  takeEvent(nowMs: TimeMs, event: EndpointEvent<never>): boolean {
+    if (this.current?.takeEvent(nowMs, event) === true) return true;
+    for (const fetch of this.ended) if (fetch.takeEvent(nowMs, event)) return true;
+    return false;
+  }
+
+  /** Does everything that is due. Nothing is due of a fetch that all its sources know to be over. */
+  advance(nowMs: TimeMs): void {
+    if (this.current?.isConfirmed === false) this.current.advance(nowMs);
+    for (const fetch of this.ended) fetch.advance(nowMs);
   }
 
   /** The next event of a fetch. The object deals with it first. */
   pollEvent(nowMs: TimeMs): FetchRoleEvent | undefined {
-    for (const fetch of this.fetches()) {
-      const event = fetch.pollEvent();
-      if (event === undefined) continue;
-      if (fetch === this.current) this.handleEvent(nowMs, fetch, event);
+    const { current } = this;
+    const event = current?.pollEvent();
+    if (current !== undefined && event !== undefined) {
+      this.handleEvent(nowMs, current, event);
       return event;
+    }
+    for (const fetch of this.ended) {
+      const late = fetch.pollEvent();
+      if (late !== undefined) return late;
     }
     return undefined;
   }
@@ -264,9 +276,11 @@ export class RemoteObject {
   }
 
   handleTimeout(nowMs: TimeMs): void {
-    for (const fetch of this.fetches())
+    if ((this.current?.pollTimeout() ?? Infinity) <= nowMs) this.current?.handleTimeout(nowMs);
+    for (const fetch of this.ended) {
       if ((fetch.pollTimeout() ?? Infinity) <= nowMs) fetch.handleTimeout(nowMs);
-    for (const fetch of this.ended) if (fetch.isConfirmed) this.ended.delete(fetch);
+      if (fetch.isConfirmed) this.ended.delete(fetch);
+    }
     this.step();
   }
 
@@ -282,8 +296,8 @@ export class RemoteObject {
 
   pollTimeout(): TimeMs {
     if (this.work !== undefined) return 0;
-    let atMs = Infinity;
-    for (const fetch of this.fetches()) atMs = Math.min(atMs, fetch.pollTimeout() ?? Infinity);
+    let atMs = this.current?.pollTimeout() ?? Infinity;
+    for (const fetch of this.ended) atMs = Math.min(atMs, fetch.pollTimeout() ?? Infinity);
     return atMs;
   }
 
