@@ -54,9 +54,3 @@ export function stateOf({ isStored, fetch }: RemoteObject): ExchangeObjectStatus
   if (activity === 'storing') return 'storing';
   return activity === 'fetching' ? 'fetching' : 'waiting';
 }
-
-export function sourcesOf({ isStored, fetch }: RemoteObject, nowMs: number): string[] {
-  if (isStored) return [];
-  const sources = fetch?.report(nowMs)?.sources ?? [];
-  return sources.filter(({ state }) => state !== 'left').map(({ name }) => name);
-}

@@ -27,14 +27,7 @@ import { resolveReceivers } from '../net/resolve-receivers.js';
 import type { ServeEvent } from '../serve/serve-options.js';
 import { Serving } from '../serve/serving.js';
 import { LateHost } from '../serve/serving-port.js';
-import {
-  describeObject,
-  describePeer,
-  filesOf,
-  heldBytesOf,
-  sourcesOf,
-  stateOf,
-} from './exchange-facts.js';
+import { describeObject, describePeer, filesOf, heldBytesOf, stateOf } from './exchange-facts.js';
 import { FetchedFiles } from './fetched-files.js';
 import type {
   ExchangeObjectStatus,
@@ -387,7 +380,7 @@ export class Joining {
     return [...(this.machine?.peer.objects ?? [])].map((object) => ({
       ...describeObject(object),
       ...{ heldBytes: heldBytesOf(object), state: stateOf(object) },
-      sources: sourcesOf(object, this.nowMs),
+      sources: this.machine?.peer.sourcesOf(this.nowMs, object) ?? [],
     }));
   }
 

@@ -235,8 +235,9 @@ export class Coordinator {
 
   private join(nowMs: TimeMs, member: Member, { name, beganAtMs }: JoinRecord): boolean {
     const { key, address, stream } = member;
+    // Its earlier life is over.
     for (const other of [...this.members.values()])
-      if (other.peer?.isHost(name, key)) this.forget(nowMs, other);
+      if (other.peer?.isHost(name, key)) this.dismiss(nowMs, other);
     for (const peer of this.roster.peers.values()) if (peer.isHost(name, key)) peer.replace();
     const number = this.nextNumber++;
     if (number >= exchangeLimits.peers) return false;
@@ -370,10 +371,16 @@ export class Coordinator {
       incomplete.push(content);
     }
     this.await(nowMs, this.listAwaited(nowMs, incomplete));
-    if (nowMs < this.awaited.untilMs) return;
+    if (nowMs < this.awaited.untilMs || this.isAnyListing) return;
     const names = incomplete.flatMap(({ owners }) => owners.map(({ name }) => name));
     const text = [...new Set(names)].join(', ');
     this.end(nowMs, text === '' ? '' : `not everything from ${text} is left at any peer`);
+  }
+
+  /** Whether a peer has joined whose objects are not all known yet. */
+  private get isAnyListing(): boolean {
+    const peers = [...this.members.values()].map(({ peer }) => peer);
+    return peers.some((peer) => peer?.isPresent === true && !peer.isListed);
   }
 
   /** The blocks that peers which are present hold. */
@@ -401,7 +408,9 @@ export class Coordinator {
     for (const [peer, lostAtMs] of this.lostAtMs) {
       const untilMs = lostAtMs + rejoinWithinMs;
       if (peer.isReplaced || nowMs >= untilMs) continue;
-      const hasMore = incomplete.some((content) => this.hasMore(peer, content));
+      const hasMore = incomplete.some((content) =>
+        peer.holdsBeyond(content, this.blocksThere(content)),
+      );
       const misses = [...this.roster.contents].some((content) => !peer.stored.has(content));
       // Who says that it leaves wants no more.
       if (hasMore || (misses && peer.presence === 'silent')) yield [peer, untilMs];
@@ -424,14 +433,6 @@ export class Coordinator {
       untilMs: peers.length === 0 ? 0 : untilMs + this.clockOffsetMs,
     };
     for (const { stream, isListed } of this.members.values()) if (isListed) stream.push(record);
-  }
-
-  /** Whether a peer that is absent holds blocks that no present one does. */
-  private hasMore(peer: RosterPeer, content: ExchangedContent): boolean {
-    const there = this.blocksThere(content);
-    for (const { start, end } of peer.holdings.get(content)?.ranges() ?? [])
-      if (!there.gaps(start, end)[Symbol.iterator]().next().done) return true;
-    return false;
   }
 }
 

@@ -103,6 +103,13 @@ export class Peer {
     return this.hasEnded;
   }
 
+  /** The peers that are asked for blocks of an object now. */
+  sourcesOf(nowMs: TimeMs, { isStored, fetch }: RemoteObject): string[] {
+    const sources = isStored ? [] : (fetch?.report(nowMs)?.sources ?? []);
+    const used = sources.filter(({ state }) => state !== 'left');
+    return [...new Set(used.map(({ name }) => this.sources.nameOf(name)))];
+  }
+
   /** The clock of the coordinator. */
   get clock(): ClockEstimate {
     return this.link.clock;
@@ -328,6 +335,8 @@ export class Peer {
         ...this.options,
         beginsAt: this.shareOfNumber(),
         handleHeld: (object, start, end) => this.noteHeld(object, start, end),
+        handleBlock: (atMs, object, source, block) =>
+          this.options.handleBlock?.(atMs, object, this.sources.nameOf(source), block),
       });
       this.remotes.set(content.id, created);
     } else {
@@ -385,6 +394,8 @@ export class Peer {
       case 'segment':
       case 'left':
       case 'joined':
+        this.events.push({ ...event, object, source: this.sources.nameOf(event.source) });
+        break;
       case 'ready':
         this.events.push({ ...event, object });
         break;

@@ -89,8 +89,11 @@ export class RosterPeer {
     return this.objects.reduce((sum, { fileCount }) => sum + fileCount, 0);
   }
 
-  holdsAll(content: ExchangedContent): boolean {
-    return this.holdings.get(content)?.count === content.blockCount || content.blockCount === 0;
+  /** Whether it holds a block that is not among these. */
+  holdsBeyond(content: ExchangedContent, blocks: RangeSet): boolean {
+    for (const { start, end } of this.holdings.get(content)?.ranges() ?? [])
+      if (!blocks.gaps(start, end)[Symbol.iterator]().next().done) return true;
+    return false;
   }
 }
 

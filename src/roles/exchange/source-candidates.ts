@@ -6,6 +6,8 @@ import type { Roster, RosterPeer } from './roster.js';
 
 export class SourceCandidates {
   private readonly specs = new Map<string, ReceiverSpec>();
+  /** The names of the peers by those of their specs. */
+  private readonly names = new Map<string, string>();
 
   /** The others, from the next number on, so that not all peers ask the same ones. */
   listAfter(own: number, roster: Roster): RosterPeer[] {
@@ -23,7 +25,13 @@ export class SourceCandidates {
       const isTaken = [...this.specs.values()].some((other) => other.name === name);
       spec = { name: isTaken ? `${name} (${address.host}:${address.port})` : name, address };
       this.specs.set(id, spec);
+      this.names.set(spec.name, name);
     }
     return spec;
+  }
+
+  /** The name of the peer that is a source under this name. A peer that has joined again is another source. */
+  nameOf(source: string): string {
+    return this.names.get(source) ?? source;
   }
 }

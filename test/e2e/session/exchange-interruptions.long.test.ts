@@ -1,4 +1,5 @@
 /** Peers of `p2mp exchange` that are killed, interrupted or late, as processes. */
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { Exchange, firstChunk, resultOf } from '../../support/exchange-commands.js';
 import { type Program, parseEvents } from '../../support/processes.js';
@@ -70,6 +71,13 @@ t.test('a peer is interrupted, and continues; another one comes late', { buffere
     t.ok(exchange.has(name, owner, 'data'), `${name} has that of ${owner}`);
   const absences = parseEvents(anna.stdout).filter(({ event }) => event === 'absent');
   t.match(absences[0], { peer: 'bert', presence: 'left' }, 'it has said that it leaves');
+  const rows = readFileSync(exchange.path('logs of anna', 'chunks.csv'), 'utf8').split('\n');
+  const froms = rows.slice(1).flatMap((row) => row.split(',')[4]?.split(' ') ?? []);
+  t.same(
+    froms.filter((from) => !['bert', 'cora'].includes(from)),
+    [],
+    'a peer keeps its name',
+  );
   const chunks = parseEvents(again.stdout).filter(({ event }) => event === 'chunk');
   t.ok(
     chunks.some(({ ['sources']: sources }) => sources.length === 0),
