@@ -40,7 +40,10 @@ export type PeerEvent =
   | { readonly type: 'failed'; readonly object: RemoteObject; readonly reason: string }
   /** An object is stored under its final names; the time is since the start. */
   | { readonly type: 'stored'; readonly object: RemoteObject; readonly elapsedMs: number }
-  /** The exchange is over for this host. The reason is empty if it has everything. */
+  /**
+   * The exchange is over for this host. The reason is empty if it has everything. The time is from the start until the
+   * last object was stored, or until now if this host misses something.
+   */
   | {
       readonly type: 'end';
       readonly reason: string;

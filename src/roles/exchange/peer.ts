@@ -68,6 +68,8 @@ export class Peer {
   private beganAtClockMs: number | undefined;
   private beginsAtMs: TimeMs = Infinity;
   private lookAtMs: TimeMs = Infinity;
+  /** When the last object so far was stored. */
+  private storedAtMs: TimeMs = -Infinity;
   /** Whether an owner serves this host by multicast, so others do so, too. */
   private usesMulticast = false;
   private hasEnded = false;
@@ -410,6 +412,7 @@ export class Peer {
           break;
         }
         this.holdings.sayStored(this.number, object.content);
+        this.storedAtMs = nowMs;
         this.events.push({ type: 'stored', object, elapsedMs: nowMs - this.beginsAtMs });
         break;
       case 'fault':
@@ -435,7 +438,9 @@ export class Peer {
     this.hasEnded = true;
     this.lookAtMs = Infinity;
     for (const remote of this.remotes.values()) remote.abort(nowMs, 'the exchange is over');
-    const elapsedMs = Math.max(0, nowMs - this.beginsAtMs);
+    const isWhole = [...this.remotes.values()].every(({ isStored }) => isStored);
+    const overAtMs = isWhole ? this.storedAtMs : nowMs;
+    const elapsedMs = Math.max(0, overAtMs - this.beginsAtMs);
     this.events.push({ type: 'end', reason, elapsedMs, isRefused });
   }
 }

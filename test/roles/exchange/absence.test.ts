@@ -115,6 +115,9 @@ t.test('a peer that dies before it has everything is waited for, but not one tha
     if (how === 'returns') net.simulation.at(slowMs + 12_000, () => host.inject('start'));
     t.ok(net.run());
     t.equal(net.end?.reason, '');
+    const end = net.peer('p2').role.events.find(({ type }) => type === 'end');
+    const elapsedMs = end?.type === 'end' ? end.elapsedMs : Infinity;
+    if (how !== 'returns') t.ok(elapsedMs < 5000, `it has everything after ${elapsedMs} ms`);
     t.same(awaitedBy(net)[0]?.peers, how === 'leaves' ? undefined : ['p1']);
     if (how === 'returns') t.same(net.missing, []);
     if (how === 'leaves') t.ok(net.simulation.nowMs < slowMs + 5000, `${net.simulation.nowMs} ms`);
