@@ -9,7 +9,7 @@ import type { AskedObject } from '../../wire/asks.js';
 import { isEqualBytes, joinBytes, toHex } from '../../wire/byte-codec.js';
 import type { FetchOptions } from '../fetch/fetch.js';
 import { Fetch } from '../fetch/fetch.js';
-import type { FetchRoleEvent } from '../fetch/fetch-result.js';
+import type { FetchResult, FetchRoleEvent } from '../fetch/fetch-result.js';
 import type { Source } from '../fetch/source.js';
 import type { CachedObject } from './object-cache.js';
 import type { RelayedObject } from './relayed-object.js';
@@ -39,7 +39,7 @@ export class Lookup {
   /** The object, once it is known which one it is. */
   object: RelayedObject | undefined;
   /** When it has become the fetch that fills the object; undefined before that. */
-  fillBeganAtMs: TimeMs | undefined;
+  private fillBeganAtMs: TimeMs | undefined;
   /** For each upstream server that is of no use, the reason. */
   readonly reasons = new Map<string, string>();
   /** The upstream servers that deliver. */
@@ -123,6 +123,20 @@ export class Lookup {
     const name = what.name || label;
     const sizes = { contentSizeBytes, manifestSizeBytes };
     return { id, name, ...sizes, contentRoot, manifestDigest, isWhole: false };
+  }
+
+  /** It fills the object from now on, which has its place before the fetch begins, or after. @returns whether it is news */
+  beginFill(nowMs: TimeMs): boolean {
+    if (this.fillBeganAtMs !== undefined) return false;
+    this.fillBeganAtMs = nowMs;
+    return true;
+  }
+
+  /** What it has fetched, and in which time; undefined if it never filled an object. */
+  fetched(nowMs: TimeMs, { report }: FetchResult) {
+    const { fillBeganAtMs } = this;
+    if (fillBeganAtMs === undefined || report === undefined) return undefined;
+    return { fetchedBytes: report.deliveredBytes, elapsedMs: nowMs - fillBeganAtMs };
   }
 
   /** Takes an event of the port. @returns false if it is not about this question */

@@ -209,9 +209,7 @@ export class Relay {
 
   private reportFill(nowMs: TimeMs, open: OpenObject): void {
     const { object, lookup } = open;
-    // The object may have its place before the fetch begins, or after that.
-    if (object.isUnread || lookup === undefined || lookup.fillBeganAtMs !== undefined) return;
-    lookup.fillBeganAtMs = nowMs;
+    if (object.isUnread || lookup?.beginFill(nowMs) !== true) return;
     const isCached = object.shelf?.keeps === true;
     this.events.push({ type: 'fill', ...infoOf(open), isCached });
   }
@@ -255,37 +253,24 @@ export class Relay {
     const { object } = lookup;
     const open = object === undefined ? undefined : this.objects.of(object);
     const isLost = object !== undefined && lookup.reasons.size > 0;
-    const reason = isLost ? lookup.reason : (result.reason ?? '');
+    const { reason: stop = '' } = result;
+    const reason = isLost ? lookup.reason : stop;
     this.refuse(lookup.takers, reason, lookup.isAnyAway);
     this.counts.fetchedBytes += result.report?.deliveredBytes ?? 0;
-    if (open === undefined) this.reportStop(lookup, result);
+    const fetched = lookup.fetched(this.nowMs, result);
+    if (open === undefined && fetched !== undefined)
+      this.events.push({ type: 'fill-stopped', ...infoOf(lookup), ...fetched, reason: stop });
     if (open === undefined || open.lookup !== lookup) return;
     open.lookup = undefined;
     open.object.endFetch();
     this.objects.cached.setWhole(open.info.id, open.object.isWhole);
-    if (result.status === 'complete') this.handleFilled(open, lookup, result);
-    else this.handleFailed(open, lookup, reason, result.isFinal);
+    if (result.status !== 'complete') {
+      this.handleFailed(open, lookup, reason, result.isFinal);
+    } else {
+      if (fetched !== undefined) this.events.push({ type: 'filled', ...infoOf(open), ...fetched });
+      this.handleNeed(open);
+    }
     this.objects.hold(open);
-  }
-
-  private handleFilled(open: OpenObject, lookup: Lookup, result: FetchResult): void {
-    const fetched = this.fetchedOf(lookup, result);
-    if (fetched !== undefined) this.events.push({ type: 'filled', ...infoOf(open), ...fetched });
-    this.handleNeed(open);
-  }
-
-  /** The object was closed while it was fetched. */
-  private reportStop(lookup: Lookup, result: FetchResult): void {
-    const fetched = this.fetchedOf(lookup, result);
-    if (fetched === undefined) return;
-    const { reason = '' } = result;
-    this.events.push({ type: 'fill-stopped', ...infoOf(lookup), ...fetched, reason });
-  }
-
-  /** What a fill has fetched; undefined if its beginning was not reported. */
-  private fetchedOf({ fillBeganAtMs }: Lookup, { report }: FetchResult) {
-    if (fillBeganAtMs === undefined || report === undefined) return undefined;
-    return { fetchedBytes: report.deliveredBytes, elapsedMs: this.nowMs - fillBeganAtMs };
   }
 
   private handleFailed(open: OpenObject, lookup: Lookup, reason: string, isFinal: boolean): void {
