@@ -218,7 +218,7 @@ export type {
 } from './wire/messages.js';
 export { decodeMessage, encodeMessage } from './wire/messages.js';
 export type { Deletion, ExistingFiles, Offer } from './wire/offer.js';
-export type { PathChallenge, PathResponse } from './wire/paths.js';
+export type { AddressChange, AddressesNoted, PathChallenge, PathResponse } from './wire/paths.js';
 export type {
   Behind,
   BehindNoted,

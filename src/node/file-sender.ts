@@ -16,7 +16,7 @@ import type { TimeoutSpec } from '../classic/sender-options.js';
 import { timeoutCheck } from '../classic/sender-options.js';
 import { Sender } from '../sender.js';
 import { FileSource } from './disk/source/file-source.js';
-import { fatalSendError } from './net/endpoint.js';
+import { fatalSendError } from './net/fatal-send-error.js';
 import type { AwaitedPeer } from './net/port-watch.js';
 import type { ServerSpec } from './net/resolve-receivers.js';
 import { resolveReceivers } from './net/resolve-receivers.js';

@@ -17,10 +17,13 @@ import { createNodeCrypto } from './keys/node-crypto.js';
 import { chooseGroup, groupSource } from './net/groups/group-address.js';
 import { PathFit } from './net/path-fit.js';
 import type { LocalPath } from './net/paths/local-paths.js';
-import { chooseLocalPaths, hostsOf } from './net/paths/local-paths.js';
+import { chooseLocalPaths, hostsOf, pathFinder } from './net/paths/local-paths.js';
 import type { FoundReceiver } from './net/resolve-receivers.js';
 import { resolveReceivers, withLocalHosts } from './net/resolve-receivers.js';
 import type { PlanOptions } from './send-options.js';
+
+/** @param localHosts where paths begin; those of the start by default */
+export type CreateSender = (mssBytes: number, localHosts?: readonly string[]) => SessionSender;
 
 export interface PreparedSend {
   /** The open source. The caller must close it. */
@@ -28,6 +31,8 @@ export interface PreparedSend {
   readonly receivers: readonly FoundReceiver[];
   /** From where to send. */
   readonly paths: readonly LocalPath[];
+  /** As of `SocketRunner`. */
+  readonly findPaths: (() => readonly LocalPath[]) | undefined;
   readonly group: Address | undefined;
   /** Source address of multicast datagrams. */
   readonly groupFrom: string | undefined;
@@ -39,7 +44,7 @@ export interface PreparedSend {
    */
   readonly sender: SessionSender;
   /** Creates another sender of the same object, with a different segment size. */
-  readonly createSender: (mssBytes: number) => SessionSender;
+  readonly createSender: CreateSender;
 }
 
 /**
@@ -54,6 +59,7 @@ export async function prepareSend(options: PlanOptions): Promise<PreparedSend> {
     const found = await resolveReceivers(options.receivers);
     const addresses = found.map(({ address }) => address);
     const paths = chooseLocalPaths(options.networkPaths, { peers: addresses });
+    const findPaths = pathFinder(options.networkPaths, paths, { peers: addresses });
     const localHosts = hostsOf(paths);
     const receivers = await withLocalHosts(found, localHosts);
     const group = chooseGroup(options.multicast ?? 'auto', addresses);
@@ -63,7 +69,10 @@ export async function prepareSend(options: PlanOptions): Promise<PreparedSend> {
     const ends = { receivers, localHosts, group };
     const createSender = await prepareSender(options, { source, exclusions }, ends);
     const sender = createSender(mssBytes === 'auto' ? fit.mssBytes() : mssBytes);
-    return { source, receivers, paths, group, groupFrom, label, fit, sender, createSender };
+    return {
+      ...{ source, receivers, paths, findPaths, group, groupFrom, label, fit, sender },
+      createSender,
+    };
   } catch (error) {
     await source.close();
     throw error;
@@ -78,7 +87,7 @@ async function prepareSender(
     readonly localHosts: readonly string[];
     readonly group: Address | undefined;
   },
-): Promise<(mssBytes: number) => SessionSender> {
+): Promise<CreateSender> {
   const { signal } = options;
   const { receivers, localHosts, group } = ends;
   const manifest = await runInTurns(encodeInSteps(source.manifest), signal);
@@ -95,9 +104,9 @@ async function prepareSender(
     deletion === 'none' ? undefined : SparedEntries.create(source, exclusions, existing);
   const crypto = await createNodeCrypto(keyPair ?? (await generateKeyPair()));
   const manifestDigest = await runInTurns(hashInSteps(crypto, manifest), signal);
-  return (mssBytes) =>
+  return (mssBytes, hosts = localHosts) =>
     new SessionSender({
-      ...{ receivers, localHosts },
+      ...{ receivers, localHosts: hosts },
       label: labelOf(options),
       manifest,
       manifestDigest,

@@ -12,7 +12,7 @@ import { SessionParts } from './disk/parts/session-parts.js';
 import { PlacedIndex } from './disk/store/placed-files.js';
 import { FileReceiver } from './file-receiver.js';
 import { createWarmCrypto } from './keys/node-crypto.js';
-import { chooseLocalPaths } from './net/paths/local-paths.js';
+import { chooseLocalPaths, pathFinder } from './net/paths/local-paths.js';
 import type { HostFolder } from './receive/receiving-host.js';
 import { machineOptionsOf, prepareFolder, ReceivingHost } from './receive/receiving-host.js';
 import type { ReceiveOptions } from './receive-options.js';
@@ -123,6 +123,7 @@ export class Receiving extends ReceivingHost<PortEvent> {
     const classic = await receiving.openClassic();
     await receiving.listen({
       ...{ machine: new Endpoint({ classic, receiver: machine }), paths },
+      findPaths: pathFinder(options.networkPaths, paths),
       // Status reports can be slightly late. Polling would take CPU time from senders on the same host.
       deadlines: 'coarse',
       // The P2MP-FTP machine cannot split concatenated datagrams.

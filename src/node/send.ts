@@ -21,6 +21,7 @@ import { DiskContent } from './disk/source/disk-content.js';
 import type { ObjectSource } from './disk/source/object-source.js';
 import { refusalOf } from './keys/trust-answer.js';
 import { NarrowPaths } from './net/narrow-paths.js';
+import { hostsOf } from './net/paths/local-paths.js';
 import type { AwaitedPeer } from './net/port-watch.js';
 import type { FoundReceiver } from './net/resolve-receivers.js';
 import type { SocketRunner } from './net/socket-runner.js';
@@ -148,7 +149,7 @@ class Sending {
   private async open(): Promise<void> {
     const { options, shell } = this;
     const prepared = await prepareSend(options);
-    const { source, receivers, paths, group, groupFrom, fit, createSender } = prepared;
+    const { source, receivers, paths, findPaths, group, groupFrom, fit } = prepared;
     this.source = source;
     this.label = prepared.label;
     const { existing = 'quick', deletion } = options;
@@ -159,8 +160,8 @@ class Sending {
     const runner = await shell.openSockets({
       machine: endpoint,
       current: () => sender,
-      ...{ receivers, paths },
-      deadlines: 'exact',
+      ...{ receivers, paths, findPaths, deadlines: 'exact' },
+      handlePaths: (nowMs, hosts) => sender.setLocalHosts(nowMs, hosts),
       handleEvent: (event) => {
         if (event.role !== 'sender') return;
         this.sourceDriver?.handleEvent(event.sender, event.event);
@@ -176,7 +177,7 @@ class Sending {
       fit,
       isAuto: (options.mssBytes ?? 'auto') === 'auto',
       restart: (mssBytes) => {
-        const next = createSender(mssBytes);
+        const next = prepared.createSender(mssBytes, hostsOf(runner.pathAddresses));
         next.withdraw(runner.nowMs, source.lost.entries);
         endpoint.replaceSender(sender, next);
         sender = next;

@@ -6,6 +6,7 @@ import type { P2mpError } from '../base/errors.js';
 import type { Machine } from '../base/machine.js';
 import { withoutUndefined } from '../base/without-undefined.js';
 import type { LocalPath } from './net/paths/local-paths.js';
+import { hostsOf } from './net/paths/local-paths.js';
 import type { PortWatchOptions } from './net/port-watch.js';
 import type { FoundReceiver } from './net/resolve-receivers.js';
 import { wildcardsFor } from './net/resolve-receivers.js';
@@ -42,6 +43,10 @@ export interface ShellMachine<E> extends Pick<PortWatchOptions, 'awaited'> {
   readonly receivers: readonly FoundReceiver[];
   /** Local addresses from which to send by several paths; none by default. */
   readonly paths?: readonly LocalPath[];
+  /** As of `SocketRunner`. */
+  readonly findPaths?: (() => readonly LocalPath[]) | undefined;
+  /** Called when paths can begin at other addresses. */
+  readonly handlePaths?: (nowMs: number, hosts: readonly string[]) => void;
   readonly deadlines?: 'exact';
   readonly handleEvent: (event: E) => void;
   readonly handleRefusal: (
@@ -101,12 +106,16 @@ export class SenderShell<E, R> {
 
   /** @throws P2mpError PORT_UNAVAILABLE */
   async openSockets(run: ShellMachine<E>): Promise<SocketRunner<E>> {
-    const { paths = [] } = run;
-    const runner = await SocketRunner.open({
+    const { paths = [], findPaths, handlePaths } = run;
+    const runner: SocketRunner<E> = await SocketRunner.open({
       machine: run.machine,
       ...{ paths, bind: wildcardsFor(run.receivers, paths) },
       port: 0,
       ...withoutUndefined({ deadlines: run.deadlines }),
+      ...(findPaths !== undefined && {
+        findPaths,
+        handleMove: (nowMs: number) => handlePaths?.(nowMs, hostsOf(runner.pathAddresses)),
+      }),
       handleEvent: run.handleEvent,
       handleSendError: (error) => this.handleSendError(error),
     });

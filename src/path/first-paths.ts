@@ -24,7 +24,7 @@ export function firstPaths(
   const current = { address: path.address, ...withoutUndefined({ localHost: path.from }) };
   if (hosts.length + announced.length === 0) return [current];
   const addresses = [...path.addresses.all, ...announced];
-  return [current, ...pairPaths(hosts, addresses, current, maxPaths - 1)];
+  return [current, ...pairPaths(hosts, addresses, [current], maxPaths - 1)];
 }
 
 /**

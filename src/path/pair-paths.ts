@@ -3,6 +3,8 @@ import type { Address } from '../base/address.js';
 import { isIPv6, sameAddress } from '../base/address.js';
 import type { PathEnds } from './path.js';
 
+type Ends = Pick<PathEnds, 'address' | 'localHost'>;
+
 interface Pair {
   readonly host: string | undefined;
   readonly address: Address;
@@ -14,15 +16,16 @@ interface Pair {
  * the longest common prefix come first, because they are on one network.
  * @param hosts addresses of this host; if empty, the system chooses the one to send from
  * @param addresses addresses of the receiver
- * @param first the path that exists
+ * @param existing the paths that exist, the first one first
  * @param count the maximum number of pairs
  */
 export function pairPaths(
   hosts: readonly string[],
   addresses: readonly Address[],
-  first: Pick<PathEnds, 'address' | 'localHost'>,
+  existing: readonly [Ends, ...Ends[]],
   count: number,
 ): PathEnds[] {
+  const [first] = existing;
   const pairs: Pair[] = [];
   const isKnown = addresses.some((each) => sameAddress(each, first.address));
   for (const address of isKnown ? addresses : [first.address, ...addresses]) {
@@ -34,8 +37,8 @@ export function pairPaths(
   pairs.sort((a, b) => b.commonBits - a.commonBits);
   const firstHost =
     first.localHost ?? pairs.find(({ address }) => sameAddress(address, first.address))?.host;
-  const usedHosts = new Set([firstHost]);
-  const used: Address[] = [first.address];
+  const usedHosts = new Set([firstHost, ...existing.map(({ localHost }) => localHost)]);
+  const used: Address[] = existing.map(({ address }) => address);
   const chosen: PathEnds[] = [];
   for (const areBothNew of [true, false]) {
     for (const { host, address } of pairs) {

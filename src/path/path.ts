@@ -121,6 +121,11 @@ export class Path implements ControlledPath {
     return this.localHost === undefined ? transmit : { ...transmit, from: this.localHost };
   }
 
+  get ends(): Pick<PathEnds, 'address' | 'localHost'> {
+    const { address, localHost } = this;
+    return localHost === undefined ? { address } : { address, localHost };
+  }
+
   /** From now on, the path has these ends. */
   moveTo({ address, localHost }: PathEnds): void {
     this.candidates.choose(address);

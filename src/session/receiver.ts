@@ -164,11 +164,11 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   /**
-   * Says at which addresses senders can reach this receiver, for several paths at once. Sessions that have begun keep
-   * theirs.
+   * Says at which addresses senders can reach this receiver, for several paths at once. The senders of sessions that have
+   * begun learn it, too.
    */
-  setAddresses(addresses: readonly Address[]): void {
-    this.sessions.setAddresses(addresses);
+  setAddresses(nowMs: TimeMs, addresses: readonly Address[]): void {
+    this.sessions.setAddresses(nowMs, addresses);
   }
 
   /** Call this when addresses of this host have changed. The senders learn it at once, and not once they miss reports. */

@@ -138,7 +138,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     const firstPathsTo = (member: SessionMember) => this.paths.firstPathsTo(member);
     const opening = { ...terms, withdrawals, session, offer, crypto, firstPathsTo };
     this.connections = new Connections({ ...shared, ...opening });
-    const { localHosts = [] } = options;
+    const { localHosts } = options;
     this.paths = new PathKeeper({ delivery, outbox, crypto, localHosts });
     const { outcomes, connections, paths } = this;
     const isSpared = sparingOf(options);
@@ -170,7 +170,7 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   join(nowMs: TimeMs, receiver: ReceiverSpec, asked?: ProvenChannel): number {
     checkJoin(this.isDone, this.members.length);
     const member = this.add(receiver);
-    if (asked !== undefined) this.open(nowMs, member, asked);
+    if (asked !== undefined) this.askers.set(member.open(nowMs, asked), member);
     if (this.startedAtMs !== undefined) {
       this.connections.join(nowMs, member);
       this.advance(nowMs);
@@ -184,11 +184,6 @@ export class SessionSender implements Machine<SessionSenderEvent> {
     this.delivery.add(member.demand);
     this.outcomes.handleJoin();
     return member;
-  }
-
-  private open(nowMs: TimeMs, member: SessionMember, asked: ProvenChannel): void {
-    member.open(nowMs, asked);
-    this.askers.set(asked.channel.session, member);
   }
 
   /** Ends the session for one receiver with the outcome `aborted`, and sends it the reason. */
@@ -273,6 +268,12 @@ export class SessionSender implements Machine<SessionSenderEvent> {
   /** Fails this receiver; the session continues with the others. */
   failReceiver(nowMs: TimeMs, index: number, reason: string): void {
     this.outcomes.dismiss(nowMs, at(this.members, index), 'failed', reason);
+    this.advance(nowMs);
+  }
+
+  /** Paths begin at these addresses from now on; if there are none, nothing changes. */
+  setLocalHosts(nowMs: TimeMs, hosts: readonly string[]): void {
+    if (hosts.length > 0) this.paths.setLocalHosts(nowMs, hosts, this.members);
     this.advance(nowMs);
   }
 

@@ -14,7 +14,7 @@ import type { Extras, Kept, Noted } from './lists.js';
 import { readExtras, readKept, readSpared, writeParts } from './lists.js';
 import type { Offer } from './offer.js';
 import { readOffer, writeOffer } from './offer.js';
-import type { PathChallenge, PathResponse } from './paths.js';
+import type { AddressChange, AddressesNoted, PathChallenge, PathResponse } from './paths.js';
 import {
   readAddresses,
   readPathChallenge,
@@ -120,7 +120,9 @@ export type Message =
   | Withdrawn
   | EnvelopeRequest
   | PathChallenge
-  | PathResponse;
+  | PathResponse
+  | AddressChange
+  | AddressesNoted;
 
 const kinds: readonly Message['kind'][] = [
   'offer',
@@ -148,6 +150,8 @@ const kinds: readonly Message['kind'][] = [
   'envelope-request',
   'path-challenge',
   'path-response',
+  'addresses',
+  'addresses-noted',
 ];
 
 const none = new Uint8Array(0);
@@ -213,6 +217,12 @@ export function encodeMessage(message: Message): Uint8Array {
       break;
     case 'path-response':
       writePathResponse(writer, message);
+      break;
+    case 'addresses':
+      writeAddresses(writer.varint(message.number), message.addresses);
+      break;
+    case 'addresses-noted':
+      writer.varint(message.number);
       break;
     default:
       writeRoleMessage(writer, message);
@@ -348,6 +358,10 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message | undef
       return readPathChallenge(reader);
     case 'path-response':
       return readPathResponse(reader);
+    case 'addresses':
+      return { kind, number: reader.varint(), addresses: readAddresses(reader) };
+    case 'addresses-noted':
+      return { kind, number: reader.varint() };
   }
 }
 

@@ -39,6 +39,21 @@ export interface PathResponse {
   readonly token: Uint8Array;
 }
 
+/** The addresses of a receiver have changed since it accepted the offer. */
+export interface AddressChange {
+  readonly kind: 'addresses';
+  /** How many changes there have been, with this one. */
+  readonly number: number;
+  /** All addresses at which the receiver can be reached now. */
+  readonly addresses: readonly Address[];
+}
+
+/** The sender knows of this change of addresses. */
+export interface AddressesNoted {
+  readonly kind: 'addresses-noted';
+  readonly number: number;
+}
+
 /** How many bytes go to an address that is not proven for each one that has come from it (RFC 9000, 8). */
 export const allowanceFactor = 3;
 

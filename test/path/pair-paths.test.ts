@@ -6,7 +6,7 @@ const at = (host: string) => ({ host, port: 7735 });
 const pair = (hosts: string[], addresses: string[], first: { host?: string; address: string }) => {
   const { host: localHost, address } = first;
   const known = { address: at(address), ...(localHost !== undefined && { localHost }) };
-  return pairPaths(hosts, addresses.map(at), known, 3).map(
+  return pairPaths(hosts, addresses.map(at), [known], 3).map(
     (each) => `${each.localHost ?? ''}>${each.address.host}`,
   );
 };

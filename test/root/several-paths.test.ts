@@ -61,9 +61,9 @@ class PathPlace {
     return receiver;
   }
 
-  send(): Program {
+  send(path = 'eth0,side'): Program {
     const common = ['--to', this.lab.address(1), '--open', '--json', '--rate', '3MB'];
-    return this.start(0, 'send', this.sent, ...common, '--path', 'eth0,side');
+    return this.start(0, 'send', this.sent, ...common, '--path', path);
   }
 }
 
@@ -96,7 +96,7 @@ for (const [cut, what] of [
 
 for (const host of [0, 1]) {
   t.test(`an address of host ${host} goes midway`, { skip: noLab }, async (t) => {
-    const place = new PathPlace(t, 8_000_000);
+    const place = new PathPlace(t, 12_000_000);
     const receiver = await place.receive('--path', 'eth0,side');
     const sender = place.send();
     await sender.waitFor(isBothUsed);
@@ -106,9 +106,57 @@ for (const host of [0, 1]) {
     t.ok(isSameContent(place.sent, join(place.dir, 'sent')));
     t.equal((await receiver.exited).code, 0);
     const [{ paths }] = parseResult(exit)['receivers'];
-    t.match(paths, [{ state: 'open' }, { state: 'silent' }]);
+    t.match(paths, [{ state: 'open' }, { state: 'closed' }]);
     t.ok(paths[1].receivedBytes > 0, 'it was used before');
   });
+}
+
+for (const host of [0, 1]) {
+  t.test(`an interface of host ${host} gets another address midway`, { skip: noLab }, async (t) => {
+    const place = new PathPlace(t, 12_000_000);
+    const receiver = await place.receive('--path', 'eth0,side');
+    const sender = place.send();
+    await sender.waitFor(isBothUsed);
+    place.run(host, 'ip', 'addr', 'add', `10.98.0.${30 + host}/24`, 'dev', 'side');
+    place.run(host, 'ip', 'addr', 'del', `10.98.0.${10 + host}/24`, 'dev', 'side');
+    // Removing the first address of a network removes its other ones.
+    place.run(host, 'ip', 'addr', 'replace', `10.98.0.${30 + host}/24`, 'dev', 'side');
+    const exit = await sender.exited;
+    t.equal(exit.code, 0, exit.stderr);
+    t.ok(isSameContent(place.sent, join(place.dir, 'sent')));
+    t.equal((await receiver.exited).code, 0);
+    const [{ paths }] = parseResult(exit)['receivers'];
+    const end = host === 0 ? { from: '10.98.0.30' } : { address: '10.98.0.31:7735' };
+    const [found] = paths.filter((path: object) => hasAll(path, end));
+    t.match(found, { state: 'open' });
+    t.ok(found?.receivedBytes > 0, 'it is used');
+  });
+}
+
+t.test(
+  'an interface comes up midway, which leads to no address that was known',
+  { skip: noLab },
+  async (t) => {
+    const place = new PathPlace(t, 12_000_000);
+    const receiver = await place.receive('--path', 'auto');
+    const sender = place.send('auto');
+    await sender.waitFor(isBothUsed);
+    place.lab.linkHosts(0, 1, 'more', 1500);
+    for (const host of [0, 1])
+      place.run(host, 'ip', 'addr', 'add', `10.97.0.${10 + host}/24`, 'dev', 'more');
+    const exit = await sender.exited;
+    t.equal(exit.code, 0, exit.stderr);
+    t.ok(isSameContent(place.sent, join(place.dir, 'sent')));
+    t.equal((await receiver.exited).code, 0);
+    const [{ paths }] = parseResult(exit)['receivers'];
+    const [found] = paths.filter((path: object) => hasAll(path, { address: '10.97.0.11:7735' }));
+    t.match(found, { state: 'open' });
+    t.ok(found?.receivedBytes > 0, 'it is used');
+  },
+);
+
+function hasAll(path: object, ends: object): boolean {
+  return Object.entries(ends).every(([key, value]) => Reflect.get(path, key) === value);
 }
 
 t.test(

@@ -76,6 +76,9 @@ const messages: readonly Message[] = [
   { kind: 'path-challenge', path: 3, token: bytesOf(8, 1), echo: bytesOf(8, 2), burst: 65_535 },
   { kind: 'path-challenge', path: 0, token: bytesOf(8, 1), echo: bytesOf(8, 0), burst: undefined },
   { kind: 'path-response', path: 3, echo: bytesOf(8, 1), token: bytesOf(8, 2) },
+  { kind: 'addresses', number: 1, addresses: [] },
+  { kind: 'addresses', number: 300, addresses: [{ host: 'fe80::1%eth0', port: 65_535 }] },
+  { kind: 'addresses-noted', number: 300 },
   { kind: 'root', digest: bytesOf(32, 9) },
   { kind: 'root', digest: bytesOf(32, 9), withdrawnEntries: 1_000_000 },
   {

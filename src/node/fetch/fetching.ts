@@ -18,7 +18,7 @@ import { createNodeCrypto } from '../keys/node-crypto.js';
 import { refusalOf } from '../keys/trust-answer.js';
 import { SessionGroups } from '../net/groups/session-groups.js';
 import type { LocalPath } from '../net/paths/local-paths.js';
-import { chooseLocalPaths, hostsOf } from '../net/paths/local-paths.js';
+import { chooseLocalPaths, hostsOf, pathFinder } from '../net/paths/local-paths.js';
 import type { FoundReceiver, ServerSpec } from '../net/resolve-receivers.js';
 import { resolveReceivers, withLocalHosts } from '../net/resolve-receivers.js';
 import { SendErrorLog } from '../net/send-error-log.js';
@@ -172,9 +172,15 @@ export class Fetching {
       receivesBatches: true,
       handleEvent: (event) => this.handleEvent(machine, event),
       handleSendError: (error) => this.sendErrors.add(error),
-      handleMove: (nowMs) => machine.handleMove(nowMs),
+      findPaths: pathFinder(this.options.networkPaths, this.paths, {
+        peers: sources.map(({ address }) => address),
+      }),
+      handleMove: (nowMs) => {
+        if (this.paths.length > 0) machine.setAddresses(nowMs, runner.pathAddresses);
+        machine.handleMove(nowMs);
+      },
     });
-    if (this.paths.length > 0) machine.setAddresses(runner.pathAddresses);
+    if (this.paths.length > 0) machine.setAddresses(runner.nowMs, runner.pathAddresses);
     this.noteNames(this.options.sources);
     this.machine = machine;
     this.runner = runner;

@@ -2,7 +2,6 @@
 import type dgram from 'node:dgram';
 import type { Address, Arrival } from '../../base/address.js';
 import { isIPv6, isWildcardHost } from '../../base/address.js';
-import type { ErrorCode } from '../../base/errors.js';
 import { P2mpError } from '../../base/errors.js';
 import type { Transmit } from '../../base/machine.js';
 import type { Refusal } from '../../base/refusal.js';
@@ -16,21 +15,13 @@ import type { Offload } from './offload/offload-socket.js';
 import type { SystemCalls } from './offload/offload-system.js';
 import { loadSystemCalls } from './offload/offload-system.js';
 import type { LocalPath } from './paths/local-paths.js';
-import { type BoundPort, familyOf, isGroupHost, portAt, portNear } from './paths/port-choice.js';
+import type { Port } from './paths/port.js';
+import { addressOf, closePort } from './paths/port.js';
+import { familyOf, isGroupHost, portAt, portNear } from './paths/port-choice.js';
 import { receiveBufferBytes } from './receive-buffer.js';
 import type { RefusalWatch } from './refusal-watch.js';
 import { openRefusalWatch } from './refusal-watch.js';
 import { SendBuffer } from './send-buffer.js';
-
-/** An open socket and its sender. Its address is cached, because a query at each send would cost a system call. */
-interface Port extends BoundPort {
-  readonly socket: dgram.Socket;
-  readonly sender: OffloadSender;
-  readonly sendBuffer: SendBuffer;
-  readonly groups: GroupMemberships;
-  readonly isRouted: boolean;
-  readonly setPortSharing: SendingSocket['setPortSharing'];
-}
 
 /**
  * The source address of a datagram, with the socket that received it. Answers leave through the same socket. The local
@@ -127,16 +118,36 @@ export class Endpoint {
   /** The addresses that the endpoint listens on. */
   get addresses(): Address[] {
     if (this.isClosed) return this.lastAddresses;
-    return this.ports.map(({ socket }) => {
-      const { address, port } = socket.address();
-      return { host: address, port };
-    });
+    return this.ports.map(addressOf);
   }
 
-  /** Where the paths of `paths` begin. */
+  /** Where paths begin. */
   get pathAddresses(): Address[] {
-    const { paths = [] } = this.options;
-    return this.addresses.slice(0, paths.length);
+    return this.isClosed ? [] : this.ports.filter(({ isPath }) => isPath).map(addressOf);
+  }
+
+  /**
+   * From now on, paths begin at these addresses. Opens what is new at the port of the other sockets, and closes what is not
+   * named any more, unless that is all that is open.
+   * @returns whether all of them are open
+   */
+  async setPaths(paths: readonly LocalPath[]): Promise<boolean> {
+    const [first] = this.ports;
+    const isOpen = ({ host }: LocalPath) => this.ports.some((port) => port.host === host);
+    for (const path of paths) {
+      if (first === undefined || this.isClosed) return true;
+      // An address that is quite new may not be usable yet.
+      if (!isOpen(path)) await this.bind(path.host, addressOf(first).port, path).catch(ignore);
+    }
+    const isNamed = ({ host }: Port) => paths.some((path) => path.host === host);
+    const gone = this.ports.filter((port) => port.isPath && !isNamed(port));
+    if (!this.isClosed && gone.length < this.ports.length) for (const port of gone) this.drop(port);
+    return paths.every(isOpen);
+  }
+
+  private drop(port: Port): void {
+    this.ports.splice(this.ports.indexOf(port), 1);
+    void closePort(port);
   }
 
   /** The offload in use. `send` becomes false if the kernel refuses a batch. */
@@ -193,7 +204,7 @@ export class Endpoint {
     }
     const group = this.portOfGroup.get(to.host);
     if (group !== undefined) return group;
-    if ('by' in to) return (to as PortAddress).by;
+    if ('by' in to && (to as PortAddress).by.isOpen) return (to as PortAddress).by;
     const sender = this.groupSenders.get(familyOf(to));
     return sender !== undefined && isGroupHost(to.host) ? sender : portNear(ports, to);
   }
@@ -305,13 +316,7 @@ export class Endpoint {
     this.isClosed = true;
     for (const watch of this.watches) watch.close();
     this.watches.clear();
-    await Promise.all(
-      [...this.ports, ...this.groupPorts.values()].map(({ socket, sender, groups }) => {
-        sender.close();
-        groups.close();
-        return new Promise<void>((resolve) => socket.close(() => resolve()));
-      }),
-    );
+    await Promise.all([...this.ports, ...this.groupPorts.values()].map(closePort));
   }
 
   private get unsentBytes(): number {
@@ -370,7 +375,8 @@ export class Endpoint {
   private async bind(host: string, port: number, path?: LocalPath): Promise<dgram.Socket> {
     const address = { host, port };
     try {
-      const opened = this.createPort(await this.openSocket(host, port, path?.interfaceName));
+      const socket = await this.openSocket(host, port, path?.interfaceName);
+      const opened = this.createPort(socket, path !== undefined);
       this.ports.push(opened);
       return opened.socket;
     } catch (error) {
@@ -384,7 +390,7 @@ export class Endpoint {
     return openSocket({ host, port }, { system, noOffload, receivesBatches, leaveBy });
   }
 
-  private createPort(opened: SendingSocket): Port {
+  private createPort(opened: SendingSocket, isPath = false): Port {
     const { socket } = opened;
     const { address: host, family } = socket.address();
     const sender = new OffloadSender(opened, this.handleSent);
@@ -402,6 +408,7 @@ export class Endpoint {
     const groups = new GroupMemberships(groupOptions);
     const port: Port = {
       ...{ socket, host, family, sender, sendBuffer, groups, isRouted, setPortSharing },
+      ...{ isPath, isOpen: true },
     };
     const take = this.takeFrom(port);
     const grantedBytes = receiveBufferBytes(socket);
@@ -423,21 +430,8 @@ export class Endpoint {
   }
 }
 
+function ignore(): void {}
+
 function now(): number {
   return performance.now();
-}
-
-/** @returns the error with which the transfer must stop; undefined if retransmission can help */
-export function fatalSendError(
-  error: NodeJS.ErrnoException,
-  mssBytes: number,
-): P2mpError | undefined {
-  const codes: Record<string, [ErrorCode, string]> = {
-    EMSGSIZE: [
-      'DATAGRAM_TOO_LARGE',
-      `MSS ${mssBytes}: larger than this system can send in one datagram; use a smaller MSS`,
-    ],
-  };
-  const found = codes[error.code ?? ''];
-  return found === undefined ? undefined : new P2mpError(found[0], found[1], { cause: error });
 }

@@ -25,6 +25,11 @@ export class OwnAddressWatch {
     this.handleChange();
   }
 
+  /** Calls `handleChange` at the next check, whatever the addresses are then. */
+  checkAgain(): void {
+    this.known = '';
+  }
+
   close(): void {
     clearInterval(this.timer);
   }

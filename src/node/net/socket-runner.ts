@@ -30,6 +30,8 @@ export interface SocketRunnerOptions<Event> {
   readonly bind?: readonly string[];
   /** Local addresses from which paths begin; none by default. */
   readonly paths?: readonly LocalPath[];
+  /** Called when addresses of this host have come or gone. @returns where paths can begin now */
+  readonly findPaths?: (() => readonly LocalPath[]) | undefined;
   readonly port: number;
   readonly deadlines?: DeadlinePolicy;
   /** Whether the machine accepts several datagrams that arrived together, joined into one buffer. */
@@ -77,7 +79,7 @@ export class SocketRunner<Event> {
   /** Opens the sockets. The machine sends nothing before the first call of `drain`. */
   static async open<Event>(options: SocketRunnerOptions<Event>): Promise<SocketRunner<Event>> {
     const { bind, paths, port, receivesBatches = false, handleSendError } = options;
-    const { handleMove, answersTogether = false } = options;
+    const { answersTogether = false } = options;
     const runner = new SocketRunner(options);
     runner.endpoint = await Endpoint.open({
       ...withoutUndefined({ bind, paths }),
@@ -89,13 +91,22 @@ export class SocketRunner<Event> {
       handleWritable: () => runner.runner.drain(),
       handleSendError,
     });
-    if (handleMove !== undefined) {
-      runner.addressWatch = new OwnAddressWatch(() => {
-        handleMove(runner.nowMs);
-        runner.drain();
-      });
-    }
+    const { handleMove, findPaths } = options;
+    if (handleMove !== undefined)
+      runner.addressWatch = new OwnAddressWatch(() => void runner.follow(handleMove, findPaths));
     return runner;
+  }
+
+  /** Addresses of this host have come or gone. */
+  private async follow(
+    handleMove: (nowMs: TimeMs) => void,
+    findPaths: SocketRunnerOptions<Event>['findPaths'],
+  ): Promise<void> {
+    const areOpen = findPaths === undefined || (await this.endpoint?.setPaths(findPaths()));
+    if (this.isClosing) return;
+    if (areOpen === false) this.addressWatch?.checkAgain();
+    handleMove(this.nowMs);
+    this.drain();
   }
 
   get nowMs(): TimeMs {

@@ -137,10 +137,13 @@ export abstract class ReceivingHost<PortEvent> implements ReceivingState {
     const { dir, port, bind, keepPartsMs } = this.hostOptions;
     const runner = await SocketRunner.open<PortEvent>({
       ...{ ...options, port, ...withoutUndefined({ bind }) },
-      handleMove: (nowMs) => this.receiver.handleMove(nowMs),
+      handleMove: (nowMs) => {
+        this.nameAddresses(nowMs);
+        this.receiver.handleMove(nowMs);
+      },
     });
     this.openRunner = runner;
-    if (runner.pathAddresses.length > 0) this.receiver.setAddresses(runner.pathAddresses);
+    this.nameAddresses(runner.nowMs);
     const handleError = (error: unknown) => {
       this.receiver.handleInternalError(runner.nowMs, undefined, error);
       runner.drain();
@@ -148,6 +151,11 @@ export abstract class ReceivingHost<PortEvent> implements ReceivingState {
     this.staleParts = new StalePartsRemoval(dir, handleError, keepPartsMs);
     this.startProgress();
     return runner;
+  }
+
+  private nameAddresses(nowMs: number): void {
+    const { pathAddresses = [] } = this.runner ?? {};
+    if (pathAddresses.length > 0) this.receiver.setAddresses(nowMs, pathAddresses);
   }
 
   /** The sockets; undefined until they are open. */

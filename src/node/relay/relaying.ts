@@ -14,7 +14,7 @@ import { createWarmCrypto } from '../keys/node-crypto.js';
 import { refusalOf } from '../keys/trust-answer.js';
 import type { Offload } from '../net/offload/offload-socket.js';
 import { createOwnAddressCheck } from '../net/own-address.js';
-import { chooseLocalPaths, hostsOf } from '../net/paths/local-paths.js';
+import { chooseLocalPaths, hostsOf, pathFinder } from '../net/paths/local-paths.js';
 import type { ClientStatus } from '../serve/serve-options.js';
 import type { ServingTotals } from '../serve/serving.js';
 import { refuserOf, Serving } from '../serve/serving.js';
@@ -85,19 +85,26 @@ export class Relaying {
       });
       const relaying = new Relaying(options, machine, cache, names);
       const { listener, endpoint, host } = machine;
+      const nameAddresses = (nowMs: number) => {
+        const { pathAddresses = [] } = socketHost.runner ?? {};
+        if (pathAddresses.length > 0) machine.setAddresses(nowMs, pathAddresses);
+      };
       relaying.serving = await Serving.openPort(
         options,
         {
           ...{ crypto, machine, listener, endpoint, host, socketHost, paths },
-          handleMove: (nowMs) => machine.handleMove(nowMs),
+          findPaths: pathFinder(options.networkPaths, paths),
+          handleMove: (nowMs) => {
+            nameAddresses(nowMs);
+            machine.handleMove(nowMs);
+          },
           handleOther: (event) => {
             if (event.role === 'relay') relaying.handleEvent(event.event);
           },
         },
         async () => relaying.catalogue,
       );
-      const { pathAddresses = [] } = socketHost.runner ?? {};
-      if (pathAddresses.length > 0) machine.setAddresses(pathAddresses);
+      nameAddresses(socketHost.nowMs);
       socketHost.runner?.watchPorts(
         () => machine.awaited(),
         (...refusal) => machine.handleRefusal(socketHost.nowMs, ...refusal),

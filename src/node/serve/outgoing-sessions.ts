@@ -69,11 +69,20 @@ interface Running {
 
 export class OutgoingSessions {
   private readonly running = new Map<SessionSender, Running>();
+  private localHosts: readonly string[];
   private readonly timers = new Set<NodeJS.Timeout>();
   /** The largest MSS to use for hosts to which the system could not send larger datagrams; the oldest first. */
   private readonly mssLimits = new Map<string, number>();
 
-  constructor(private readonly options: OutgoingSessionsOptions) {}
+  constructor(private readonly options: OutgoingSessionsOptions) {
+    this.localHosts = options.localHosts;
+  }
+
+  /** From now on, paths begin at these addresses of this host. */
+  setLocalHosts(nowMs: number, hosts: readonly string[]): void {
+    this.localHosts = hosts;
+    for (const sender of this.running.keys()) sender.setLocalHosts(nowMs, hosts);
+  }
 
   /** The number of clients that fetch. */
   get clientCount(): number {
@@ -211,7 +220,8 @@ export class OutgoingSessions {
   ): Running {
     const { groups } = this.options;
     const group = groupFrom === undefined ? undefined : groups.begin(first, groupFrom);
-    const { crypto, endpoint, host, localHosts, livenessTimeoutMs, sending } = this.options;
+    const { crypto, endpoint, host, livenessTimeoutMs, sending } = this.options;
+    const { localHosts } = this;
     const sender = new SessionSender({
       ...object.terms,
       ...{ crypto, mssBytes, localHosts, existing: 'quick' as const },

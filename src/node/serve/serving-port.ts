@@ -37,6 +37,8 @@ export interface ServingPort {
   readonly deadlines?: DeadlinePolicy;
   /** As of `SocketRunner`. */
   readonly answersTogether?: boolean;
+  /** As of `SocketRunner`. */
+  readonly findPaths?: (() => readonly LocalPath[]) | undefined;
   /** Called when addresses of this host have come or gone. */
   readonly handleMove?: (nowMs: TimeMs) => void;
   /** Handles what is neither of the listener nor of a session. Without it, the port only serves. */

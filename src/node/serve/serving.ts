@@ -16,7 +16,7 @@ import { checkInvitationTerms, formatInvitation } from '../keys/invitation-code.
 import { createWarmCrypto } from '../keys/node-crypto.js';
 import { refusalOf } from '../keys/trust-answer.js';
 import { noOffload, type Offload } from '../net/offload/offload-socket.js';
-import { chooseLocalPaths, hostsOf } from '../net/paths/local-paths.js';
+import { chooseLocalPaths, hostsOf, pathFinder } from '../net/paths/local-paths.js';
 import { SendErrorLog } from '../net/send-error-log.js';
 import { SocketRunner } from '../net/socket-runner.js';
 import { Catalogue } from './catalogue.js';
@@ -119,8 +119,7 @@ export class Serving {
     this.listener = listener;
     this.handleOther = handleOther;
     this.sessions = new OutgoingSessions({
-      ...{ crypto, listener, endpoint, host },
-      localHosts: hostsOf(prepared.paths ?? []),
+      ...{ crypto, listener, endpoint, host, localHosts: hostsOf(prepared.paths ?? []) },
       ...{ livenessTimeoutMs, maxClients, maxOpenFiles, groups: this.groups },
       sending:
         prepared.sending ??
@@ -148,12 +147,13 @@ export class Serving {
     const { paths, keyPair, indexFolder, trustClient, networkPaths } = options;
     const crypto = await createWarmCrypto(keyPair);
     const host = new LateHost();
+    const localPaths = chooseLocalPaths(networkPaths);
     const listener = new AskListener({ crypto, refuseAsker: refuserOf(trustClient) });
     const endpoint = new Endpoint({ listener });
     const folder = indexFolder === undefined ? undefined : await IndexFolder.open(indexFolder);
     const port = {
       ...{ crypto, listener, endpoint, machine: endpoint, host, socketHost: host },
-      paths: chooseLocalPaths(networkPaths),
+      ...{ paths: localPaths, findPaths: pathFinder(networkPaths, localPaths) },
     };
     return Serving.openPort(options, port, (serving) =>
       Catalogue.open({
@@ -174,14 +174,18 @@ export class Serving {
     openCatalogue: (serving: Serving) => Promise<ObjectCatalogue>,
   ): Promise<Serving> {
     const { port, bind, maxOpenFiles = defaultMaxOpenFiles } = options;
-    const { machine, socketHost, paths = [], deadlines, handleMove, answersTogether } = prepared;
-    const optional = withoutUndefined({ bind, deadlines, handleMove, answersTogether });
+    const { machine, socketHost, paths = [], deadlines, answersTogether, findPaths } = prepared;
     const serving = new Serving(options, prepared, await affordableFileCount(maxOpenFiles));
     const catalogue = await openCatalogue(serving);
     serving.catalogue = catalogue;
     try {
       const runner = await SocketRunner.open<PortEvent>({
-        ...{ machine, port, paths, ...optional },
+        ...{ machine, port, paths, findPaths },
+        ...withoutUndefined({ bind, deadlines, answersTogether }),
+        handleMove: (nowMs) => {
+          serving.sessions.setLocalHosts(nowMs, hostsOf(serving.runner?.pathAddresses ?? []));
+          prepared.handleMove?.(nowMs);
+        },
         receivesBatches: prepared.handleOther !== undefined,
         handleEvent: (event) => serving.handleEvent(event),
         handleSendError: (error) => void serving.handleSendError(error),

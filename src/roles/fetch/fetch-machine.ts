@@ -127,9 +127,9 @@ export class FetchMachine implements Machine<FetchRoleEvent> {
     this.fetch.abort(nowMs, reason);
   }
 
-  /** Says at which addresses senders can reach this host, for several paths at once. Sessions that have begun keep theirs. */
-  setAddresses(addresses: readonly Address[]): void {
-    this.port.receiver.setAddresses(addresses);
+  /** Says at which addresses senders can reach this host, for several paths at once. */
+  setAddresses(nowMs: TimeMs, addresses: readonly Address[]): void {
+    this.port.receiver.setAddresses(nowMs, addresses);
   }
 
   /** Call this when addresses of this host have changed. */

@@ -107,9 +107,9 @@ export class RelayMachine implements Machine<RelayMachineEvent> {
     this.pump(nowMs);
   }
 
-  /** Says at which addresses senders can reach this host, for several paths at once. Sessions that have begun keep theirs. */
-  setAddresses(addresses: readonly Address[]): void {
-    this.port.receiver.setAddresses(addresses);
+  /** Says at which addresses senders can reach this host, for several paths at once. */
+  setAddresses(nowMs: TimeMs, addresses: readonly Address[]): void {
+    this.port.receiver.setAddresses(nowMs, addresses);
   }
 
   /** Call this when addresses of this host have changed. */

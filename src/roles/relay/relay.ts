@@ -365,11 +365,9 @@ export class Relay {
   private handleFetchEvent(nowMs: TimeMs, lookup: Lookup, event: FetchRoleEvent): void {
     const name = lookup.object?.name ?? lookup.what.name ?? '';
     switch (event.type) {
-      case 'identify': {
-        const { type, ask, source: upstream, serverKey } = event;
-        this.events.push({ type, ask, upstream, serverKey });
+      case 'identify':
+        this.events.push(identifyOf(event));
         break;
-      }
       case 'chosen':
         this.handleChosen(nowMs, lookup);
         break;
@@ -438,4 +436,9 @@ export class Relay {
     this.handleNeed(open);
     this.offer(open, []);
   }
+}
+
+function identifyOf(event: Extract<FetchRoleEvent, { type: 'identify' }>): RelayEvent {
+  const { type, ask, source: upstream, serverKey } = event;
+  return { type, ask, upstream, serverKey };
 }

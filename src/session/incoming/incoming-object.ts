@@ -1,19 +1,19 @@
 /** The object of one incoming session, and what the stages of the session need to receive it. */
-import type { Address } from '../../base/address.js';
 import type { Platform } from '../../object/entry-name.js';
 import type { LeafDigests } from '../../object/leaf-digests.js';
 import type { Offer } from '../../wire/offer.js';
 import type { ObjectLimits } from '../object-limits.js';
 import type { IncomingInfo } from '../receiver-events.js';
 import type { BlockReception, BlockReceptionOptions } from './block-reception.js';
+import type { OwnAddresses } from './own-addresses.js';
 import type { SessionOutput } from './session-output.js';
 
 export interface ReceptionOptions extends BlockReceptionOptions {
   /** The name that this receiver reports to the sender. */
   readonly name: string;
   readonly platform: Platform;
-  /** Addresses at which this receiver can be reached; undefined to announce none. */
-  readonly addresses: readonly Address[] | undefined;
+  /** Addresses at which this receiver can be reached. */
+  readonly addresses: OwnAddresses;
   /** Size of a block before sealing. */
   readonly blockSizeBytes: number;
   readonly limits: ObjectLimits;

@@ -136,6 +136,9 @@ export class IncomingSession {
       case 'withdrawn':
         this.enter(nowMs, stage.handleWithdrawn(nowMs, message));
         break;
+      case 'addresses-noted':
+        this.options.addresses.handleNoted(message.number);
+        break;
       case 'envelope':
         this.enter(nowMs, stage.handleEnvelope(message.envelope));
         break;
@@ -223,6 +226,14 @@ export class IncomingSession {
     if (!this.isSettled) this.enter(nowMs, new Outcome(isComplete ? 'complete' : 'failed', reason));
   }
 
+  /** The sender learns at which addresses this host can be reached now. */
+  setAddresses(nowMs: TimeMs, addresses: readonly Address[]): void {
+    const { options, stage, output } = this;
+    // The accept names them otherwise.
+    if (options.addresses.change(addresses) && stage instanceof ObjectStage)
+      output.send(options.addresses.next(nowMs));
+  }
+
   /** This host has another address. The sender learns it from a message. */
   handleMove(nowMs: TimeMs): void {
     if (this.stage instanceof ObjectStage) this.stage.reportQuiet(nowMs);
@@ -281,6 +292,7 @@ export class IncomingSession {
   private settle(nowMs: TimeMs, { status, reason, deletion, receipt }: Outcome): Concluding {
     const { stage, output, options } = this;
     stage.close();
+    options.addresses.stop();
     const { withdrawn } = stage.progress;
     const result: IncomingResult = {
       ...this.describe(nowMs, stage.info ?? this.unknownObject, status, deletion),
@@ -316,7 +328,7 @@ export class IncomingSession {
 
   pollTimeout(): TimeMs {
     const idleAtMs = this.isSettled ? Infinity : this.lastReceivedAtMs + this.idleMs;
-    return Math.min(this.stage.pollTimeout(), idleAtMs);
+    return Math.min(this.stage.pollTimeout(), idleAtMs, this.options.addresses.dueAtMs);
   }
 
   /** @param stoppedMs how long this process was suspended before this call */
@@ -325,6 +337,8 @@ export class IncomingSession {
     if (!this.isSettled && nowMs >= this.lastReceivedAtMs + this.idleMs) {
       this.endSilently(nowMs);
     } else {
+      const { addresses } = this.options;
+      if (nowMs >= addresses.dueAtMs) this.output.send(addresses.next(nowMs));
       this.enter(nowMs, this.stage.handleTimeout(nowMs));
     }
   }

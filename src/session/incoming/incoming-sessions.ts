@@ -15,6 +15,7 @@ import type { SessionReceiverOptions } from '../receiver-options.js';
 import type { IncomingSessionOutputs } from './incoming-session.js';
 import { IncomingSession } from './incoming-session.js';
 import { IncomingShares } from './incoming-shares.js';
+import { OwnAddresses } from './own-addresses.js';
 import { refuseOffer } from './relayed-offers.js';
 
 /** A channel to the sender of a session, and the sender's address. */
@@ -69,9 +70,10 @@ export class IncomingSessions {
     return this.byNumber.get(number);
   }
 
-  /** Sessions that begin from now on name these addresses to their senders. */
-  setAddresses(addresses: readonly Address[]): void {
+  /** Names these addresses to all senders from now on. */
+  setAddresses(nowMs: TimeMs, addresses: readonly Address[]): void {
     this.addresses = addresses;
+    for (const session of this.values()) session.setAddresses(nowMs, addresses);
   }
 
   delete(number: number): void {
@@ -115,7 +117,8 @@ export class IncomingSessions {
     const { allocationBytes = commonAllocationBytes } = options;
     return new IncomingSession(
       {
-        ...{ crypto, platform, name, budget, isSource, addresses: this.addresses },
+        ...{ crypto, platform, name, budget, isSource },
+        addresses: new OwnAddresses(this.addresses),
         blockSizeBytes: options.blockSizeBytes ?? standardBlockSizeBytes,
         limits: { maxBytes: maxObjectBytes, maxEntries, allocationBytes },
         idleMs: options.idleMs ?? receiverLimits.idleMs,

@@ -21,6 +21,7 @@ import type { Offer } from '../../wire/offer.js';
 import type { ConnectionAction } from './connection-action.js';
 import type { ContentRoot } from './content-root.js';
 import type { ControlOutbox } from './control-outbox.js';
+import type { HelloAnswer } from './held-answers.js';
 import { HeldAnswers } from './held-answers.js';
 import type { SessionMember } from './member.js';
 import { MemberMessages } from './member-messages.js';
@@ -78,11 +79,12 @@ export class Connections {
   private readonly polls: PollBudget;
   private readonly messages: MemberMessages;
   private readonly actions = new Queue<ConnectionAction>();
-  private readonly held = new HeldAnswers();
+  private readonly held: HeldAnswers;
 
   constructor(private readonly options: ConnectionsOptions) {
     const { pollsPerSec, offer, delivery, reportInterval, withdrawals } = options;
     this.polls = new PollBudget(pollsPerSec);
+    this.held = new HeldAnswers(options.firstPathsTo);
     this.messages = new MemberMessages(offer, delivery, reportInterval, withdrawals);
   }
 
@@ -146,8 +148,7 @@ export class Connections {
   /** Handles every receiver whose timer has expired. */
   handleTimeout(nowMs: TimeMs): void {
     const { members } = this.options;
-    for (let due = this.held.takeDue(nowMs); due !== undefined; due = this.held.takeDue(nowMs))
-      this.takeHandshake(nowMs, due.member, due.packet, due.from, due.arrivedAtMs);
+    for (const due of this.held.takeDue(nowMs)) this.takeHandshake(nowMs, due);
     this.checkAtMs = this.held.dueAtMs;
     for (const member of members) {
       if (member.isSettled) continue;
@@ -246,29 +247,19 @@ export class Connections {
     packet: ChannelPacket,
     from: Arrival,
   ): FaultKind | undefined {
-    const pairs = this.pairsOf(member);
-    if (pairs.length > 1 && this.held.hold(nowMs, member, packet, from, pairs)) {
-      this.lookBy(this.held.dueAtMs);
-      return undefined;
-    }
-    return this.takeHandshake(nowMs, member, packet, from, nowMs);
-  }
-
-  /** The pairs of addresses by which hellos go, as long as none has been answered. */
-  private pairsOf(member: SessionMember): readonly PathEnds[] {
-    return member.handshake?.stage === 'hello' ? this.options.firstPathsTo(member) : [];
+    const answer = { member, packet, from, arrivedAtMs: nowMs };
+    if (!this.held.hold(answer)) return this.takeHandshake(nowMs, answer);
+    this.lookBy(this.held.dueAtMs);
+    return undefined;
   }
 
   private takeHandshake(
     nowMs: TimeMs,
-    member: SessionMember,
-    packet: ChannelPacket,
-    from: Arrival,
-    arrivedAtMs: TimeMs,
+    { member, packet, from, arrivedAtMs }: HelloAnswer,
   ): FaultKind | undefined {
     const { status, handshake, path, requests, liveness } = member;
     if (status !== 'connecting' || handshake === undefined) return undefined;
-    const pairs = this.pairsOf(member);
+    const pairs = this.held.pairsOf(member);
     const outcome = handshake.handle(packet);
     const isAnswer = outcome === 'advanced' || outcome === 'small-only';
     if (isAnswer) liveness.handleAnswer();
@@ -342,17 +333,12 @@ export class Connections {
     // A receiver with nothing to do is waiting for other receivers and cannot make progress.
     if (nowMs - liveness.progressAtMs >= limitMs / 2 && !this.isAsked(member)) {
       const isBlocked = this.options.members.some(
-        (other) => other !== member && this.isBlocking(other),
+        (other) => other !== member && other.status === 'active' && this.isAsked(other),
       );
       liveness.excuseUntil(isBlocked ? nowMs : this.progressAtMs);
     }
     if (nowMs - liveness.progressAtMs < limitMs) return undefined;
     return `answers, but has made no progress for ${limitMs / 1000} s`;
-  }
-
-  /** Whether other receivers might be waiting for this one. */
-  private isBlocking(member: SessionMember): boolean {
-    return member.status === 'active' && this.isAsked(member);
   }
 
   /** Whether the receiver has work to do: data to receive, or a digest to verify. */
@@ -383,7 +369,7 @@ export class Connections {
     requests.noteSent(nowMs, which === 'again' && member.handshake !== undefined);
     if (member.handshake === undefined) this.beginHandshake(member);
     const { outbox } = this.options;
-    const pairs = this.pairsOf(member);
+    const pairs = this.held.pairsOf(member);
     const datagrams = member.handshake?.nextDatagrams() ?? [];
     if (pairs.length > 1) {
       for (const ends of pairs) for (const bytes of datagrams) outbox.sendBetween(ends, bytes);

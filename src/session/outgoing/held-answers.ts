@@ -9,15 +9,16 @@ import type { PathEnds } from '../../path/path.js';
 import type { ChannelPacket } from '../../wire/header.js';
 import type { SessionMember } from './member.js';
 
-export interface HeldAnswer {
+export interface HelloAnswer {
   readonly member: SessionMember;
   readonly packet: ChannelPacket;
   readonly from: Arrival;
   readonly arrivedAtMs: TimeMs;
 }
 
-interface Held extends HeldAnswer {
-  readonly ends: PathEnds;
+interface Held extends HelloAnswer {
+  /** The place of its pair among all. */
+  readonly rank: number;
   readonly untilMs: TimeMs;
 }
 
@@ -28,6 +29,14 @@ const mostWaitMs = 250;
 export class HeldAnswers {
   private readonly byMember = new Map<SessionMember, Held>();
 
+  /** @param firstPathsTo the pairs of addresses by which a handshake with the receiver may go */
+  constructor(private readonly firstPathsTo: (member: SessionMember) => readonly PathEnds[]) {}
+
+  /** The pairs of addresses by which hellos go, as long as none has been answered. */
+  pairsOf(member: SessionMember): readonly PathEnds[] {
+    return member.handshake?.stage === 'hello' ? this.firstPathsTo(member) : [];
+  }
+
   /** When `takeDue` returns the next answer. */
   get dueAtMs(): TimeMs {
     let dueAtMs = Infinity;
@@ -35,45 +44,33 @@ export class HeldAnswers {
     return dueAtMs;
   }
 
-  /**
-   * Takes an answer to a hello that went by several pairs.
-   * @returns whether it waits; if not, those that waited are of no use any more
-   */
-  hold(
-    nowMs: TimeMs,
-    member: SessionMember,
-    packet: ChannelPacket,
-    from: Arrival,
-    pairs: readonly PathEnds[],
-  ): boolean {
+  /** @returns whether the answer waits; if not, those that waited are of no use any more */
+  hold(answer: HelloAnswer): boolean {
+    const { member, packet, from, arrivedAtMs } = answer;
     if (member.handshake?.isCookie(packet) !== true) return false;
+    const pairs = this.pairsOf(member);
     const ends = answeredPath(pairs, from);
     if (ends === undefined || !isSecondChoice(pairs, ends)) {
       this.byMember.delete(member);
       return false;
     }
     const held = this.byMember.get(member);
+    const rank = pairs.indexOf(ends);
+    if (held !== undefined && held.rank <= rank) return true;
     const { sentAtMs } = member.requests;
-    const tookMs = sentAtMs === undefined ? mostWaitMs : nowMs - sentAtMs;
-    const untilMs = nowMs + Math.min(mostWaitMs, Math.max(leastWaitMs, tookMs));
-    if (held === undefined || pairs.indexOf(ends) < pairs.indexOf(held.ends)) {
-      // The memory of a datagram is used again.
-      const kept = { ...packet, header: packet.header.slice(), body: packet.body.slice() };
-      this.byMember.set(member, {
-        ...{ member, packet: kept, from, ends, arrivedAtMs: nowMs },
-        untilMs: held?.untilMs ?? untilMs,
-      });
-    }
+    const tookMs = sentAtMs === undefined ? mostWaitMs : arrivedAtMs - sentAtMs;
+    const untilMs = arrivedAtMs + Math.min(mostWaitMs, Math.max(leastWaitMs, tookMs));
+    // The memory of a datagram is used again.
+    const kept = { ...packet, header: packet.header.slice(), body: packet.body.slice() };
+    const waiting = { ...answer, packet: kept, rank, untilMs: held?.untilMs ?? untilMs };
+    this.byMember.set(member, waiting);
     return true;
   }
 
-  /** An answer for which no better one has come. */
-  takeDue(nowMs: TimeMs): HeldAnswer | undefined {
-    for (const [member, held] of this.byMember) {
-      if (held.untilMs > nowMs) continue;
-      this.byMember.delete(member);
-      return held;
-    }
-    return undefined;
+  /** The answers for which no better ones have come. */
+  takeDue(nowMs: TimeMs): readonly HelloAnswer[] {
+    const due = [...this.byMember.values()].filter(({ untilMs }) => untilMs <= nowMs);
+    for (const { member } of due) this.byMember.delete(member);
+    return due;
   }
 }

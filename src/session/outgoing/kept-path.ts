@@ -11,7 +11,8 @@ import {
 } from '../../wire/paths.js';
 
 /**
- * `new` until the other end has answered, `closed` if it never does, and `silent` while it does not answer any more.
+ * `new` until the other end has answered, `closed` if it never does or if one of the hosts has lost its address, and `silent`
+ * while it does not answer any more.
  */
 export type PathState = 'new' | 'open' | 'silent' | 'closed';
 
@@ -49,6 +50,8 @@ export class KeptPath {
   private arrived = 0;
   private sentAtMs: TimeMs = 0;
   private dueAtMs: TimeMs = Infinity;
+  /** One of the two hosts has lost its address. */
+  private isEnded = false;
   /** What may still be sent to this address before it answers; undefined if there is no limit. */
   private allowanceBytes: number | undefined;
 
@@ -68,7 +71,8 @@ export class KeptPath {
   }
 
   private get isGivenUp(): boolean {
-    const { currentState, origin, unanswered } = this;
+    const { currentState, origin, unanswered, isEnded } = this;
+    if (isEnded) return true;
     const canEnd = currentState === 'new' || (currentState === 'silent' && origin !== 'named');
     return canEnd && unanswered >= pathTiming.maxAttempts;
   }
@@ -92,6 +96,25 @@ export class KeptPath {
     this.dueAtMs = atMs;
   }
 
+  /** Whether one of the two hosts has lost its address. Nothing is sent on the path then. */
+  get hasEnded(): boolean {
+    return this.isEnded;
+  }
+
+  /** One of the two hosts has lost its address. */
+  end(): void {
+    if (this.currentState === 'open') this.setSilent();
+    this.isEnded = true;
+    this.dueAtMs = Infinity;
+  }
+
+  /** The host has its address again. */
+  resume(nowMs: TimeMs): void {
+    this.isEnded = false;
+    this.unanswered = 0;
+    this.dueAtMs = nowMs;
+  }
+
   /** Whether the path has been silent for so long that it cannot be used. */
   get isExhausted(): boolean {
     return this.currentState === 'open' && this.unanswered >= pathTiming.silentAfter;
@@ -104,7 +127,7 @@ export class KeptPath {
 
   /** A message of this size has come from the address of the path. */
   handleSource(nowMs: TimeMs, sizeBytes: number): void {
-    if (this.currentState === 'open') return;
+    if (this.currentState === 'open' || this.isEnded) return;
     if (this.allowanceBytes !== undefined) this.allowanceBytes += allowanceFactor * sizeBytes;
     if (this.isGivenUp) this.unanswered = 0;
     if (this.dueAtMs === Infinity) this.dueAtMs = nowMs;
@@ -169,6 +192,7 @@ export class KeptPath {
     if (this.smallToken !== undefined && isEqualBytes(response.echo, this.smallToken))
       return { isOpened: false };
     if (!isEqualBytes(response.echo, this.token)) return undefined;
+    if (this.isEnded) return { isOpened: false };
     if (this.unanswered === 1) this.path.handleHandshakeRtt(nowMs, nowMs - this.sentAtMs);
     if (this.allowanceBytes !== undefined) {
       this.handleReached(nowMs, response);

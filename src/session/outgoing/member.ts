@@ -68,6 +68,8 @@ export class SessionMember {
   private keptPaths: readonly KeptPath[] = [];
   private ownAddresses: readonly Address[] = [];
   private firstSource: Address | undefined;
+  /** Number of the last change of addresses that the receiver has announced since it accepted the offer. */
+  private addressChange = 0;
   /** Message number of the receiver's last report. */
   private lastReport = -1;
   /** Message number of the receiver's last report on each path. */
@@ -115,6 +117,13 @@ export class SessionMember {
 
   setAddresses(addresses: readonly Address[]): void {
     this.ownAddresses = addresses;
+  }
+
+  /** @returns whether this change of addresses is newer than all others */
+  noteAddressChange(number: number): boolean {
+    if (number <= this.addressChange) return false;
+    this.addressChange = number;
+    return true;
   }
 
   /** The receiver has been reached at this address. A handshake goes there, too. */
@@ -286,14 +295,15 @@ export class SessionMember {
     this.toldMs = Math.max(this.offeredMs, intervalMs);
   }
 
-  /** The receiver has begun this channel itself, and asked for the object. */
-  open(nowMs: TimeMs, { channel, peerKey, rttMs }: ProvenChannel): void {
+  /** The receiver has begun this channel itself, and asked for the object. @returns the number of the channel */
+  open(nowMs: TimeMs, { channel, peerKey, rttMs }: ProvenChannel): number {
     this.hasAsked = true;
     this.openChannel = channel;
     this.trustedKey = peerKey;
     this.stage = 'offered';
     this.liveness.handleMessage(nowMs);
     if (rttMs !== undefined) this.path.handleHandshakeRtt(nowMs, rttMs);
+    return channel.session;
   }
 
   /**
@@ -326,6 +336,7 @@ export class SessionMember {
     this.startedMs ??= nowMs;
     this.requests.endHandshake();
     this.polls.setDue(false);
+    this.addressChange = 0;
     this.lastReport = -1;
     this.lastReports = [];
     this.deletion.clear();

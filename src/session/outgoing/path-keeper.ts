@@ -26,7 +26,7 @@ export interface PathKeeperOptions {
   readonly outbox: ControlOutbox;
   readonly crypto: Pick<SessionCrypto, 'random'>;
   /** Addresses of this host from which to send by further paths. */
-  readonly localHosts: readonly string[];
+  readonly localHosts: readonly string[] | undefined;
 }
 
 /** Messages change their path only for a round trip that is shorter by this factor and by this time. */
@@ -40,7 +40,14 @@ export class PathKeeper {
   private readonly rerouted = new Queue<SessionMember>();
   private checkAtMs: TimeMs = Infinity;
 
-  constructor(private readonly options: PathKeeperOptions) {}
+  private localHosts: readonly string[];
+  /** All addresses at which paths could ever begin. */
+  private readonly formerHosts: Set<string>;
+
+  constructor(private readonly options: PathKeeperOptions) {
+    this.localHosts = options.localHosts ?? [];
+    this.formerHosts = new Set(this.localHosts);
+  }
 
   /** A receiver to which messages now go by another path. It sends its own to where the last message came from. */
   pollRerouted(): SessionMember | undefined {
@@ -53,20 +60,102 @@ export class PathKeeper {
 
   /** The pairs of addresses by which a handshake with the receiver may go. */
   firstPathsTo({ path, announcedAddresses }: SessionMember): readonly PathEnds[] {
-    return firstPaths(this.options.localHosts, path, announcedAddresses);
+    return firstPaths(this.localHosts, path, announcedAddresses);
+  }
+
+  /** From now on, paths begin at these addresses of this host. */
+  setLocalHosts(nowMs: TimeMs, hosts: readonly string[], members: readonly SessionMember[]): void {
+    this.localHosts = hosts;
+    for (const host of hosts) this.formerHosts.add(host);
+    for (const member of members)
+      if (member.status === 'active') this.revise(nowMs, member, ({ from }) => !this.isLost(from));
+  }
+
+  private isLost(host: string | undefined): boolean {
+    return host !== undefined && this.formerHosts.has(host) && !this.localHosts.includes(host);
+  }
+
+  /** The receiver has other addresses now. */
+  handleAddresses(nowMs: TimeMs, member: SessionMember, addresses: readonly Address[]): void {
+    const has = (all: readonly Address[], one: Address) =>
+      all.some((each) => sameAddress(each, one));
+    const before = member.announcedAddresses;
+    member.setAddresses(addresses);
+    this.revise(
+      nowMs,
+      member,
+      ({ address, from }) =>
+        !this.isLost(from) && (has(addresses, address) || !has(before, address)),
+    );
+  }
+
+  /**
+   * Ends the paths whose ends are gone, and begins others.
+   * @param isPossible whether a path still has both of its ends
+   */
+  private revise(nowMs: TimeMs, member: SessionMember, isPossible: (path: Path) => boolean): void {
+    const { crypto, delivery } = this.options;
+    const paths = member.paths.length > 0 ? [...member.paths] : [new KeptPath(member.path, crypto)];
+    for (const kept of paths) {
+      const { number } = kept.path;
+      if (isPossible(kept.path)) {
+        if (kept.hasEnded) kept.resume(nowMs);
+      } else if (number === 0 && !paths.some((each) => each !== kept && each.state === 'open')) {
+        // Nothing else carries messages. The system may find another way to the same address.
+        if (this.isLost(kept.path.from)) kept.path.moveTo({ address: kept.path.address });
+      } else {
+        kept.end();
+        delivery.setSilent(member.demand, number, true);
+      }
+    }
+    this.beginPaths(nowMs, member, paths);
+    if (paths.length === 1) return;
+    this.members.add(member);
+    member.setPaths(paths);
+    this.chooseRoute(member);
+    for (const { nextAtMs } of paths) this.lookBy(nextAtMs);
+  }
+
+  /** Begins the paths that the addresses of both sides allow in addition. */
+  private beginPaths(
+    nowMs: TimeMs,
+    { path, announcedAddresses, demand }: SessionMember,
+    paths: KeptPath[],
+  ): void {
+    const { crypto, delivery } = this.options;
+    const proven = paths.filter(({ hasEnded, isUnproven }) => !hasEnded && !isUnproven);
+    const [first = path.ends, ...further] = proven.map((each) => each.path.ends);
+    const others = this.localHosts.length === 0 ? [] : path.addresses.all;
+    const addresses = [...announcedAddresses, ...others];
+    const count = maxPaths - proven.length;
+    const pairs = pairPaths(this.localHosts, addresses, [first, ...further], count);
+    const isOf = (kept: KeptPath, { address, localHost }: PathEnds) =>
+      kept.path.from === localHost && sameAddress(kept.path.address, address);
+    // Better pairs take the place of those that have not been proven yet.
+    for (const kept of paths)
+      if (kept.isUnproven && !pairs.some((ends) => isOf(kept, ends))) kept.end();
+    for (const ends of pairs) {
+      if (paths.some((kept) => !kept.hasEnded && isOf(kept, ends))) continue;
+      const useless = paths.findIndex((kept) => kept.isUnproven && kept.hasEnded);
+      const number = useless > 0 ? useless : freeNumber(paths);
+      if (number === undefined) return;
+      if (number < paths.length) delivery.dropPaths(demand, number);
+      const kept = new KeptPath(new Path(ends, path.mssBytes, number), crypto);
+      kept.scheduleAt(nowMs);
+      paths[number] = kept;
+    }
   }
 
   /** The receiver has accepted the offer, and named its addresses. It knows nothing of earlier paths. */
   handleAccept(nowMs: TimeMs, member: SessionMember, addresses: readonly Address[]): void {
     this.drop(member);
     member.setAddresses(addresses);
-    const { localHosts, crypto } = this.options;
+    const { localHosts, options } = this;
+    const { crypto } = options;
     const { path } = member;
-    const { address, from: localHost } = path;
-    const known = localHost === undefined ? { address } : { address, localHost };
     // The receiver need not name an address by which the sender has already found it.
     const others = localHosts.length === 0 ? [] : path.addresses.all;
-    const ends = pairPaths(localHosts, [...addresses, ...others], known, maxPaths - 1);
+    const ends = pairPaths(localHosts, [...addresses, ...others], [path.ends], maxPaths - 1);
     if (ends.length === 0) return;
     const further = ends.map((each, i) => new Path(each, path.mssBytes, i + 1));
     const kept = [path, ...further].map((each) => new KeptPath(each, crypto));

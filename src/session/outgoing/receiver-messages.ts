@@ -13,6 +13,7 @@ import type { Extras, Kept } from '../../wire/lists.js';
 import { maxRangesPerPart } from '../../wire/lists.js';
 import type { Accept, Done, Message, Refuse } from '../../wire/messages.js';
 import { decodeMessage } from '../../wire/messages.js';
+import type { AddressChange } from '../../wire/paths.js';
 import type { Report } from '../../wire/report.js';
 import type { NodesRequest } from '../../wire/tree-nodes.js';
 import { maxNodesPerMessage } from '../../wire/tree-nodes.js';
@@ -134,6 +135,9 @@ export class ReceiverMessages {
       case 'ask':
         // The asker repeats what the offer answers. The offer is repeated as well.
         return member.isAsker;
+      case 'addresses':
+        this.handleAddresses(nowMs, member, message);
+        return true;
       case 'behind':
         if (member.status !== 'active') return true;
         return this.options.behind.handle(nowMs, member, message);
@@ -165,6 +169,15 @@ export class ReceiverMessages {
     member.setSource(from);
     this.options.paths.handleAccept(nowMs, member, addresses);
     connections.sendRequest(nowMs, member);
+  }
+
+  /** The receiver repeats this until it is noted. What was delayed on the way says nothing new. */
+  private handleAddresses(nowMs: TimeMs, member: SessionMember, change: AddressChange): void {
+    if (member.status !== 'active') return;
+    const { number, addresses } = change;
+    if (member.noteAddressChange(number))
+      this.options.paths.handleAddresses(nowMs, member, addresses);
+    this.options.outbox.sendMessage(member, { kind: 'addresses-noted', number });
   }
 
   /** An asker that has asked again, and accepts, takes part only once. */

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { networkInterfaces } from 'node:os';
 import t, { type Test } from 'tap';
 import type { Address, Arrival } from '../../../src/base/address.js';
-import { Endpoint, type EndpointOptions, fatalSendError } from '../../../src/node/net/endpoint.js';
+import { Endpoint, type EndpointOptions } from '../../../src/node/net/endpoint.js';
+import { fatalSendError } from '../../../src/node/net/fatal-send-error.js';
 import { hasIPv6, noOffload, noSecondLoopback, openSilentPort } from '../../support/loopback.js';
 import type { Cleaner } from '../../support/processes.js';
 
@@ -146,6 +147,27 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
     b.send(second as Address, 'to the second');
     await a.until(() => a.datagrams.length === 1);
     t.equal(a.datagrams[0]?.from.localHost, '127.0.0.2');
+  });
+
+  t.test('addresses of paths come and go', { skip: noSecondLoopback }, async (t) => {
+    const a = await open(t, { paths: [{ host: '127.0.0.1' }, { host: '127.0.0.2' }] });
+    const [, second] = a.endpoint.addresses as [Address, Address];
+    const b = await open(t, { bind: ['127.0.0.1'] });
+    b.send(second, 'to the second');
+    await a.until(() => a.datagrams.length === 1);
+    const from = a.datagrams[0]?.from as Address;
+    t.equal(await a.endpoint.setPaths([{ host: '127.0.0.1' }, { host: '127.0.0.3' }]), true);
+    t.match(a.endpoint.pathAddresses, [{ host: '127.0.0.1' }, { host: '127.0.0.3' }]);
+    b.send(a.endpoint.pathAddresses[1] as Address, 'to the third');
+    await a.until(() => a.datagrams.length === 2);
+    t.equal(a.datagrams[1]?.from.localHost, '127.0.0.3');
+    a.endpoint.send({ to: from, bytes: Buffer.from('x') });
+    await b.until(() => b.datagrams.length === 1);
+    t.equal(b.datagrams[0]?.from.host, '127.0.0.1', 'an answer leaves although its socket is gone');
+    t.equal(await a.endpoint.setPaths([{ host: '192.0.2.1' }]), false, 'not an own address');
+    t.equal(a.endpoint.pathAddresses.length, 2, 'the last sockets stay');
+    t.equal(await a.endpoint.setPaths([]), true);
+    t.equal(a.endpoint.pathAddresses.length, 2);
   });
 
   const [name, outer] = outerIPv4[0] ?? ['', ''];

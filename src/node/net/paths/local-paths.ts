@@ -22,7 +22,7 @@ export interface LocalPath {
   readonly interfaceName?: string;
 }
 
-export function hostsOf(paths: readonly LocalPath[]): string[] {
+export function hostsOf(paths: readonly Pick<LocalPath, 'host'>[]): string[] {
   return paths.map(({ host }) => host);
 }
 
@@ -50,7 +50,10 @@ export function chooseLocalPaths(
 ): readonly LocalPath[] {
   if (choice === undefined) return [];
   const own = listOwn(interfaces());
-  if (choice === 'auto') return findPaths(own, peers, leadsTo).map(toPath);
+  if (choice === 'auto') {
+    const leading = leadingAddresses(own, peers, leadsTo);
+    return leading.length < 2 ? [] : leading.map(toPath);
+  }
   if (choice.length > maxPaths)
     throw invalid(`${choice.length} given; name at most ${maxPaths} interfaces or addresses`);
   if (choice.includes(''))
@@ -70,6 +73,29 @@ export function chooseLocalPaths(
   }
   checkReach(found, own, peers);
   return found.map(toPath);
+}
+
+/**
+ * Finds out where paths can begin once addresses of this host have come or gone.
+ * @param paths those of the start; without any, the sockets are bound to all addresses, and nothing has to be found
+ * @returns a function that returns the addresses of the present; undefined if there is nothing to find
+ */
+export function pathFinder(
+  choice: NetworkPaths | undefined,
+  paths: readonly LocalPath[],
+  { peers = [], interfaces = networkInterfaces, leadsTo = hasRoute }: LocalPathsOptions = {},
+): (() => readonly LocalPath[]) | undefined {
+  if (choice === undefined || paths.length === 0) return undefined;
+  return () => {
+    const own = listOwn(interfaces());
+    if (choice === 'auto') return leadingAddresses(own, peers, leadsTo).map(toPath);
+    const found = new Map<string, OwnAddress>();
+    for (const name of choice) {
+      const address = findAddress(own, name, peers);
+      if (address !== undefined && !found.has(address.host)) found.set(address.host, address);
+    }
+    return [...found.values()].map(toPath);
+  };
 }
 
 /** Datagrams from loopback never leave this host. */
@@ -100,24 +126,31 @@ function listOwn(interfaces: NodeJS.Dict<NetworkInterfaceInfo[]>): OwnAddress[] 
   );
 }
 
-/** The address that a user means. */
-function find(own: readonly OwnAddress[], name: string, peers: readonly Address[]): OwnAddress {
-  if (isIP(name) !== 0) {
-    const address = own.find(({ host }) => host === name);
-    if (address !== undefined) return address;
-    // The system lists only one of the many IPv4 addresses of loopback.
-    if (isLoopbackHost(name)) return { interfaceName: '', host: name, isLoopback: true };
-    throw invalid(`${name}: this host has no such address; ${listed(own)}`);
+/** The address that a user means, if this host has it. */
+function findAddress(
+  own: readonly OwnAddress[],
+  name: string,
+  peers: readonly Address[],
+): OwnAddress | undefined {
+  if (isIP(name) === 0) {
+    const candidates = own.filter(({ interfaceName }) => interfaceName === name);
+    return best(candidates, familiesOf(peers));
   }
-  const candidates = own.filter(({ interfaceName }) => interfaceName === name);
-  if (candidates.length === 0) {
+  // The system lists only one of the many IPv4 addresses of loopback.
+  const loopback = { interfaceName: '', host: name, isLoopback: true };
+  return own.find(({ host }) => host === name) ?? (isLoopbackHost(name) ? loopback : undefined);
+}
+
+/** @throws P2mpError INVALID_ARGUMENT if this host does not have the address that a user means */
+function find(own: readonly OwnAddress[], name: string, peers: readonly Address[]): OwnAddress {
+  const address = findAddress(own, name, peers);
+  if (address !== undefined) return address;
+  if (isIP(name) !== 0) throw invalid(`${name}: this host has no such address; ${listed(own)}`);
+  if (!own.some(({ interfaceName }) => interfaceName === name)) {
     const what = name === 'auto' ? 'cannot be given with others' : 'no such interface is up here';
     throw invalid(`${name}: ${what}; ${listed(own)}`);
   }
-  const families = familiesOf(peers);
-  const address = best(candidates, families);
-  if (address !== undefined) return address;
-  const version = families.includes(true) ? 6 : 4;
+  const version = familiesOf(peers).includes(true) ? 6 : 4;
   throw invalid(
     `${name}: has no IPv${version} address, and the other side has no other one; ${listed(own)}`,
   );
@@ -143,7 +176,7 @@ function listed(own: readonly OwnAddress[]): string {
 }
 
 /** One address of each interface that leads to a peer, or that leads out if no peer is known. */
-function findPaths(
+function leadingAddresses(
   own: readonly OwnAddress[],
   peers: readonly Address[],
   leadsTo: (interfaceName: string, host: string) => boolean,
@@ -158,7 +191,6 @@ function findPaths(
     if (peers.length > 0 && reached.length === 0) return [];
     return best(candidates, familiesOf(reached)) ?? [];
   });
-  if (leading.length < 2) return [];
   // Without peers, interfaces that lead further than to their own network come first.
   const isFar = ({ interfaceName, host }: OwnAddress) =>
     Number(peers.length === 0 && leadsTo(interfaceName, isIPv6(host) ? '2001:db8::' : '192.0.2.1'));

@@ -35,7 +35,8 @@ export abstract class ObjectStage extends Stage {
 
   override handleOffer(nowMs: TimeMs, _offer: Offer): Next {
     const { options, output, challenge } = this.object;
-    const { name, addresses } = options;
+    const { name } = options;
+    const addresses = options.addresses.current;
     output.send({ kind: 'accept', name, ...withoutUndefined({ challenge, addresses }) });
     const next = output.takeNewChannel() ? this.announceAgain(nowMs) : this;
     if (next instanceof ObjectStage) next.wantReport(nowMs);

@@ -5,6 +5,7 @@ import {
   chooseLocalPaths,
   type LocalPathsOptions,
   type NetworkPaths,
+  pathFinder,
 } from '../../../../src/node/net/paths/local-paths.js';
 
 function info(address: string, internal = false): NetworkInterfaceInfo {
@@ -41,6 +42,26 @@ t.test('interfaces and addresses, in the order given', async (t) => {
 t.test('an interface stands for its address of the IP version of the peers', async (t) => {
   t.match(choose(['eth0'], peersAt('192.0.2.1')), [{ host: '10.1.0.1' }]);
   t.match(choose(['eth0'], peersAt('2001:db8::1')), [{ host: 'fd00::1' }]);
+});
+
+t.test('once addresses have changed, what is left of the choice is used', async (t) => {
+  let present: ReturnType<NonNullable<LocalPathsOptions['interfaces']>> = interfaces();
+  const findFor = (choice: NetworkPaths, options: LocalPathsOptions = {}) => {
+    const changing = { interfaces: () => present, leadsTo: () => true, ...options };
+    return pathFinder(choice, chooseLocalPaths(choice, changing), changing);
+  };
+  const named = findFor(['eth0', '10.2.0.1', 'tun0']);
+  const found = findFor('auto', peersAt('192.0.2.1'));
+  t.equal(pathFinder(undefined, []), undefined);
+  t.equal(pathFinder('auto', []), undefined, 'all addresses are bound');
+  present = { eth0: [info('10.1.0.7'), info('10.1.0.8')], eth2: [info('10.3.0.1')] };
+  t.match(named?.(), [{ host: '10.1.0.7', interfaceName: 'eth0' }]);
+  t.equal(named?.().length, 1);
+  t.match(found?.(), [{ host: '10.1.0.7' }, { host: '10.3.0.1', interfaceName: 'eth2' }]);
+  present = { eth2: [info('10.3.0.1')] };
+  t.match(found?.(), [{ host: '10.3.0.1' }], 'even if only one interface is left');
+  present = {};
+  t.same(named?.(), []);
 });
 
 t.test('wrong names are refused with a remedy', async (t) => {
