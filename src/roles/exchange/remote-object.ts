@@ -50,8 +50,14 @@ export interface Candidates {
   readonly specOf: (peer: RosterPeer) => ReceiverSpec;
 }
 
-/** Maximum number of sources that are no owners. */
+/** Maximum number of sources that are no owners, if no owner is left. */
 const maxHelpers = 4;
+
+/**
+ * The same beside an owner that serves by unicast. With each further session, more is in flight on the links that all of
+ * them share, and more of it is lost.
+ */
+const maxHelpersOfOwner = 2;
 
 /** So long after the owner was first asked for blocks, it is known whether it serves by multicast. */
 const helpAfterMs = 300;
@@ -132,8 +138,10 @@ export class RemoteObject {
       if (pacedBytes !== undefined) this.dismissHelpers(nowMs);
       return;
     }
+    const isServed = owners.length > 0 && pacedBytes === undefined;
+    const most = isServed ? maxHelpersOfOwner : maxHelpers;
     for (const peer of peers) {
-      if (this.helpers.size >= maxHelpers) return;
+      if (this.helpers.size >= most) return;
       const holding = peer.holdings.get(this.content);
       if (!peer.isPresent || holding === undefined || holding.isEmpty) continue;
       // By multicast, the others usually hold the same.
