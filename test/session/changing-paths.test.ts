@@ -1,5 +1,6 @@
 /** Addresses that come and go in the middle of a session by several paths (SESSIONS 3.18). */
 import t from 'tap';
+import type { Address } from '../../src/base/address.js';
 import type { SessionReceiver } from '../../src/session/receiver.js';
 import { SessionFlow } from '../../src/simulator/session-flow.js';
 import { type Passing, Simulation } from '../../src/simulator/simulation.js';
@@ -14,6 +15,8 @@ interface Change {
   readonly side: 'sender' | 'receiver';
   /** How many of its addresses the side has from then on. */
   readonly count: number;
+  /** Addresses that the receiver names, although they are not its own. */
+  readonly further?: readonly Address[];
 }
 
 /** @param intercept as of `Simulation` */
@@ -43,10 +46,10 @@ function run(changes: readonly Change[], intercept = ({ bytes }: Passing) => [by
       return machine;
     },
   });
-  for (const { atMs, side, count } of changes) {
+  for (const { atMs, side, count, further = [] } of changes) {
     simulation.at(atMs, () => {
       // Only numbers are announced.
-      const addresses = receiverHosts.slice(1, count).map(Simulation.address);
+      const addresses = [...receiverHosts.slice(1, count).map(Simulation.address), ...further];
       if (side === 'receiver') receiver?.setAddresses(simulation.nowMs, addresses);
       else sender.setLocalHosts(simulation.nowMs, senderHosts.slice(0, count));
     });
@@ -118,3 +121,23 @@ for (const side of ['sender', 'receiver'] as const) {
     t.end();
   });
 }
+
+t.test(
+  'a receiver that names one address after the other cannot make the sender flood them',
+  (t) => {
+    let strayCount = 0;
+    const changeCount = 200;
+    const changes = Array.from({ length: changeCount }, (_, i) => ({
+      ...{ atMs: 500 + 10 * i, side: 'receiver' as const, count: 1 },
+      further: [1, 2, 3].map((end) => ({ host: `10.9.${i}.${end}`, port: 7735 })),
+    }));
+    const { status, faults } = run(changes, ({ to, bytes }) => {
+      if (to.startsWith('10.9.')) strayCount++;
+      return [bytes];
+    });
+    t.equal(status, 'complete');
+    t.same(faults, {});
+    t.ok(strayCount > 0 && strayCount < changeCount / 2, `${strayCount} datagrams`);
+    t.end();
+  },
+);

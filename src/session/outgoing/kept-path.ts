@@ -33,9 +33,9 @@ export const pathTiming = {
 
 /** How the sender has come to know the address of a path. */
 export type PathOrigin =
-  /** The user or the receiver has named it. */
+  /** The user or the receiver has named it. Until it answers, challenges are small: it need not be the receiver's. */
   | 'named'
-  /** A message has come from it. Until it answers, little may be sent to it, because anyone can forge a source address. */
+  /** A message has come from it. Until it answers, less is sent to it, because anyone can forge a source address. */
   | 'seen'
   /** The receiver has it no more, as far as the sender can see. */
   | 'left';
@@ -43,8 +43,8 @@ export type PathOrigin =
 export class KeptPath {
   private currentState: Exclude<PathState, 'closed'>;
   private token: Uint8Array;
-  /** The token of the small challenges, once one of them was answered. Answers to others may follow. */
-  private smallToken: Uint8Array | undefined;
+  /** The token of earlier challenges. Answers to them may follow, and say nothing any more. */
+  private earlierToken: Uint8Array | undefined;
   private echo: Uint8Array = new Uint8Array(pathTokenSizeBytes);
   private unanswered = 0;
   private arrived = 0;
@@ -60,7 +60,9 @@ export class KeptPath {
     private readonly crypto: Pick<SessionCrypto, 'random'>,
     private readonly origin: PathOrigin = 'named',
   ) {
-    this.allowanceBytes = origin === 'seen' ? 0 : undefined;
+    if (origin === 'seen') this.allowanceBytes = 0;
+    else if (origin === 'named' && path.number > 0)
+      this.allowanceBytes = pathTiming.maxAttempts * leastChallengeDatagramBytes;
     this.token = crypto.random(pathTokenSizeBytes);
     // The handshake has proven the first path.
     this.currentState = path.number === 0 ? 'open' : 'new';
@@ -99,6 +101,11 @@ export class KeptPath {
   /** Whether one of the two hosts has lost its address. Nothing is sent on the path then. */
   get hasEnded(): boolean {
     return this.isEnded;
+  }
+
+  /** This path has the number of another one from now on. */
+  replace({ token, earlierToken, isUnproven }: KeptPath): void {
+    this.earlierToken = isUnproven ? (earlierToken ?? token) : token;
   }
 
   /** One of the two hosts has lost its address. */
@@ -189,7 +196,7 @@ export class KeptPath {
     nowMs: TimeMs,
     response: PathResponse,
   ): { readonly isOpened: boolean } | undefined {
-    if (this.smallToken !== undefined && isEqualBytes(response.echo, this.smallToken))
+    if (this.earlierToken !== undefined && isEqualBytes(response.echo, this.earlierToken))
       return { isOpened: false };
     if (!isEqualBytes(response.echo, this.token)) return undefined;
     if (this.isEnded) return { isOpened: false };
@@ -212,7 +219,7 @@ export class KeptPath {
   /** The receiver is at an address that was only seen. Whether datagrams of full size arrive there is the next question. */
   private handleReached(nowMs: TimeMs, { token }: PathResponse): void {
     this.allowanceBytes = undefined;
-    this.smallToken = this.token;
+    this.earlierToken = this.token;
     this.token = this.crypto.random(pathTokenSizeBytes);
     this.echo = token;
     this.unanswered = 0;

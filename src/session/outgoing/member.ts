@@ -40,6 +40,9 @@ interface DeletionFigures {
   readonly undeletedEntries: number;
 }
 
+/** Time between two changes of a receiver's addresses. Receivers look for changes more rarely. */
+const leastChangeMs = 500;
+
 export class SessionMember {
   readonly name: string;
   readonly path: Path;
@@ -70,6 +73,7 @@ export class SessionMember {
   private firstSource: Address | undefined;
   /** Number of the last change of addresses that the receiver has announced since it accepted the offer. */
   private addressChange = 0;
+  private addressChangeAtMs: TimeMs = -Infinity;
   /** Message number of the receiver's last report. */
   private lastReport = -1;
   /** Message number of the receiver's last report on each path. */
@@ -119,11 +123,16 @@ export class SessionMember {
     this.ownAddresses = addresses;
   }
 
-  /** @returns whether this change of addresses is newer than all others */
-  noteAddressChange(number: number): boolean {
-    if (number <= this.addressChange) return false;
+  /**
+   * Takes a change of addresses. One that comes too soon is taken when the receiver repeats it: each change makes the
+   * sender challenge addresses that need not be those of the receiver.
+   */
+  takeAddressChange(nowMs: TimeMs, number: number): 'new' | 'known' | 'too-soon' {
+    if (number <= this.addressChange) return 'known';
+    if (nowMs < this.addressChangeAtMs + leastChangeMs) return 'too-soon';
     this.addressChange = number;
-    return true;
+    this.addressChangeAtMs = nowMs;
+    return 'new';
   }
 
   /** The receiver has been reached at this address. A handshake goes there, too. */

@@ -14,6 +14,7 @@ import type { PathEnds } from '../../path/path.js';
 import { Path } from '../../path/path.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import type { Delivery } from '../../transfer/delivery.js';
+import type { Demand } from '../../transfer/demand.js';
 import type { PathResponse } from '../../wire/paths.js';
 import { maxPaths } from '../../wire/paths.js';
 import type { Report } from '../../wire/report.js';
@@ -122,7 +123,7 @@ export class PathKeeper {
     { path, announcedAddresses, demand }: SessionMember,
     paths: KeptPath[],
   ): void {
-    const { crypto, delivery } = this.options;
+    const { crypto } = this.options;
     const proven = paths.filter(({ hasEnded, isUnproven }) => !hasEnded && !isUnproven);
     const [first = path.ends, ...further] = proven.map((each) => each.path.ends);
     const others = this.localHosts.length === 0 ? [] : path.addresses.all;
@@ -139,10 +140,9 @@ export class PathKeeper {
       const useless = paths.findIndex((kept) => kept.isUnproven && kept.hasEnded);
       const number = useless > 0 ? useless : freeNumber(paths);
       if (number === undefined) return;
-      if (number < paths.length) delivery.dropPaths(demand, number);
       const kept = new KeptPath(new Path(ends, path.mssBytes, number), crypto);
       kept.scheduleAt(nowMs);
-      paths[number] = kept;
+      this.place(kept, paths, demand);
     }
   }
 
@@ -188,22 +188,32 @@ export class PathKeeper {
 
   /** Challenges an address that a message has come from. */
   private follow(nowMs: TimeMs, member: SessionMember, from: Arrival, sizeBytes: number): void {
-    const { crypto, delivery } = this.options;
+    const { crypto } = this.options;
     const { path, demand } = member;
     const paths =
       member.paths.length > 0 ? [...member.paths] : [new KeptPath(path, crypto, 'left')];
     const number = freeNumber(paths);
     if (number === undefined) return;
-    if (number < paths.length) delivery.dropPaths(demand, number);
     const ends = { address: from, ...withoutUndefined({ localHost: from.localHost }) };
     const seen = new KeptPath(new Path(ends, path.mssBytes, number), crypto, 'seen');
     seen.handleSource(nowMs, sizeBytes);
     // Those that are in use are dead, perhaps.
     for (const each of paths) each.handleOverdue(nowMs);
-    paths[number] = seen;
+    this.place(seen, paths, demand);
     this.members.add(member);
     member.setPaths(paths);
     this.lookBy(nowMs);
+  }
+
+  /** Puts a path under its number, in place of the one that had it. */
+  private place(kept: KeptPath, paths: KeptPath[], demand: Demand): void {
+    const { number } = kept.path;
+    const earlier = paths[number];
+    if (earlier !== undefined) {
+      this.options.delivery.dropPaths(demand, number);
+      kept.replace(earlier);
+    }
+    paths[number] = kept;
   }
 
   /** The receiver has its outcome, or must be connected again. */

@@ -172,11 +172,15 @@ export class ReceiverMessages {
   }
 
   /** The receiver repeats this until it is noted. What was delayed on the way says nothing new. */
-  private handleAddresses(nowMs: TimeMs, member: SessionMember, change: AddressChange): void {
+  private handleAddresses(
+    nowMs: TimeMs,
+    member: SessionMember,
+    { number, addresses }: AddressChange,
+  ): void {
     if (member.status !== 'active') return;
-    const { number, addresses } = change;
-    if (member.noteAddressChange(number))
-      this.options.paths.handleAddresses(nowMs, member, addresses);
+    const change = member.takeAddressChange(nowMs, number);
+    if (change === 'too-soon') return;
+    if (change === 'new') this.options.paths.handleAddresses(nowMs, member, addresses);
     this.options.outbox.sendMessage(member, { kind: 'addresses-noted', number });
   }
 
