@@ -10,6 +10,7 @@ import { SecureChannel } from '../../src/security/secure-channel.js';
 import { Sender } from '../../src/sender.js';
 import { AskListener } from '../../src/session/asks/ask-listener.js';
 import { Asker } from '../../src/session/asks/asker.js';
+import { OutgoingAsk } from '../../src/session/asks/outgoing-ask.js';
 import { IncomingSession } from '../../src/session/incoming/incoming-session.js';
 import { Searching } from '../../src/session/incoming/stages/receiving.js';
 import { Connections } from '../../src/session/outgoing/connections.js';
@@ -83,12 +84,7 @@ notices('a server that makes room for a channel without forgetting one', {
 notices('an asker that lets the server decide about deletion', {
   target: 'asker',
   expected: /a server asks for deletion/,
-  plant: () =>
-    replace(
-      Asker.prototype as unknown as { adapt(ask: unknown, message: Message): Message },
-      'adapt',
-      (_: unknown, message: Message) => message,
-    ),
+  plant: () => replace(OutgoingAsk.prototype, 'adapt', (message: Message) => message),
 });
 
 notices('an asker that does not look whether its sessions are over', {
