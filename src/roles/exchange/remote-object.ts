@@ -50,7 +50,7 @@ export interface Candidates {
   readonly specOf: (peer: RosterPeer) => ReceiverSpec;
 }
 
-/** Maximum number of sources that are no owners, if no owner is left. */
+/** Maximum number of sources that are no owners, if no owner is there, or the one that serves by multicast is silent. */
 const maxHelpers = 4;
 
 /**
