@@ -65,6 +65,17 @@ class PathPlace {
     const common = ['--to', this.lab.address(1), '--open', '--json', '--rate', '3MB'];
     return this.start(0, 'send', this.sent, ...common, '--path', path);
   }
+
+  /** Waits until both have ended, and the content is the same. @returns the paths of the session */
+  async completed(sender: Program, receiver: Program) {
+    const { t } = this;
+    const exit = await sender.exited;
+    t.equal(exit.code, 0, exit.stderr);
+    t.ok(isSameContent(this.sent, join(this.dir, 'sent')));
+    t.equal((await receiver.exited).code, 0);
+    const [{ paths }] = parseResult(exit)['receivers'];
+    return paths;
+  }
 }
 
 /** A line of a sender: something has arrived by the second path, too. */
@@ -81,11 +92,7 @@ for (const [cut, what] of [
     await sender.waitFor(isBothUsed);
     // Neither host sees its own link go down.
     place.drop(cut);
-    const exit = await sender.exited;
-    t.equal(exit.code, 0, exit.stderr);
-    t.ok(isSameContent(place.sent, join(place.dir, 'sent')));
-    t.equal((await receiver.exited).code, 0);
-    const [{ paths }] = parseResult(exit)['receivers'];
+    const paths = await place.completed(sender, receiver);
     t.match(paths, [
       { from: '10.99.0.10', address: /^10\.99\.0\.11:/, state: cut === 'eth0' ? 'silent' : 'open' },
       { from: '10.98.0.10', address: /^10\.98\.0\.11:/, state: cut === 'eth0' ? 'open' : 'silent' },
@@ -101,11 +108,7 @@ for (const host of [0, 1]) {
     const sender = place.send();
     await sender.waitFor(isBothUsed);
     place.run(host, 'ip', 'addr', 'del', `10.98.0.${10 + host}/24`, 'dev', 'side');
-    const exit = await sender.exited;
-    t.equal(exit.code, 0, exit.stderr);
-    t.ok(isSameContent(place.sent, join(place.dir, 'sent')));
-    t.equal((await receiver.exited).code, 0);
-    const [{ paths }] = parseResult(exit)['receivers'];
+    const paths = await place.completed(sender, receiver);
     t.match(paths, [{ state: 'open' }, { state: 'closed' }]);
     t.ok(paths[1].receivedBytes > 0, 'it was used before');
   });
@@ -121,11 +124,7 @@ for (const host of [0, 1]) {
     place.run(host, 'ip', 'addr', 'del', `10.98.0.${10 + host}/24`, 'dev', 'side');
     // Removing the first address of a network removes its other ones.
     place.run(host, 'ip', 'addr', 'replace', `10.98.0.${30 + host}/24`, 'dev', 'side');
-    const exit = await sender.exited;
-    t.equal(exit.code, 0, exit.stderr);
-    t.ok(isSameContent(place.sent, join(place.dir, 'sent')));
-    t.equal((await receiver.exited).code, 0);
-    const [{ paths }] = parseResult(exit)['receivers'];
+    const paths = await place.completed(sender, receiver);
     const end = host === 0 ? { from: '10.98.0.30' } : { address: '10.98.0.31:7735' };
     const [found] = paths.filter((path: object) => hasAll(path, end));
     t.match(found, { state: 'open' });
@@ -144,11 +143,7 @@ t.test(
     place.lab.linkHosts(0, 1, 'more', 1500);
     for (const host of [0, 1])
       place.run(host, 'ip', 'addr', 'add', `10.97.0.${10 + host}/24`, 'dev', 'more');
-    const exit = await sender.exited;
-    t.equal(exit.code, 0, exit.stderr);
-    t.ok(isSameContent(place.sent, join(place.dir, 'sent')));
-    t.equal((await receiver.exited).code, 0);
-    const [{ paths }] = parseResult(exit)['receivers'];
+    const paths = await place.completed(sender, receiver);
     const [found] = paths.filter((path: object) => hasAll(path, { address: '10.97.0.11:7735' }));
     t.match(found, { state: 'open' });
     t.ok(found?.receivedBytes > 0, 'it is used');
@@ -167,11 +162,7 @@ t.test(
     place.leadBoth();
     place.drop('eth0');
     const receiver = await place.receive();
-    const exit = await place.send().exited;
-    t.equal(exit.code, 0, exit.stderr);
-    t.ok(isSameContent(place.sent, join(place.dir, 'sent')));
-    t.equal((await receiver.exited).code, 0);
-    const [{ paths }] = parseResult(exit)['receivers'];
+    const paths = await place.completed(place.send(), receiver);
     t.match(paths[0], { from: '10.98.0.10', address: '10.99.0.11:7735', state: 'open' });
   },
 );
@@ -183,11 +174,7 @@ t.test(
     const place = new PathPlace(t, 3_000_000);
     place.leadBoth();
     const receiver = await place.receive();
-    const exit = await place.send().exited;
-    t.equal(exit.code, 0, exit.stderr);
-    t.ok(isSameContent(place.sent, join(place.dir, 'sent')));
-    t.equal((await receiver.exited).code, 0);
-    const [{ paths }] = parseResult(exit)['receivers'];
+    const paths = await place.completed(place.send(), receiver);
     t.match(paths, [
       { from: '10.99.0.10', address: '10.99.0.11:7735' },
       { from: '10.98.0.10', address: '10.99.0.11:7735' },

@@ -80,7 +80,7 @@ const clearReasons = [
   /sent a block with wrong content|sent digests that do not lead to the root|sent a wrong manifest/,
   /holds other content|offers (?:another|a wrong) size/,
   /does not know the digests/,
-  // Of a fill, not of a fetch.
+  // Why a relay stops a fill.
   /^nobody fetches it any more$/,
 ];
 

@@ -12,7 +12,7 @@ import type {
 import type { Arrival, ExchangeRow } from './exchange-report.js';
 import { createExchangeReport } from './exchange-report.js';
 import type { ClockTimes } from './peer-log.js';
-import { awaitedLine, csvCell, endLine, eventLine, LogFile } from './peer-log.js';
+import { awaitedLine, csvCell, endLine, eventLine, LogFile, presenceLine } from './peer-log.js';
 import { heldBytesBy, latestPeers, wantedBy } from './peer-statuses.js';
 
 type EventOf<Type extends CoordinatorEvent['type']> = Extract<CoordinatorEvent, { type: Type }>;
@@ -123,7 +123,7 @@ function describe(event: CoordinateExchangeEvent): string | undefined {
       return `connected: ${event.name} at ${event.address} brings ${objects.join(', ') || 'nothing'}`;
     }
     case 'absent':
-      return event.presence === 'left' ? `${event.name} has left` : `${event.name} is silent`;
+      return presenceLine(event);
     case 'awaited':
       return awaitedLine(event);
     case 'back':

@@ -115,6 +115,13 @@ export function endLine(elapsedMs: number, reason: string): string {
   return `the end after ${elapsedMs.toFixed(3)} ms: ${reason === '' ? 'everything is complete' : reason}`;
 }
 
+export function presenceLine({
+  name,
+  presence,
+}: Pick<Extract<JoinExchangeEvent, { type: 'presence' }>, 'name' | 'presence'>): string {
+  return presence === 'left' ? `${name} has left` : `${name} is ${presence}`;
+}
+
 /** @returns undefined if nobody is waited for any more */
 export function awaitedLine({
   peers,
@@ -140,9 +147,7 @@ function describe(event: JoinExchangeEvent): string | undefined {
       return `connected: ${event.name} at ${event.address} brings ${objects.join(', ') || 'nothing'}`;
     }
     case 'presence':
-      return event.presence === 'left'
-        ? `${event.name} has left`
-        : `${event.name} is ${event.presence}`;
+      return presenceLine(event);
     case 'awaited':
       return awaitedLine(event);
     case 'start':

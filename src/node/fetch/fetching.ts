@@ -176,11 +176,11 @@ export class Fetching {
         peers: sources.map(({ address }) => address),
       }),
       handleMove: (nowMs) => {
-        if (this.paths.length > 0) machine.setAddresses(nowMs, runner.pathAddresses);
+        runner.namePaths(machine);
         machine.handleMove(nowMs);
       },
     });
-    if (this.paths.length > 0) machine.setAddresses(runner.nowMs, runner.pathAddresses);
+    runner.namePaths(machine);
     this.noteNames(this.options.sources);
     this.machine = machine;
     this.runner = runner;

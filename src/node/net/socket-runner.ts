@@ -19,6 +19,11 @@ import { PortWatch } from './port-watch.js';
  */
 export type DeadlinePolicy = 'exact' | 'adaptive' | 'coarse';
 
+/** A machine that says to senders at which addresses they can reach this host. */
+interface NamedPaths {
+  setAddresses(nowMs: TimeMs, addresses: readonly Address[]): void;
+}
+
 /** The multicast functions of the sockets. */
 export type MulticastSockets = Pick<
   Endpoint,
@@ -120,6 +125,12 @@ export class SocketRunner<Event> {
   /** Where the paths begin. */
   get pathAddresses(): Address[] {
     return this.endpoint?.pathAddresses ?? [];
+  }
+
+  /** Names where the paths begin to a machine, if there are any. */
+  namePaths(machine: NamedPaths): void {
+    const { pathAddresses } = this;
+    if (pathAddresses.length > 0) machine.setAddresses(this.nowMs, pathAddresses);
   }
 
   /** Whether the system sends and receives batches of datagrams. */

@@ -135,15 +135,15 @@ export abstract class ReceivingHost<PortEvent> implements ReceivingState {
     options: Omit<SocketRunnerOptions<PortEvent>, 'port' | 'bind'>,
   ): Promise<SocketRunner<PortEvent>> {
     const { dir, port, bind, keepPartsMs } = this.hostOptions;
-    const runner = await SocketRunner.open<PortEvent>({
+    const runner: SocketRunner<PortEvent> = await SocketRunner.open<PortEvent>({
       ...{ ...options, port, ...withoutUndefined({ bind }) },
       handleMove: (nowMs) => {
-        this.nameAddresses(nowMs);
+        runner.namePaths(this.receiver);
         this.receiver.handleMove(nowMs);
       },
     });
     this.openRunner = runner;
-    this.nameAddresses(runner.nowMs);
+    runner.namePaths(this.receiver);
     const handleError = (error: unknown) => {
       this.receiver.handleInternalError(runner.nowMs, undefined, error);
       runner.drain();
@@ -151,11 +151,6 @@ export abstract class ReceivingHost<PortEvent> implements ReceivingState {
     this.staleParts = new StalePartsRemoval(dir, handleError, keepPartsMs);
     this.startProgress();
     return runner;
-  }
-
-  private nameAddresses(nowMs: number): void {
-    const { pathAddresses = [] } = this.runner ?? {};
-    if (pathAddresses.length > 0) this.receiver.setAddresses(nowMs, pathAddresses);
   }
 
   /** The sockets; undefined until they are open. */

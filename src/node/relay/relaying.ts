@@ -85,17 +85,13 @@ export class Relaying {
       });
       const relaying = new Relaying(options, machine, cache, names);
       const { listener, endpoint, host } = machine;
-      const nameAddresses = (nowMs: number) => {
-        const { pathAddresses = [] } = socketHost.runner ?? {};
-        if (pathAddresses.length > 0) machine.setAddresses(nowMs, pathAddresses);
-      };
       relaying.serving = await Serving.openPort(
         options,
         {
           ...{ crypto, machine, listener, endpoint, host, socketHost, paths },
           findPaths: pathFinder(options.networkPaths, paths),
           handleMove: (nowMs) => {
-            nameAddresses(nowMs);
+            socketHost.runner?.namePaths(machine);
             machine.handleMove(nowMs);
           },
           handleOther: (event) => {
@@ -104,7 +100,7 @@ export class Relaying {
         },
         async () => relaying.catalogue,
       );
-      nameAddresses(socketHost.nowMs);
+      socketHost.runner?.namePaths(machine);
       socketHost.runner?.watchPorts(
         () => machine.awaited(),
         (...refusal) => machine.handleRefusal(socketHost.nowMs, ...refusal),

@@ -45,7 +45,14 @@ export interface ServingPort {
   readonly handleOther?: (event: PortEvent) => void;
 }
 
-type RunnerParts = 'nowMs' | 'drain' | 'drainSoon' | 'sockets' | 'watchPorts' | 'pathAddresses';
+type RunnerParts =
+  | 'nowMs'
+  | 'drain'
+  | 'drainSoon'
+  | 'sockets'
+  | 'watchPorts'
+  | 'pathAddresses'
+  | 'namePaths';
 
 /** The sockets that run a machine, which are opened after the machine is made. */
 export class LateHost implements DriverHost {
