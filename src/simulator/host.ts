@@ -204,8 +204,8 @@ export class SimulatedHost {
     if (this.isCut) return;
     this.role.handleTransmit?.(transmit);
     const { network, sendTimeMs } = this;
-    const { host: to } = transmit.to;
-    const from = this.sourceFor(to, transmit.from);
+    const { host: to, localHost }: Arrival = transmit.to;
+    const from = this.sourceFor(to, transmit.from ?? localHost);
     this.sendsUntilMs = network.nowMs;
     const send = (bytes: Uint8Array) => {
       this.sendsUntilMs += sendTimeMs;
@@ -224,7 +224,7 @@ export class SimulatedHost {
     }
   }
 
-  /** Chooses the local address as a system does by its routes, unless the transmit names one. */
+  /** Chooses the local address as a system does by its routes, unless the transmit names one or is an answer. */
   private sourceFor(to: string, wanted: string | undefined): string {
     const { addresses, network } = this;
     if (wanted !== undefined && addresses.includes(wanted)) return wanted;
