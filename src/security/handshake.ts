@@ -124,6 +124,11 @@ export class OutgoingHandshake {
     return this.hellosSent === 1 ? [this.datagram] : [this.datagram, this.smallHello];
   }
 
+  /** Number of hellos so far, without the small ones. */
+  get helloCount(): number {
+    return this.hellosSent;
+  }
+
   /** Whether this is the cookie that the handshake waits for. */
   isCookie({ kind, counter, version, body }: ChannelPacket): boolean {
     const isAnswer = kind === 'cookie' && this.stage === 'hello' && counter === this.nonce;

@@ -168,6 +168,25 @@ t.test(
 );
 
 t.test(
+  'the first interface of a host that fetches is dead, and the server has one address',
+  { skip: noLab || noOffload },
+  async (t) => {
+    const place = new PathPlace(t, 1_000_000);
+    place.leadBoth();
+    place.drop('eth0');
+    const server = place.start(1, 'serve', place.sent, '--open', '--json');
+    await server.waitForEvent('listening');
+    const from = ['--from', place.lab.address(1), '--open'];
+    const options = ['--dir', place.dir, '--path', 'eth0,side', '--give-up-after', '10'];
+    const exit = await place.start(0, 'fetch', 'sent', ...from, ...options).exited;
+    t.equal(exit.code, 0, exit.stderr);
+    t.ok(isSameContent(place.sent, join(place.dir, 'sent')));
+    server.kill('SIGTERM');
+    await server.exited;
+  },
+);
+
+t.test(
   'a path leaves by its interface, although the routing prefers the other',
   { skip: noLab || noOffload },
   async (t) => {

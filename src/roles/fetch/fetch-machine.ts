@@ -129,7 +129,7 @@ export class FetchMachine implements Machine<FetchRoleEvent> {
 
   /** Says at which addresses senders can reach this host, for several paths at once. */
   setAddresses(nowMs: TimeMs, addresses: readonly Address[]): void {
-    this.port.receiver.setAddresses(nowMs, addresses);
+    this.port.setAddresses(nowMs, addresses);
   }
 
   /** Call this when addresses of this host have changed. */

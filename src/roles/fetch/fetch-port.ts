@@ -1,4 +1,5 @@
 /** The asking side of one UDP port, which fetches share: the asker and the receiver of what is asked for. */
+import type { Address } from '../../base/address.js';
 import type { TimeMs } from '../../base/machine.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { EndpointEvent } from '../../endpoint/endpoint.js';
@@ -33,6 +34,12 @@ export class FetchPort {
   /** Whether all asks and their sessions are over. */
   get isIdle(): boolean {
     return this.asker.askCount === 0 && this.receiver.isIdle;
+  }
+
+  /** From these addresses, asks leave, and senders can reach this host at them, by several paths at once. */
+  setAddresses(nowMs: TimeMs, addresses: readonly Address[]): void {
+    this.receiver.setAddresses(nowMs, addresses);
+    this.asker.setLocalHosts(addresses.map(({ host }) => host));
   }
 
   /** Handles an event that is of no fetch any more. */

@@ -1,6 +1,9 @@
 /** Sends what asks have to send: handshakes, and the question itself, repeated until the asked host answers. */
 import type { TimeMs, Transmit } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
+import { withoutUndefined } from '../../base/without-undefined.js';
+import { askPaths, pairsOfHello } from '../../path/ask-paths.js';
+import type { PathEnds } from '../../path/path.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import { maxOpenCopies } from '../../security/handshake.js';
 import type { SecureChannel } from '../../security/secure-channel.js';
@@ -15,12 +18,23 @@ const waitShare = 1 / 6;
 export class AskRequests {
   private readonly transmits = new Queue<Transmit>();
   private readonly maxWaitMs: number;
+  private localHosts: readonly string[] = [];
 
   constructor(
     private readonly crypto: SessionCrypto,
     livenessTimeoutMs: number,
   ) {
     this.maxWaitMs = Math.min(retryTiming.maxMs, livenessTimeoutMs * waitShare);
+  }
+
+  /** From now on, hellos leave from these addresses of this host. */
+  setLocalHosts(hosts: readonly string[]): void {
+    this.localHosts = hosts;
+  }
+
+  /** The pairs of addresses by which hellos of an ask go. */
+  pairsOf({ path }: OutgoingAsk): readonly PathEnds[] {
+    return askPaths(this.localHosts, path);
   }
 
   shift(): Transmit | undefined {
@@ -35,15 +49,19 @@ export class AskRequests {
   }
 
   private sendHandshake(nowMs: TimeMs, ask: OutgoingAsk, which: 'first' | 'again'): void {
-    const { requests, path } = ask;
+    const { requests } = ask;
     if (ask.handshake?.stage === 'open' && which === 'again') {
       requests.noteAttempt(which);
       if (requests.areExhausted) ask.handshake = undefined;
     }
     requests.noteSent(nowMs, which === 'again' && ask.handshake !== undefined);
     if (ask.handshake === undefined) ask.beginHandshake(this.crypto);
-    path.addresses.noteAttempt();
-    for (const bytes of ask.handshake?.nextDatagrams() ?? []) this.push(ask, bytes);
+    const { handshake, path } = ask;
+    if (handshake === undefined) return;
+    const isHello = handshake.stage === 'hello';
+    const datagrams = handshake.nextDatagrams();
+    const all = isHello ? pairsOfHello(this.pairsOf(ask), handshake.helloCount) : [path.ends];
+    for (const ends of all) for (const bytes of datagrams) this.sendBetween(ends, bytes);
   }
 
   private sendQuestion(nowMs: TimeMs, ask: OutgoingAsk, which: 'first' | 'again'): void {
@@ -71,6 +89,10 @@ export class AskRequests {
   }
 
   private push({ path }: OutgoingAsk, bytes: Uint8Array): void {
-    this.transmits.push(path.carry({ to: path.address, bytes }));
+    this.sendBetween(path.ends, bytes);
+  }
+
+  private sendBetween({ address, localHost }: PathEnds, bytes: Uint8Array): void {
+    this.transmits.push({ to: address, ...withoutUndefined({ from: localHost }), bytes });
   }
 }

@@ -2,7 +2,7 @@
  * The side that asks (SESSIONS 9): begins handshakes with hosts that serve objects, asks for objects and lists, and
  * hands the offers to the session receiver of the same port. It asks again if the asked host falls silent.
  */
-import type { Address } from '../../base/address.js';
+import type { Address, Arrival } from '../../base/address.js';
 import type { Machine, TimeMs, Transmit } from '../../base/machine.js';
 import { stoppedTimeMs } from '../../base/machine.js';
 import { Queue } from '../../base/queue.js';
@@ -135,6 +135,11 @@ export class Asker implements Machine<AskerEvent> {
     if (ask?.channel !== undefined) this.requests.sendMessage(ask, ask.channel, message);
   }
 
+  /** From now on, asks leave from these addresses of this host; if there are none, the system chooses. */
+  setLocalHosts(hosts: readonly string[]): void {
+    this.requests.setLocalHosts(hosts);
+  }
+
   /** The asks that wait for an answer, and the addresses from which it can come. */
   awaited(): Iterable<AwaitedAnswer> {
     return this.asks.awaited();
@@ -191,8 +196,7 @@ export class Asker implements Machine<AskerEvent> {
       if (ask.session !== undefined) this.lookAtSession(nowMs, ask, ask.session);
       if (this.asks.has(ask) && ask.requests.atMs <= nowMs) this.handleDue(nowMs, ask);
     }
-    const isAnySession = [...this.asks].some(({ session }) => session !== undefined);
-    this.lookAtMs = isAnySession ? nowMs + lookMs : Infinity;
+    this.lookAtMs = this.asks.haveSession ? nowMs + lookMs : Infinity;
   }
 
   pollTransmit(): Transmit | undefined {
@@ -200,8 +204,7 @@ export class Asker implements Machine<AskerEvent> {
   }
 
   pollTimeout(): TimeMs | undefined {
-    let earliestMs = this.lookAtMs;
-    for (const { requests } of this.asks) earliestMs = Math.min(earliestMs, requests.atMs);
+    const earliestMs = Math.min(this.lookAtMs, this.asks.dueAtMs);
     return earliestMs === Infinity ? undefined : earliestMs;
   }
 
@@ -226,10 +229,11 @@ export class Asker implements Machine<AskerEvent> {
     nowMs: TimeMs,
     ask: OutgoingAsk,
     packet: ChannelPacket,
-    from: Address,
+    from: Arrival,
   ): FaultKind | undefined {
     const { handshake, requests, path } = ask;
     if (ask.stage !== 'connecting' || handshake === undefined) return undefined;
+    const pairs = handshake.stage === 'hello' ? this.requests.pairsOf(ask) : [path.ends];
     const outcome = handshake.handle(packet);
     if (outcome === 'other-version') {
       ask.otherVersion = packet.version;
@@ -241,8 +245,7 @@ export class Asker implements Machine<AskerEvent> {
       return outcome;
     }
     if (outcome === 'late') return undefined;
-    if (path.addresses.noteAnswer(from))
-      this.events.push(otherAddressEvent(ask.name, path.addresses));
+    if (ask.noteAnswer(pairs, from)) this.events.push(otherAddressEvent(ask.name, path.addresses));
     if (outcome === 'small-only') {
       this.handleSmallAnswer(nowMs, ask, handshake.smallAnswers);
       return undefined;
@@ -400,13 +403,7 @@ export class Asker implements Machine<AskerEvent> {
 
   /** The asked host asks to try again later. */
   private defer(nowMs: TimeMs, ask: OutgoingAsk, reason: string): void {
-    if (ask.deferredAtMs === undefined) {
-      ask.deferredAtMs = nowMs;
-      this.emit(ask, { type: 'deferred', reason });
-    }
-    ask.handshake = undefined;
-    ask.stage = 'connecting';
-    ask.requests.scheduleRarely(nowMs);
+    if (ask.defer(nowMs)) this.emit(ask, { type: 'deferred', reason });
   }
 
   // --- Sessions

@@ -1,9 +1,11 @@
 /** One ask, as the asker knows it: whom it asks, for what, and how far it has come. */
-import type { Address } from '../../base/address.js';
+import type { Address, Arrival } from '../../base/address.js';
 import { assert } from '../../base/assert.js';
 import { P2mpError } from '../../base/errors.js';
 import type { TimeMs } from '../../base/machine.js';
 import { readUint32 } from '../../base/network-order.js';
+import { answeredPath } from '../../path/first-paths.js';
+import type { PathEnds } from '../../path/path.js';
 import { Path } from '../../path/path.js';
 import type { SessionCrypto } from '../../security/crypto.js';
 import { OutgoingHandshake } from '../../security/handshake.js';
@@ -197,10 +199,32 @@ export class OutgoingAsk {
     return true;
   }
 
+  /** The asked host asks to try again later. @returns whether it did not before */
+  defer(nowMs: TimeMs): boolean {
+    const isNew = this.deferredAtMs === undefined;
+    this.deferredAtMs ??= nowMs;
+    this.handshake = undefined;
+    this.stage = 'connecting';
+    this.requests.scheduleRarely(nowMs);
+    return isNew;
+  }
+
   /** The asked host works on its answer. */
   notePreparing(): void {
     this.deferredAtMs = undefined;
     this.requests.noteAttempt('first');
+  }
+
+  /**
+   * The asked host has answered a hello. What follows goes by the pair of addresses by which the answer came.
+   * @param pairs those by which hellos go
+   * @returns whether the host has answered for the first time, and not at its first address
+   */
+  noteAnswer(pairs: readonly PathEnds[], from: Arrival): boolean {
+    const ends = answeredPath(pairs, from);
+    const isOther = this.path.addresses.noteAnswer(ends?.address ?? from);
+    if (ends !== undefined) this.path.moveTo(ends);
+    return isOther;
   }
 
   noteRtt(rttMs: number): void {

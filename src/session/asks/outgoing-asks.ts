@@ -16,6 +16,19 @@ export class OutgoingAsks {
     return this.byId.size;
   }
 
+  /** Whether a session has answered any of them. */
+  get haveSession(): boolean {
+    for (const { session } of this) if (session !== undefined) return true;
+    return false;
+  }
+
+  /** When the next request is due. */
+  get dueAtMs(): TimeMs {
+    let dueAtMs = Infinity;
+    for (const { requests } of this) dueAtMs = Math.min(dueAtMs, requests.atMs);
+    return dueAtMs;
+  }
+
   [Symbol.iterator](): IterableIterator<OutgoingAsk> {
     return this.byId.values();
   }

@@ -47,6 +47,8 @@ export interface SimulatedObject {
 export interface SimulatedAsk {
   /** The address of the host to ask. */
   readonly of: string;
+  /** Further addresses of that host. */
+  readonly furtherAddresses?: readonly string[];
   /** The object's name; undefined for the list of objects. */
   readonly name?: string;
   readonly atMs?: number;
@@ -168,6 +170,7 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
       receiver,
       ...withoutUndefined({ mssBytes: helloMssBytes ?? this.options.mssBytes }),
     });
+    if (host.addresses.length > 1) this.asker.setLocalHosts(host.addresses);
     const endpoint = new Endpoint({
       receiver,
       listener,
@@ -253,11 +256,13 @@ export class EndpointRole implements Role<EndpointEvent<ReceiverEvent>> {
     this.asker?.trust(this.simulation.nowMs, event.ask, refuseServer(event.serverKey));
   }
 
-  private scheduleAsk(host: SimulatedHost, { of, name, atMs = 0 }: SimulatedAsk): void {
+  private scheduleAsk(host: SimulatedHost, ask: SimulatedAsk): void {
+    const { of, furtherAddresses = [], name, atMs = 0 } = ask;
     const { simulation, asker, received } = this;
     const hasIt = received.some(({ label, status }) => label === name && status === 'complete');
     if (hasIt) return;
-    const server = { name: of, address: Simulation.address(of) };
+    const otherAddresses = furtherAddresses.map(Simulation.address);
+    const server = { name: of, address: Simulation.address(of), otherAddresses };
     host.at(Math.max(simulation.nowMs, atMs), () => {
       asker?.ask(simulation.nowMs, { server, ...(name === undefined ? {} : { what: { name } }) });
     });
