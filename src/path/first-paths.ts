@@ -6,7 +6,6 @@
  */
 import type { Address, Arrival } from '../base/address.js';
 import { sameAddress } from '../base/address.js';
-import { withoutUndefined } from '../base/without-undefined.js';
 import { maxPaths } from '../wire/paths.js';
 import { pairPaths } from './pair-paths.js';
 import type { Path, PathEnds } from './path.js';
@@ -21,7 +20,8 @@ export function firstPaths(
   path: Path,
   announced: readonly Address[] = [],
 ): readonly PathEnds[] {
-  const current = { address: path.address, ...withoutUndefined({ localHost: path.from }) };
+  const isHere = path.from === undefined || hosts.length === 0 || hosts.includes(path.from);
+  const current = isHere ? path.ends : { address: path.address };
   if (hosts.length + announced.length === 0) return [current];
   const addresses = [...path.addresses.all, ...announced];
   return [current, ...pairPaths(hosts, addresses, [current], maxPaths - 1)];

@@ -1,7 +1,7 @@
 /** Which pair of addresses an answer to a hello belongs to, and which pairs wait for others. */
 import t from 'tap';
-import { answeredPath, isSecondChoice } from '../../src/path/first-paths.js';
-import type { PathEnds } from '../../src/path/path.js';
+import { answeredPath, firstPaths, isSecondChoice } from '../../src/path/first-paths.js';
+import { Path, type PathEnds } from '../../src/path/path.js';
 
 const at = (host: string) => ({ host, port: 7735 });
 const pairs: PathEnds[] = [
@@ -34,5 +34,15 @@ t.test('a pair is a second choice if an earlier one has an end of it', (t) => {
   );
   const other: PathEnds = { address: at('10.2.0.9') };
   t.notOk(isSecondChoice([{ address: at('10.1.0.9') }, other], other), 'the system chooses');
+  t.end();
+});
+
+t.test('a pair does not begin at an address that this host has no more', (t) => {
+  const path = new Path({ address: at('10.1.0.9'), localHost: '10.1.0.1' }, 1400);
+  const hostsOf = (own: readonly string[]) =>
+    firstPaths(own, path).map(({ localHost }) => localHost);
+  t.same(hostsOf(['10.1.0.1', '10.2.0.1']), ['10.1.0.1', '10.2.0.1']);
+  t.same(hostsOf(['10.3.0.1', '10.2.0.1']), [undefined, '10.2.0.1']);
+  t.same(hostsOf([]), ['10.1.0.1']);
   t.end();
 });

@@ -12,6 +12,7 @@ class PathPlace {
   readonly lab = new NetworkLab(2, 0);
   readonly sent: string;
   readonly dir: string;
+  readonly spool: string;
   private readonly folder: string;
 
   constructor(
@@ -25,6 +26,7 @@ class PathPlace {
     this.folder = t.testdir();
     this.sent = writeRandomFile(this.folder, sizeBytes);
     this.dir = join(this.folder, 'in');
+    this.spool = join(this.folder, 'spool');
   }
 
   run(host: number, ...command: string[]): string {
@@ -37,6 +39,21 @@ class PathPlace {
     this.run(1, 'nft', 'add table inet test');
     this.run(1, 'nft', 'add chain inet test in { type filter hook input priority 0 ; }');
     this.run(1, 'nft', `add rule inet test in iifname ${link} drop`);
+  }
+
+  /** Counts what the receiver gets that this rule of nftables describes. */
+  count(name: string, rule: string): void {
+    this.run(1, 'nft', 'add table inet test');
+    this.run(1, 'nft', `add counter inet test ${name}`);
+    this.run(1, 'nft', 'add chain inet test in { type filter hook input priority 0 ; }');
+    this.run(1, 'nft', `add rule inet test in ${rule} counter name ${name}`);
+  }
+
+  /** The number of datagrams that were counted. */
+  counted(name: string): number {
+    const listed = this.run(1, 'nft', '-j', 'list', 'counter', 'inet', 'test', name);
+    const { nftables } = JSON.parse(listed) as { nftables: { counter?: { packets: number } }[] };
+    return nftables.find(({ counter }) => counter !== undefined)?.counter?.packets ?? 0;
   }
 
   /** The second link leads to the first address of the receiver, too. The routing prefers the first one. */
@@ -147,6 +164,49 @@ t.test(
     const [found] = paths.filter((path: object) => hasAll(path, { address: '10.97.0.11:7735' }));
     t.match(found, { state: 'open' });
     t.ok(found?.receivedBytes > 0, 'it is used');
+  },
+);
+
+t.test('with auto, a second interface comes up midway', { skip: noLab }, async (t) => {
+  const place = new PathPlace(t, 12_000_000);
+  for (const host of [0, 1])
+    place.run(host, 'ip', 'addr', 'del', `10.98.0.${10 + host}/24`, 'dev', 'side');
+  const receiver = await place.receive('--path', 'auto');
+  const sender = place.send('auto');
+  await sender.waitFor(/"receivedBytes":[1-9]/);
+  for (const host of [0, 1])
+    place.run(host, 'ip', 'addr', 'add', `10.98.0.${10 + host}/24`, 'dev', 'side');
+  place.leadBoth();
+  const paths = await place.completed(sender, receiver);
+  const ends = { from: '10.98.0.10', address: '10.98.0.11:7735' };
+  const [found] = paths.filter((path: object) => hasAll(path, ends));
+  t.match(found, { state: 'open' });
+  t.ok(found?.receivedBytes > 0, 'it is used');
+});
+
+t.test(
+  'a relay that sends on gets a second interface midway',
+  { skip: noLab || noOffload },
+  async (t) => {
+    const place = new PathPlace(t, 12_000_000);
+    place.run(0, 'ip', 'addr', 'del', '10.98.0.10/24', 'dev', 'side');
+    const receiver = await place.receive();
+    place.count('new', 'ip saddr 10.98.0.10 udp length > 1000');
+    const to = ['--to', place.lab.address(1), '--path', 'auto'];
+    const relay = place.start(0, 'relay', ...to, '--dir', place.spool, '--open', '--json');
+    await relay.waitForEvent('listening');
+    const common = ['--to', place.lab.address(0), '--open', '--json', '--rate', '3MB'];
+    const sender = place.start(0, 'send', place.sent, ...common);
+    await sender.waitFor(/"receivedBytes":[1-9]/);
+    place.run(0, 'ip', 'addr', 'add', '10.98.0.10/24', 'dev', 'side');
+    place.leadBoth();
+    const exit = await sender.exited;
+    t.equal(exit.code, 0, exit.stderr);
+    t.ok(isSameContent(place.sent, join(place.dir, 'sent')));
+    t.equal((await receiver.exited).code, 0);
+    t.ok(place.counted('new') > 0, 'data leaves there, too');
+    relay.kill('SIGTERM');
+    await relay.exited;
   },
 );
 

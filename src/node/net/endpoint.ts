@@ -7,6 +7,7 @@ import type { Transmit } from '../../base/machine.js';
 import type { Refusal } from '../../base/refusal.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { bindError } from './bind-error.js';
+import { EndpointGroups } from './groups/endpoint-groups.js';
 import { GroupMemberships, multicastInterfaces } from './groups/group-memberships.js';
 import { openSocket } from './offload/offload-open.js';
 import type { SendingSocket } from './offload/offload-sender.js';
@@ -73,10 +74,9 @@ export class Endpoint {
   private readonly ports: Port[] = [];
   /** Sockets that only send to groups, by the local address of their interface. */
   private readonly groupPorts = new Map<string, Port>();
-  /** The sockets that send to all other groups, by IP version. */
-  private readonly groupSenders = new Map<string, Port>();
   /** The socket for each group that has one of these. */
   private readonly portOfGroup = new Map<string, Port>();
+  private readonly groups = new EndpointGroups();
   private readonly watches = new Set<RefusalWatch>();
   private readonly system: SystemCalls | undefined;
   /** Why `system` is undefined. */
@@ -128,26 +128,40 @@ export class Endpoint {
 
   /**
    * From now on, paths begin at these addresses. Opens what is new at the port of the other sockets, and closes what is not
-   * named any more, unless that is all that is open.
+   * named any more, unless that is all that is open. A socket that is bound to all addresses of an IP version makes room for
+   * those of paths.
    * @returns whether all of them are open
    */
   async setPaths(paths: readonly LocalPath[]): Promise<boolean> {
     const [first] = this.ports;
+    if (first === undefined || this.isClosed) return true;
+    const before = new Set(this.ports);
     const isOpen = ({ host }: LocalPath) => this.ports.some((port) => port.host === host);
-    for (const path of paths) {
-      if (first === undefined || this.isClosed) return true;
-      // An address that is quite new may not be usable yet.
-      if (!isOpen(path)) await this.bind(path.host, addressOf(first).port, path).catch(ignore);
-    }
+    const isOf = ({ family }: Port) => paths.some(({ host }) => familyOf({ host }) === family);
+    const wildcards = this.ports.filter((port) => isWildcardHost(port.host) && isOf(port));
+    const { port: number } = addressOf(first);
+    const numbers = new Map(wildcards.map((port) => [port.family, addressOf(port).port]));
+    const numberFor = (host: string) => numbers.get(familyOf({ host })) ?? number;
+    if (wildcards.length > 0) this.endWatches();
+    await Promise.all(wildcards.map((port) => this.drop(port)));
+    // An address that is quite new may not be usable yet.
+    for (const path of paths)
+      if (!isOpen(path)) await this.bind(path.host, numberFor(path.host), path).catch(ignore);
+    for (const { host, family } of wildcards)
+      if (!this.ports.some((port) => port.family === family))
+        await this.bind(host, numberFor(host)).catch(ignore);
     const isNamed = ({ host }: Port) => paths.some((path) => path.host === host);
     const gone = this.ports.filter((port) => port.isPath && !isNamed(port));
-    if (!this.isClosed && gone.length < this.ports.length) for (const port of gone) this.drop(port);
+    if (this.isClosed) return true;
+    if (gone.length < this.ports.length) for (const port of gone) void this.drop(port);
+    const opened = this.ports.filter((port) => !before.has(port));
+    this.groups.handlePorts(this.ports, opened);
     return paths.every(isOpen);
   }
 
-  private drop(port: Port): void {
+  private drop(port: Port): Promise<void> {
     this.ports.splice(this.ports.indexOf(port), 1);
-    void closePort(port);
+    return closePort(port);
   }
 
   /** The offload in use. `send` becomes false if the kernel refuses a batch. */
@@ -205,7 +219,7 @@ export class Endpoint {
     const group = this.portOfGroup.get(to.host);
     if (group !== undefined) return group;
     if ('by' in to && (to as PortAddress).by.isOpen) return (to as PortAddress).by;
-    const sender = this.groupSenders.get(familyOf(to));
+    const sender = this.groups.senderTo(to);
     return sender !== undefined && isGroupHost(to.host) ? sender : portNear(ports, to);
   }
 
@@ -215,27 +229,16 @@ export class Endpoint {
    * @returns the reason why no interface could join; undefined if at least one interface joined
    */
   joinGroup(group: Address): string | undefined {
-    const family = isIPv6(group.host) ? 'IPv6' : 'IPv4';
-    const ports = this.ports.filter((port) => port.family === family);
-    if (ports.length === 0 || this.isClosed) return `no open socket for ${family}`;
-    const failures = ports.map(({ groups }) => groups.join(group));
-    return failures.includes(undefined) ? undefined : failures[0];
+    return this.isClosed ? 'the sockets are closed' : this.groups.join(group, this.ports);
   }
 
   leaveGroup(group: Address): void {
-    if (this.isClosed) return;
-    for (const { groups } of this.ports) groups.leave(group);
+    if (!this.isClosed) this.groups.leave(group, this.ports);
   }
 
   /** Sets the TTL of multicast datagrams and makes them leave through the interface that has this address. */
   sendGroupsBy(address: string, ttl: number): void {
-    const port = portNear(this.ports, { host: address, port: 0 });
-    if (port === undefined || this.isClosed) return;
-    const { socket } = port;
-    this.groupSenders.set(port.family, port);
-    const found = multicastInterfaces(address, (info) => info.address === address)[0];
-    if (found !== undefined) socket.setMulticastInterface(found);
-    socket.setMulticastTTL(ttl);
+    if (!this.isClosed) this.groups.sendBy(address, ttl, this.ports);
   }
 
   /**
@@ -314,9 +317,13 @@ export class Endpoint {
     if (this.isClosed) return;
     this.lastAddresses = this.addresses;
     this.isClosed = true;
+    this.endWatches();
+    await Promise.all([...this.ports, ...this.groupPorts.values()].map(closePort));
+  }
+
+  private endWatches(): void {
     for (const watch of this.watches) watch.close();
     this.watches.clear();
-    await Promise.all([...this.ports, ...this.groupPorts.values()].map(closePort));
   }
 
   private get unsentBytes(): number {
@@ -377,7 +384,9 @@ export class Endpoint {
     try {
       const socket = await this.openSocket(host, port, path?.interfaceName);
       const opened = this.createPort(socket, path !== undefined);
-      this.ports.push(opened);
+      // Meanwhile, the endpoint may have been closed.
+      if (this.isClosed) await closePort(opened);
+      else this.ports.push(opened);
       return opened.socket;
     } catch (error) {
       throw bindError(error as NodeJS.ErrnoException, address);

@@ -6,8 +6,11 @@ const checkMs = 1000;
 
 export class OwnAddressWatch {
   private known: string;
+  /** Whether to call `handleChange` at the next check, whatever the addresses are then. */
+  private looksAgain = false;
   private readonly timer: NodeJS.Timeout;
 
+  /** @param handleChange called after a change, and again at the next check */
   constructor(
     private readonly handleChange: () => void,
     private readonly interfaces: () => NodeJS.Dict<NetworkInterfaceInfo[]> = networkInterfaces,
@@ -20,14 +23,17 @@ export class OwnAddressWatch {
   /** Compares the addresses with those of the last check. */
   check(): void {
     const current = this.list();
-    if (current === this.known) return;
+    const isChanged = current !== this.known;
+    if (!isChanged && !this.looksAgain) return;
     this.known = current;
+    // The routes of an address may come a moment after it.
+    this.looksAgain = isChanged;
     this.handleChange();
   }
 
   /** Calls `handleChange` at the next check, whatever the addresses are then. */
   checkAgain(): void {
-    this.known = '';
+    this.looksAgain = true;
   }
 
   close(): void {

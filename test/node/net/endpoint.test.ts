@@ -170,6 +170,42 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
     t.equal(a.endpoint.pathAddresses.length, 2);
   });
 
+  t.test(
+    'paths begin at sockets that were bound to all addresses',
+    { skip: noSecondLoopback },
+    async (t) => {
+      const a = await open(t, {});
+      const group = { host: '239.77.0.9', port: a.address.port };
+      const canJoin = a.endpoint.joinGroup(group) === undefined;
+      a.endpoint.sendGroupsBy('127.0.0.1', 0);
+      const number = a.address.port;
+      t.equal(await a.endpoint.setPaths([]), true);
+      t.match(a.endpoint.addresses[0], { host: '0.0.0.0', port: number });
+      t.equal(await a.endpoint.setPaths([{ host: '192.0.2.1' }]), false, 'not an own address');
+      t.match(a.endpoint.addresses.at(-1), { host: '0.0.0.0', port: number }, 'all of them again');
+      const paths = [{ host: '127.0.0.1' }, { host: '127.0.0.2' }];
+      t.equal(await a.endpoint.setPaths(paths), true);
+      const at = paths.map(({ host }) => ({ host, port: number }));
+      t.same(a.endpoint.pathAddresses, at);
+      const others = a.endpoint.addresses.filter(({ host }) => !host.startsWith('127.'));
+      t.ok(
+        others.every(({ host }) => host === '::'),
+        'IPv6 is as before',
+      );
+      const b = await open(t, { bind: ['127.0.0.1'] });
+      for (const each of at) b.send(each, each.host);
+      await a.until(() => a.datagrams.length === 2);
+      t.same(a.datagrams.map(({ from, text }) => [from.localHost, text]).sort(), [
+        ['127.0.0.1', '127.0.0.1'],
+        ['127.0.0.2', '127.0.0.2'],
+      ]);
+      if (!canJoin) return;
+      b.endpoint.sendGroupsBy('127.0.0.1', 0);
+      b.send(group, 'to the group');
+      await a.until(() => a.datagrams.some(({ text }) => text === 'to the group'));
+    },
+  );
+
   const [name, outer] = outerIPv4[0] ?? ['', ''];
   t.test('a path leaves by its interface', { skip: outer === '' && 'no interface' }, async (t) => {
     const paths = [{ host: outer, interfaceName: name }];

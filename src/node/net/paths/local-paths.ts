@@ -77,18 +77,24 @@ export function chooseLocalPaths(
 
 /**
  * Finds out where paths can begin once addresses of this host have come or gone.
- * @param paths those of the start; without any, the sockets are bound to all addresses, and nothing has to be found
- * @returns a function that returns the addresses of the present; undefined if there is nothing to find
+ * @param paths those of the start
+ * @returns a function that returns the addresses of the present; none as long as `auto` has never found two. Undefined
+ *   without a choice
  */
 export function pathFinder(
   choice: NetworkPaths | undefined,
   paths: readonly LocalPath[],
   { peers = [], interfaces = networkInterfaces, leadsTo = hasRoute }: LocalPathsOptions = {},
 ): (() => readonly LocalPath[]) | undefined {
-  if (choice === undefined || paths.length === 0) return undefined;
+  if (choice === undefined) return undefined;
+  let hasBegun = paths.length > 0;
   return () => {
     const own = listOwn(interfaces());
-    if (choice === 'auto') return leadingAddresses(own, peers, leadsTo).map(toPath);
+    if (choice === 'auto') {
+      const leading = leadingAddresses(own, peers, leadsTo);
+      hasBegun ||= leading.length > 1;
+      return hasBegun ? leading.map(toPath) : [];
+    }
     const found = new Map<string, OwnAddress>();
     for (const name of choice) {
       const address = findAddress(own, name, peers);

@@ -36,7 +36,7 @@ export function portNear<P extends BoundPort>(ports: readonly P[], to: Address):
   return nearest ?? first;
 }
 
-export function familyOf({ host }: Address): string {
+export function familyOf({ host }: Pick<Address, 'host'>): string {
   return isIPv6(host) ? 'IPv6' : 'IPv4';
 }
 

@@ -53,7 +53,6 @@ t.test('once addresses have changed, what is left of the choice is used', async 
   const named = findFor(['eth0', '10.2.0.1', 'tun0']);
   const found = findFor('auto', peersAt('192.0.2.1'));
   t.equal(pathFinder(undefined, []), undefined);
-  t.equal(pathFinder('auto', []), undefined, 'all addresses are bound');
   present = { eth0: [info('10.1.0.7'), info('10.1.0.8')], eth2: [info('10.3.0.1')] };
   t.match(named?.(), [{ host: '10.1.0.7', interfaceName: 'eth0' }]);
   t.equal(named?.().length, 1);
@@ -62,6 +61,20 @@ t.test('once addresses have changed, what is left of the choice is used', async 
   t.match(found?.(), [{ host: '10.3.0.1' }], 'even if only one interface is left');
   present = {};
   t.same(named?.(), []);
+});
+
+t.test('with auto, paths begin once there are two interfaces', async (t) => {
+  let present: ReturnType<NonNullable<LocalPathsOptions['interfaces']>> = {};
+  const options = { interfaces: () => present, leadsTo: () => true };
+  t.same(chooseLocalPaths('auto', options), []);
+  const find = pathFinder('auto', [], options);
+  t.same(find?.(), [], 'all addresses are bound');
+  present = { eth0: [info('10.1.0.7')] };
+  t.same(find?.(), []);
+  present = { eth0: [info('10.1.0.7')], eth1: [info('10.2.0.7')] };
+  t.match(find?.(), [{ host: '10.1.0.7' }, { host: '10.2.0.7' }]);
+  present = { eth1: [info('10.2.0.7')] };
+  t.match(find?.(), [{ host: '10.2.0.7' }]);
 });
 
 t.test('wrong names are refused with a remedy', async (t) => {

@@ -1,0 +1,52 @@
+/**
+ * The multicast groups of an endpoint: those that its sockets have joined, and by which socket others are sent to. Both
+ * hold for sockets that open later, too.
+ */
+import type { Address } from '../../../base/address.js';
+import { formatAddress } from '../../../base/address.js';
+import type { Port } from '../paths/port.js';
+import { familyOf, portNear } from '../paths/port-choice.js';
+import { multicastInterfaces } from './group-memberships.js';
+
+export class EndpointGroups {
+  private readonly joined = new Map<string, Address>();
+  /** By IP version: the socket that sends to groups, the address of its interface, and the TTL. */
+  private readonly senders = new Map<string, { port: Port; address: string; ttl: number }>();
+
+  /** @returns the reason why no interface could join; undefined if at least one interface joined */
+  join(group: Address, ports: readonly Port[]): string | undefined {
+    const able = ports.filter(({ family }) => family === familyOf(group));
+    if (able.length === 0) return `no open socket for ${familyOf(group)}`;
+    const failures = able.map(({ groups }) => groups.join(group));
+    if (!failures.includes(undefined)) return failures[0];
+    this.joined.set(formatAddress(group), group);
+    return undefined;
+  }
+
+  leave(group: Address, ports: readonly Port[]): void {
+    this.joined.delete(formatAddress(group));
+    for (const { groups } of ports) groups.leave(group);
+  }
+
+  /** Sets the TTL of multicast datagrams and makes them leave through the interface that has this address. */
+  sendBy(address: string, ttl: number, ports: readonly Port[]): void {
+    const port = portNear(ports, { host: address, port: 0 });
+    if (port === undefined) return;
+    this.senders.set(port.family, { port, address, ttl });
+    const found = multicastInterfaces(address, (info) => info.address === address)[0];
+    if (found !== undefined) port.socket.setMulticastInterface(found);
+    port.socket.setMulticastTTL(ttl);
+  }
+
+  /** The socket that sends to this group. */
+  senderTo(group: Address): Port | undefined {
+    return this.senders.get(familyOf(group))?.port;
+  }
+
+  /** The sockets have changed. */
+  handlePorts(ports: readonly Port[], opened: readonly Port[]): void {
+    for (const group of this.joined.values())
+      for (const { family, groups } of opened) if (family === familyOf(group)) groups.join(group);
+    for (const { address, ttl } of [...this.senders.values()]) this.sendBy(address, ttl, ports);
+  }
+}
