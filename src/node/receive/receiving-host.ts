@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { Address } from '../../base/address.js';
+import type { TimeMs } from '../../base/machine.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import type { InvitationTerms } from '../../security/invitations.js';
 import type { SessionReceiver } from '../../session/receiver.js';
@@ -137,10 +138,7 @@ export abstract class ReceivingHost<PortEvent> implements ReceivingState {
     const { dir, port, bind, keepPartsMs } = this.hostOptions;
     const runner: SocketRunner<PortEvent> = await SocketRunner.open<PortEvent>({
       ...{ ...options, port, ...withoutUndefined({ bind }) },
-      handleMove: (nowMs) => {
-        runner.namePaths(this.receiver);
-        this.receiver.handleMove(nowMs);
-      },
+      handleMove: (nowMs) => this.handleMove(nowMs),
     });
     this.openRunner = runner;
     runner.namePaths(this.receiver);
@@ -151,6 +149,12 @@ export abstract class ReceivingHost<PortEvent> implements ReceivingState {
     this.staleParts = new StalePartsRemoval(dir, handleError, keepPartsMs);
     this.startProgress();
     return runner;
+  }
+
+  /** Addresses of this host have come or gone. */
+  protected handleMove(nowMs: TimeMs): void {
+    this.runner?.namePaths(this.receiver);
+    this.receiver.handleMove(nowMs);
   }
 
   /** The sockets; undefined until they are open. */

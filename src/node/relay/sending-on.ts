@@ -1,6 +1,7 @@
 /** A relay that sends on what it receives, over real sockets. */
 import { formatAddress } from '../../base/address.js';
 import { P2mpError } from '../../base/errors.js';
+import type { TimeMs } from '../../base/machine.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { ForwardMachine } from '../../roles/forward/forward-machine.js';
 import type { ForwardEvent } from '../../roles/forward/forwarder.js';
@@ -15,7 +16,7 @@ import { chooseGroup, groupSource } from '../net/groups/group-address.js';
 import { NarrowPaths } from '../net/narrow-paths.js';
 import { createOwnAddressCheck } from '../net/own-address.js';
 import { PathFit } from '../net/path-fit.js';
-import { chooseLocalPaths, hostsOf } from '../net/paths/local-paths.js';
+import { chooseLocalPaths, hostsOf, pathFinder } from '../net/paths/local-paths.js';
 import type { ServerSpec } from '../net/resolve-receivers.js';
 import { resolveReceivers, withLocalHosts } from '../net/resolve-receivers.js';
 import { findUnreachable } from '../net/routes.js';
@@ -33,21 +34,21 @@ interface Route extends ForwardRoute {
 /** This host, as a sender. */
 interface Own {
   readonly crypto: SessionCrypto;
-  /** From where it sends; none if the system chooses. */
-  readonly localHosts: readonly string[];
+  /** From where it sends; none if the system chooses. They change with the addresses of the host. */
+  localHosts: readonly string[];
 }
 
 /** @throws P2mpError INVALID_ARGUMENT, UNKNOWN_HOST */
 async function findRoute(
   options: SendOnOptions,
-  { crypto, localHosts }: Own,
+  own: Own,
   to: readonly ServerSpec[],
 ): Promise<Route> {
   const { multicast = 'auto', livenessTimeoutMs, rateBytesPerSec } = options;
   const invitations = options.invitations?.map(parseInvitation);
   // Hosts behind one address differ in the port.
   const named = to.map((spec) => ({ ...spec, name: formatAddress(spec) }));
-  const receivers = await withLocalHosts(await resolveReceivers(named), localHosts);
+  const receivers = await withLocalHosts(await resolveReceivers(named), own.localHosts);
   const addresses = receivers.map(({ address }) => address);
   const createGroup = () => chooseGroup(multicast, addresses);
   const group = createGroup();
@@ -56,7 +57,7 @@ async function findRoute(
   return {
     ...{ receivers, fit, groupFrom },
     createTerms: (mssBytes = fit.mssBytes()) => ({
-      ...{ crypto, mssBytes, localHosts },
+      ...{ crypto: own.crypto, mssBytes, localHosts: own.localHosts },
       ...withoutUndefined({ group: createGroup(), invitations }),
       ...withoutUndefined({ livenessTimeoutMs, rateBytesPerSec }),
     }),
@@ -119,7 +120,7 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
     });
     const sendingOn = new SendingOn(options, machine, parts, own);
     const runner = await sendingOn.listen({
-      ...{ machine, paths },
+      ...{ machine, paths, findPaths: pathFinder(options.networkPaths, paths) },
       receivesBatches: true,
       handleEvent: (event) => sendingOn.handleEvent(event),
       handleSendError: (error) => sendingOn.handleSendError(error),
@@ -208,6 +209,14 @@ export class SendingOn extends ReceivingHost<ForwardEvent> {
   }
 
   // --- Paths
+
+  protected override handleMove(nowMs: TimeMs): void {
+    super.handleMove(nowMs);
+    const hosts = hostsOf(this.runner?.pathAddresses ?? []);
+    if (hosts.length === 0) return;
+    this.own.localHosts = hosts;
+    for (const { sender } of this.machine.forwarder.forwardings) sender.setLocalHosts(nowMs, hosts);
+  }
 
   private narrowPathsOf(session: number): NarrowPaths | undefined {
     const known = this.narrowPaths.get(session);
