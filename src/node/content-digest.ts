@@ -6,7 +6,7 @@ import { hashLeaf } from '../object/hash-tree.js';
 import { toHex } from '../wire/byte-codec.js';
 import { standardBlockSizeBytes } from '../wire/sizes.js';
 import type { ObjectSource } from './disk/source/object-source.js';
-import { sha256 } from './sha256.js';
+import { sha256 } from './primitives/primitives.js';
 import { fileError } from './system-error.js';
 
 /** A file of the object, as named on the command line. */

@@ -6,7 +6,7 @@ import wrapAnsi from 'wrap-ansi';
 import { defaultPort } from '../../classic/config.js';
 import { CommandProcess, commandOf } from '../../node/experiment/command-process.js';
 import type { ServerSpec } from '../../node/net/resolve-receivers.js';
-import { sha256 } from '../../node/sha256.js';
+import { sha256 } from '../../node/primitives/primitives.js';
 import { fileError } from '../../node/system-error.js';
 import { toHex } from '../../wire/byte-codec.js';
 import { parseServer } from '../arguments.js';

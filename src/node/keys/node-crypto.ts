@@ -1,21 +1,19 @@
 /**
- * The cryptography of sessions, based on node:crypto and a Noise library. Handshakes are
+ * The cryptography of sessions, based on libcrypto, node:crypto and a Noise library. Handshakes are
  * Noise_XX_25519_ChaChaPoly_BLAKE2b (Noise Protocol Framework, rev. 34). Only the third message may have a payload.
  */
-import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import type { NoiseCurve } from 'noise-handshake';
 import { assert, at } from '../../base/assert.js';
 import { checkOptions, required } from '../../base/options/check-options.js';
 import type { Handshake, SessionCrypto } from '../../security/crypto.js';
-import { digestSizeBytes, keySizeBytes, nonceSizeBytes, tagSizeBytes } from '../../wire/sizes.js';
+import { digestSizeBytes, keySizeBytes, tagSizeBytes } from '../../wire/sizes.js';
 import { keyPair as keyPairCheck } from '../option-checks.js';
-import { sha256 } from '../sha256.js';
+import { plain } from '../primitives/node-primitives.js';
+import { loadPrimitives } from '../primitives/primitives.js';
 import type { KeyPair } from './key-files.js';
 import type { NoiseLibrary } from './load-noise.js';
 import { NoiseEnvelopes } from './noise-envelopes.js';
-
-const cipherName = 'aes-256-gcm';
-const cipherOptions = { authTagLength: tagSizeBytes };
 
 /**
  * Sizes of the three XX messages. They contain `e`; `e`, `s` and an empty payload; `s` and an empty payload.
@@ -56,6 +54,7 @@ export async function createNodeCrypto(keyPair: KeyPair): Promise<SessionCrypto>
   const startHandshake: SessionCrypto['startHandshake'] = (role, prologue) =>
     new NoiseHandshake(library, ownPair, role === 'initiator', prologue);
   let handshakeCostMs: number | undefined;
+  const { sha256, seal, open } = loadPrimitives();
   return {
     random: (sizeBytes) => plain(randomBytes(sizeBytes)),
     hash: sha256,
@@ -112,53 +111,6 @@ function measureHandshake(startHandshake: SessionCrypto['startHandshake']): numb
     leastMs = Math.min(leastMs, (performance.now() - startedAtMs) / 2);
   }
   return leastMs;
-}
-
-function seal(
-  key: Uint8Array,
-  nonce: Uint8Array,
-  plaintext: Uint8Array,
-  associated: Uint8Array,
-): Uint8Array {
-  assert(key.length === keySizeBytes, 'a key of AES-256 has 32 bytes');
-  assert(nonce.length === nonceSizeBytes, 'a nonce has 12 bytes');
-  const cipher = createCipheriv(cipherName, key, nonce, cipherOptions);
-  cipher.setAAD(associated);
-  const sealed = new Uint8Array(plaintext.length + tagSizeBytes);
-  sealed.set(cipher.update(plaintext));
-  // With GCM, `update` returns all bytes, and `final` returns none.
-  cipher.final();
-  sealed.set(cipher.getAuthTag(), plaintext.length);
-  return sealed;
-}
-
-function open(
-  key: Uint8Array,
-  nonce: Uint8Array,
-  sealed: Uint8Array,
-  associated: Uint8Array,
-): Uint8Array | undefined {
-  // GCM itself accepts nonces of any size.
-  if (nonce.length !== nonceSizeBytes || sealed.length < tagSizeBytes) return undefined;
-  const textSizeBytes = sealed.length - tagSizeBytes;
-  try {
-    const decipher = createDecipheriv(cipherName, key, nonce, cipherOptions);
-    decipher.setAAD(associated);
-    decipher.setAuthTag(sealed.subarray(textSizeBytes));
-    const plaintext = decipher.update(sealed.subarray(0, textSizeBytes));
-    decipher.final();
-    return plain(plaintext);
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * Converts a Buffer to a plain Uint8Array. The core expects `slice` to copy, but `slice` of a Buffer does not
- * copy.
- */
-function plain(buffer: Buffer): Uint8Array {
-  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }
 
 /**

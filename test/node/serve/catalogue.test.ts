@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { P2mpError } from '../../../src/base/errors.js';
 import { IndexFolder } from '../../../src/node/disk/index/index-folder.js';
+import { sha256 } from '../../../src/node/primitives/primitives.js';
 import { Catalogue } from '../../../src/node/serve/catalogue.js';
 import { nameOfferedPaths } from '../../../src/node/serve/offered-names.js';
 import type { ServedObject } from '../../../src/node/serve/served-object.js';
 import type { ServedPathEvent } from '../../../src/node/serve/served-path.js';
-import { sha256 } from '../../../src/node/sha256.js';
 import { standardBlockSizeBytes as block } from '../../../src/wire/sizes.js';
 import { lookDuring } from '../../support/meanwhile.js';
 

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DigestTree } from '../../../object/digest-tree.js';
 import { hashLeaf } from '../../../object/hash-tree.js';
 import { digestSizeBytes, standardBlockSizeBytes } from '../../../wire/sizes.js';
-import { sha256 } from '../../sha256.js';
+import { sha256 } from '../../primitives/primitives.js';
 import type { KnownBlocks } from './known-blocks.js';
 import type { ListedPath } from './listed-path.js';
 

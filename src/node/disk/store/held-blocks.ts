@@ -5,7 +5,7 @@
 import type { Range, RangeSet } from '../../../base/range-set.js';
 import type { HeldBlock } from '../../../object/content-store.js';
 import { hashLeaf } from '../../../object/hash-tree.js';
-import { sha256 } from '../../sha256.js';
+import { sha256 } from '../../primitives/primitives.js';
 import type { PartFiles } from '../parts/part-files.js';
 import { wholeBlocks } from './content-layout.js';
 

@@ -1,5 +1,7 @@
 /** The error queue of a Linux socket (`IP_RECVERR`): ICMP errors with all that they say. */
 
+import type { Koffi } from '../../koffi.js';
+
 /** An error that a host reported by ICMP. */
 export interface IcmpError {
   /** 4 or 6: the version of ICMP, which decides what type and code mean. */
@@ -28,7 +30,7 @@ const errorQueueFlags = 0x2000 | 0x40;
 
 /** @returns a function that takes the next error of a socket from its queue */
 export function createErrorReader(
-  koffi: typeof import('koffi'),
+  koffi: Koffi,
 ): (fd: number) => IcmpError | OtherError | undefined {
   const messageHeader = koffi.struct({
     name: 'void *',

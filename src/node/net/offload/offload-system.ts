@@ -1,8 +1,8 @@
 /** System calls that Node's sockets do not offer, made through koffi. */
-import { createRequire } from 'node:module';
 import { getSystemErrorName } from 'node:util';
 import type { Address } from '../../../base/address.js';
 import { formatAddress, isIPv6 } from '../../../base/address.js';
+import { type Koffi, loadKoffi } from '../../koffi.js';
 import type { IcmpError, OtherError } from './error-queue.js';
 import { createErrorReader } from './error-queue.js';
 
@@ -72,14 +72,12 @@ let loaded: SystemCalls | undefined;
  * @throws Error if koffi is unavailable
  */
 export function loadSystemCalls(): SystemCalls {
-  if (process.platform !== 'linux') throw new Error('not Linux');
-  if (process.env['P2MP_OFFLOAD'] === 'off') throw new Error('switched off');
-  loaded ??= declareSystemCalls();
+  const koffi = loadKoffi();
+  loaded ??= declareSystemCalls(koffi);
   return loaded;
 }
 
-function declareSystemCalls(): SystemCalls {
-  const koffi = loadKoffi();
+function declareSystemCalls(koffi: Koffi): SystemCalls {
   // Looks up functions in the libraries that Node itself is linked with, because the file name of the C
   // library varies.
   const libc = koffi.load(null);
@@ -129,18 +127,6 @@ function declareSystemCalls(): SystemCalls {
     takeError: createErrorReader(koffi),
     interfaceIndex: (name) => nameToIndex(name),
   };
-}
-
-/** Uses `require`, because `import` is slower and asynchronous. */
-function loadKoffi(): typeof import('koffi') {
-  try {
-    return createRequire(import.meta.url)('koffi');
-  } catch (error) {
-    const isMissing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
-    throw new Error(isMissing ? 'koffi is not installed' : 'koffi does not run here', {
-      cause: error,
-    });
-  }
 }
 
 const invalidArgument = 22;

@@ -24,7 +24,7 @@ import {
   ObjectIndex,
 } from '../../../../src/node/disk/index/object-index.js';
 import { ObjectSource } from '../../../../src/node/disk/source/object-source.js';
-import { sha256 } from '../../../../src/node/sha256.js';
+import { sha256 } from '../../../../src/node/primitives/primitives.js';
 import { hashLeaf } from '../../../../src/object/hash-tree.js';
 import { encodeManifest } from '../../../../src/object/manifest.js';
 import { toHex } from '../../../../src/wire/byte-codec.js';
