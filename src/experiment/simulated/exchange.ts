@@ -1,5 +1,5 @@
 /** Executes one exchange in virtual time. */
-import { assert } from '../../base/assert.js';
+import { assert, at } from '../../base/assert.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { MemoryStores } from '../../object/memory-store.js';
 import type { SimulatedHost } from '../../simulator/host.js';
@@ -38,28 +38,28 @@ export function simulateExchange(point: Point, seed: string, rttMs: number): Run
   const network = new ExchangeNetwork(simulation, point, rttMs);
   const peers = Array.from({ length: peerCount }, (_, i) => network.add(`p${i + 1}`, seed));
   const dying = peers.slice(0, peerDeathsOf(point));
-  let diesAtMs = Infinity;
-  const endOf = () => coordinator.events.find(({ type }) => type === 'end');
+  let elapsedMs: number | undefined;
+  let seen = 0;
   simulation.run({
     isOver: () => {
-      const start = coordinator.events.find(({ type }) => type === 'start');
-      if (start?.type === 'start' && diesAtMs === Infinity) {
-        diesAtMs = start.atMs + peerDeathMs(point);
-        simulation.at(diesAtMs, () => {
+      for (; seen < coordinator.events.length; seen++) {
+        const event = at(coordinator.events, seen);
+        if (event.type === 'end') elapsedMs = event.elapsedMs;
+        if (event.type !== 'start') continue;
+        simulation.at(event.atMs + peerDeathMs(point), () => {
           for (const { host } of dying) host.inject('kill');
         });
       }
-      return endOf() !== undefined;
+      return elapsedMs !== undefined;
     },
   });
-  const end = endOf();
-  assert(end?.type === 'end', 'a simulated exchange ends');
+  assert(elapsedMs !== undefined, 'a simulated exchange ends');
   const staying = peers.filter((peer) => !dying.includes(peer));
   const isComplete = staying.every((peer) =>
     staying.every((other) => peer === other || holds(peer, other)),
   );
   return {
-    delayMs: end.elapsedMs,
+    delayMs: elapsedMs,
     ...{ rounds: 0, timeouts: 0, retransmissions: 0 },
     datagrams: countSent(network.links),
     acks: undefined,

@@ -6,6 +6,7 @@ import type { FetchResult } from '../../roles/fetch/fetch-result.js';
 import type { Link } from '../../simulator/link.js';
 import type { ServedObject } from '../../simulator/roles/serving.js';
 import { createSimulatedCrypto } from '../../simulator/session-crypto.js';
+import { isEqualBytes } from '../../wire/byte-codec.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 
 const { hash } = createSimulatedCrypto('', '');
@@ -36,7 +37,7 @@ export function isContent(blocks: ReadonlyMap<number, Uint8Array>, content: Uint
   let sizeBytes = 0;
   for (const [block, bytes] of blocks) {
     const start = block * standardBlockSizeBytes;
-    if (bytes.some((byte, i) => byte !== content[start + i])) return false;
+    if (!isEqualBytes(bytes, content.subarray(start, start + bytes.length))) return false;
     sizeBytes += bytes.length;
   }
   return sizeBytes === content.length;
