@@ -112,7 +112,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   /** Fails every session. The received parts are kept, so that later sessions can resume. */
   abort(nowMs: TimeMs, reason: string): void {
     this.drain();
-    for (const session of this.sessions.values()) {
+    for (const session of this.sessions.all()) {
       const { session: id } = session;
       this.contain(nowMs, id, () => session.fail(nowMs, reason));
     }
@@ -124,7 +124,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
    */
   leave(nowMs: TimeMs, reason: string): void {
     this.drain();
-    for (const session of this.sessions.values()) {
+    for (const session of this.sessions.all()) {
       const { session: id } = session;
       if (session.isSettled) continue;
       this.contain(nowMs, id, () => session.fail(nowMs, reason));
@@ -173,7 +173,7 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
 
   /** Call this when addresses of this host have changed. The senders learn it at once, and not once they miss reports. */
   handleMove(nowMs: TimeMs): void {
-    for (const session of this.sessions.values())
+    for (const session of this.sessions.all())
       this.contain(nowMs, session.session, () => session.handleMove(nowMs));
   }
 
@@ -242,13 +242,15 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
 
   handleTimeout(nowMs: TimeMs): void {
     const stoppedMs = stoppedTimeMs(nowMs, this.pollTimeout() ?? nowMs);
-    for (const session of this.sessions.values()) {
+    const sessions = stoppedMs > 0 ? this.sessions.all() : this.sessions.due(nowMs);
+    for (const session of sessions) {
       const { session: id } = session;
       this.contain(nowMs, id, () => session.handleTimeout(nowMs, stoppedMs));
       if (session.isOver) this.sessions.delete(id);
     }
     this.steps.step(nowMs, (session) => {
       this.contain(nowMs, session.session, () => {
+        this.sessions.touch(session);
         session.step(nowMs);
         session.flush(nowMs);
       });
@@ -261,10 +263,8 @@ export class SessionReceiver implements Machine<SessionReceiverEvent> {
   }
 
   pollTimeout(): TimeMs | undefined {
-    let earliestMs = Math.min(this.handshakes.pollTimeout(), this.steps.dueAtMs);
-    for (const session of this.sessions.values()) {
-      earliestMs = Math.min(earliestMs, session.pollTimeout());
-    }
+    const { handshakes, steps, sessions } = this;
+    const earliestMs = Math.min(handshakes.pollTimeout(), steps.dueAtMs, sessions.dueAtMs);
     return earliestMs === Infinity ? undefined : earliestMs;
   }
 

@@ -28,6 +28,7 @@ import { OwnHoldings } from './own-holdings.js';
 import type { PeerEvent } from './peer-events.js';
 import type { RemoteObjectOptions } from './remote-object.js';
 import { RemoteObject } from './remote-object.js';
+import { RemoteObjects } from './remote-objects.js';
 import type { ExchangedContent } from './roster.js';
 import { Roster, RosterPeer } from './roster.js';
 import { SharedObject } from './shared-object.js';
@@ -41,7 +42,8 @@ export interface OwnObject {
   readonly files: readonly FileDigests[];
 }
 
-export interface PeerOptions extends Omit<RemoteObjectOptions, 'handleHeld' | 'beginsAt'> {
+export interface PeerOptions
+  extends Omit<RemoteObjectOptions, 'handleHeld' | 'handleChange' | 'beginsAt'> {
   readonly name: string;
   readonly coordinator: ReceiverSpec;
   readonly objects: readonly OwnObject[];
@@ -56,7 +58,7 @@ export class Peer {
   private readonly link: CoordinatorLink;
   private readonly events = new Queue<PeerEvent>();
   private readonly own: readonly SharedObject[];
-  private readonly remotes = new Map<string, RemoteObject>();
+  private readonly remotes = new RemoteObjects();
   private readonly sources = new SourceCandidates();
   private readonly holdings: OwnHoldings;
   private readonly pace: EvenPace;
@@ -98,7 +100,7 @@ export class Peer {
   }
 
   get objects(): Iterable<RemoteObject> {
-    return this.remotes.values();
+    return this.remotes;
   }
 
   get isOver(): boolean {
@@ -127,7 +129,7 @@ export class Peer {
   /** Finds what another peer asks for; undefined if it cannot be offered, or not yet. */
   find({ root, manifestDigest }: AskedObject): SharedObject | undefined {
     if (root === undefined || manifestDigest === undefined) return undefined;
-    for (const object of [...this.own, ...[...this.remotes.values()].map(({ shared }) => shared)]) {
+    for (const object of [...this.own, ...[...this.remotes].map(({ shared }) => shared)]) {
       const { head } = object;
       if (head === undefined || !isEqualBytes(head.contentRoot, root)) continue;
       if (isEqualBytes(head.manifestDigest, manifestDigest)) return object;
@@ -151,7 +153,7 @@ export class Peer {
   /** Takes an event of the port; then call `advance`. */
   takeEvent(nowMs: TimeMs, event: EndpointEvent<never>): void {
     if (event.role === 'asker' && this.link.takeEvent(nowMs, event.event)) return;
-    for (const remote of this.remotes.values()) if (remote.takeEvent(nowMs, event)) return;
+    if (this.remotes.takeEvent(nowMs, event)) return;
     if (event.role === 'asker') {
       const refused = event.event;
       if (refused.type === 'port-refused' || refused.type === 'unreachable')
@@ -162,15 +164,14 @@ export class Peer {
 
   handleTimeout(nowMs: TimeMs): void {
     this.link.handleTimeout(nowMs);
-    for (const remote of this.remotes.values())
-      if (remote.pollTimeout() <= nowMs) remote.handleTimeout(nowMs);
+    this.remotes.handleTimeout(nowMs);
     if (nowMs >= this.lookAtMs) this.look(nowMs);
     this.advance(nowMs);
   }
 
   pollTimeout(): TimeMs | undefined {
-    let atMs = Math.min(this.link.pollTimeout(), this.lookAtMs, this.holdings.dueAtMs);
-    for (const remote of this.remotes.values()) atMs = Math.min(atMs, remote.pollTimeout());
+    const { link, lookAtMs, holdings, remotes } = this;
+    const atMs = Math.min(link.pollTimeout(), lookAtMs, holdings.dueAtMs, remotes.dueAtMs);
     return atMs === Infinity ? undefined : atMs;
   }
 
@@ -189,7 +190,7 @@ export class Peer {
   advance(nowMs: TimeMs): void {
     for (let event = this.link.pollEvent(); event; event = this.link.pollEvent())
       this.handleLinkEvent(nowMs, event);
-    for (const remote of [...this.remotes.values()]) {
+    for (const remote of this.remotes.takeChanged()) {
       remote.advance(nowMs);
       for (let event = remote.pollEvent(nowMs); event; event = remote.pollEvent(nowMs))
         this.handleFetchEvent(nowMs, remote, event);
@@ -336,11 +337,12 @@ export class Peer {
       const created = new RemoteObject(content, record.name, owner, {
         ...this.options,
         beginsAt: this.shareOfNumber(),
+        handleChange: (object) => this.remotes.touch(object),
         handleHeld: (object, start, end) => this.noteHeld(object, start, end),
         handleBlock: (atMs, object, source, block) =>
           this.options.handleBlock?.(atMs, object, this.sources.nameOf(source), block),
       });
-      this.remotes.set(content.id, created);
+      this.remotes.add(content.id, created);
     } else {
       // This host has begun another conversation, or another peer brings the same.
       remote.content = content;
@@ -376,8 +378,9 @@ export class Peer {
       peers: this.sources.listAfter(this.number ?? 0, this.known),
       specOf: (peer: RosterPeer) => this.sources.specOf(peer),
     };
-    for (const remote of this.remotes.values()) remote.chooseSources(nowMs, candidates);
-    for (const { fetch } of this.remotes.values())
+    for (const remote of this.remotes) remote.chooseSources(nowMs, candidates);
+    this.remotes.touchAll();
+    for (const { fetch } of this.remotes)
       if (fetch?.sources.pacedBytesOf() !== undefined) this.usesMulticast = true;
     this.pace.update(this.number, this.known, this.usesMulticast);
   }
@@ -437,8 +440,9 @@ export class Peer {
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.lookAtMs = Infinity;
-    for (const remote of this.remotes.values()) remote.abort(nowMs, 'the exchange is over');
-    const isWhole = [...this.remotes.values()].every(({ isStored }) => isStored);
+    for (const remote of this.remotes) remote.abort(nowMs, 'the exchange is over');
+    this.remotes.touchAll();
+    const isWhole = [...this.remotes].every(({ isStored }) => isStored);
     const overAtMs = isWhole ? this.storedAtMs : nowMs;
     const elapsedMs = Math.max(0, overAtMs - this.beginsAtMs);
     this.events.push({ type: 'end', reason, elapsedMs, isRefused });

@@ -26,6 +26,8 @@ export interface RemoteObjectOptions
   readonly blockSizeBytes: number;
   /** Where the objects of the peer with this name are kept. */
   readonly storesOf: (owner: string) => ExchangeStores;
+  /** Something has ended for which the object had to wait, for example writing. */
+  readonly handleChange: (object: RemoteObject) => void;
   /** Others can read these blocks from now on. */
   readonly handleHeld: (object: RemoteObject, start: number, end: number) => void;
   /** A verified block has arrived from a source. */
@@ -200,6 +202,7 @@ export class RemoteObject {
 
   private createFetch(): Fetch {
     const { options, content, ownerName } = this;
+    const { host, handleChange } = options;
     const { contentRoot: root, manifestDigest } = content;
     const owned = options.storesOf(ownerName);
     const stores: ContentStores = {
@@ -213,6 +216,15 @@ export class RemoteObject {
     return new Fetch({
       ...options,
       ...{ stores, sources: [], what: { root, manifestDigest }, patienceMs: Infinity },
+      host: {
+        get nowMs() {
+          return host.nowMs;
+        },
+        drain: () => {
+          handleChange(this);
+          host.drain();
+        },
+      },
       handleBlock: (nowMs, source, block) => options.handleBlock?.(nowMs, this, source, block),
     });
   }
@@ -224,6 +236,11 @@ export class RemoteObject {
     if (this.current?.takeEvent(nowMs, event) === true) return true;
     for (const fetch of this.ended) if (fetch.takeEvent(nowMs, event)) return true;
     return false;
+  }
+
+  /** Whether a source has fallen silent, and counts as one again once anything arrives from it. */
+  get isAnySilent(): boolean {
+    return this.current?.sources.isAnySilent === true;
   }
 
   /** Does everything that is due. Nothing is due of a fetch that all its sources know to be over. */

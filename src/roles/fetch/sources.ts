@@ -317,6 +317,10 @@ export class Sources {
     return this.actions.shift();
   }
 
+  get isAnySilent(): boolean {
+    return this.all.some(({ silentSinceMs }) => silentSinceMs !== undefined);
+  }
+
   /** Finds out which of the silent sources have been heard of again. */
   findHeard(): void {
     for (const source of this.all) {
@@ -436,7 +440,8 @@ export class Sources {
   }
 }
 
-function sessionOf(event: SessionReceiverEvent): number | undefined {
+/** The session that an event is of, if it is of one. */
+export function sessionOf(event: SessionReceiverEvent): number | undefined {
   if ('session' in event) return event.session;
   if ('info' in event) return event.info.session;
   return event.type === 'end' ? event.result.session : undefined;

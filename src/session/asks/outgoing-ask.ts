@@ -86,7 +86,7 @@ export class OutgoingAsk {
   deferredAtMs: TimeMs | undefined;
   /** Where the next page of the list begins. */
   after = '';
-  private handshakeNumber = 0;
+  private handshakeNumber: number | undefined;
   private used: SecureChannel | undefined;
   private sessionNumber: number | undefined;
   private trustedKey: Uint8Array | undefined;
@@ -102,6 +102,8 @@ export class OutgoingAsk {
     private asked: AskSpec | undefined,
     private readonly startedAtMs: TimeMs,
     mssBytes: number,
+    /** Where asks are found by the numbers of their channels. */
+    private readonly byChannel: Map<number, OutgoingAsk>,
   ) {
     this.path = new Path(server, mssBytes);
     this.heardAtMs = startedAtMs;
@@ -166,21 +168,31 @@ export class OutgoingAsk {
     return this.roundTripMs;
   }
 
-  /** The channel numbers in use. */
-  get channelNumbers(): number[] {
-    const numbers = this.used === undefined ? [] : [this.used.session];
-    return this.handshake === undefined ? numbers : [...numbers, this.handshakeNumber];
+  /** When the request in progress is repeated; Infinity if there is none. */
+  pollTimeout(): TimeMs {
+    return this.requests.atMs;
+  }
+
+  /** Whether this is the number of a channel in use. */
+  uses(channelNumber: number): boolean {
+    if (this.used?.session === channelNumber) return true;
+    return this.handshake !== undefined && this.handshakeNumber === channelNumber;
+  }
+
+  /** The ask is over. */
+  forgetChannels(): void {
+    if (this.handshakeNumber !== undefined) this.byChannel.delete(this.handshakeNumber);
+    if (this.used !== undefined) this.byChannel.delete(this.used.session);
   }
 
   /** Begins a handshake with a new channel number. */
   beginHandshake(crypto: SessionCrypto): void {
-    this.handshakeNumber = readUint32(crypto.random(4), 0);
-    this.handshake = new OutgoingHandshake(
-      crypto,
-      this.handshakeNumber,
-      askerNumber,
-      this.path.datagramSizeBytes,
-    );
+    const { handshakeNumber: earlier, used, path, byChannel } = this;
+    if (earlier !== undefined && earlier !== used?.session) byChannel.delete(earlier);
+    const number = readUint32(crypto.random(4), 0);
+    this.handshakeNumber = number;
+    byChannel.set(number, this);
+    this.handshake = new OutgoingHandshake(crypto, number, askerNumber, path.datagramSizeBytes);
     this.isHeard = false;
     this.stage = 'connecting';
     this.requests.beginHandshake();
@@ -282,6 +294,7 @@ export class OutgoingAsk {
 
   /** What follows uses the channel of the handshake. */
   useChannel(): void {
+    if (this.used !== undefined) this.byChannel.delete(this.used.session);
     this.used = this.handshake?.channel;
     assert(this.used !== undefined, 'the channel is open');
     this.handshake = undefined;

@@ -1,4 +1,5 @@
 /** The asks of one port that are not over. */
+import { Deadlines } from '../../base/deadlines.js';
 import type { TimeMs } from '../../base/machine.js';
 import { sessionDefaults } from '../../transfer/config.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
@@ -8,6 +9,8 @@ import { OutgoingAsk } from './outgoing-ask.js';
 
 export class OutgoingAsks {
   private readonly byId = new Map<number, OutgoingAsk>();
+  private readonly byChannel = new Map<number, OutgoingAsk>();
+  private readonly deadlines = new Deadlines<OutgoingAsk>();
   private nextId = 0;
 
   constructor(private readonly mssBytes: number = sessionDefaults.mssBytes) {}
@@ -22,40 +25,50 @@ export class OutgoingAsks {
     return false;
   }
 
-  /** When the next request is due. */
+  /** When the first request is due; Infinity if none is. */
   get dueAtMs(): TimeMs {
-    let dueAtMs = Infinity;
-    for (const { requests } of this) dueAtMs = Math.min(dueAtMs, requests.atMs);
-    return dueAtMs;
+    return this.deadlines.earliestMs;
   }
 
+  /** All asks, to be dealt with before `dueAtMs` is read again. */
   [Symbol.iterator](): IterableIterator<OutgoingAsk> {
+    for (const ask of this.byId.values()) this.deadlines.touch(ask);
     return this.byId.values();
   }
 
   /** @param spec undefined to prepare an ask */
   begin(nowMs: TimeMs, server: ReceiverSpec, spec: AskSpec | undefined): OutgoingAsk {
-    const ask = new OutgoingAsk(this.nextId++, server, spec, nowMs, this.mssBytes);
+    const { mssBytes, byChannel } = this;
+    const ask = new OutgoingAsk(this.nextId++, server, spec, nowMs, mssBytes, byChannel);
     this.byId.set(ask.id, ask);
+    this.deadlines.add(ask);
     return ask;
   }
 
+  /** Finds an ask, to be dealt with before `dueAtMs` is read again. */
   get(id: number): OutgoingAsk | undefined {
-    return this.byId.get(id);
+    return this.touched(this.byId.get(id));
   }
 
   has({ id }: OutgoingAsk): boolean {
     return this.byId.has(id);
   }
 
-  end({ id }: OutgoingAsk): void {
-    this.byId.delete(id);
+  end(ask: OutgoingAsk): void {
+    this.byId.delete(ask.id);
+    this.deadlines.delete(ask);
+    ask.forgetChannels();
   }
 
-  /** The ask that uses this channel. */
+  /** The ask that uses this channel, to be dealt with before `dueAtMs` is read again. */
   withChannel(channelNumber: number): OutgoingAsk | undefined {
-    for (const ask of this) if (ask.channelNumbers.includes(channelNumber)) return ask;
-    return undefined;
+    const ask = this.byChannel.get(channelNumber);
+    return ask?.uses(channelNumber) === true ? this.touched(ask) : undefined;
+  }
+
+  private touched(ask: OutgoingAsk | undefined): OutgoingAsk | undefined {
+    if (ask !== undefined) this.deadlines.touch(ask);
+    return ask;
   }
 
   preparedFor(server: ReceiverSpec): OutgoingAsk | undefined {

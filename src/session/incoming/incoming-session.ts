@@ -326,6 +326,10 @@ export class IncomingSession {
 
   // --- Time
 
+  get isDueByOthers(): boolean {
+    return this.stage.isDueByOthers;
+  }
+
   pollTimeout(): TimeMs {
     const idleAtMs = this.isSettled ? Infinity : this.lastReceivedAtMs + this.idleMs;
     return Math.min(this.stage.pollTimeout(), idleAtMs, this.options.addresses.dueAtMs);

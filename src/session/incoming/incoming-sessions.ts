@@ -1,5 +1,6 @@
 /** The sessions of a receiver by their numbers, the memory that they share, and which of them replaces another. */
 import type { Address } from '../../base/address.js';
+import { Deadlines } from '../../base/deadlines.js';
 import type { TimeMs } from '../../base/machine.js';
 import type { ProvenChannel } from '../../security/secure-channel.js';
 import { MemoryBudget } from '../../transfer/partial-block.js';
@@ -31,6 +32,7 @@ export class IncomingSessions {
   readonly budget: MemoryBudget;
   readonly maxSessions: number;
   private readonly byNumber = new Map<number, IncomingSession>();
+  private readonly deadlines = new Deadlines<IncomingSession>();
   private readonly shares = new IncomingShares();
   private addresses: readonly Address[] | undefined;
 
@@ -62,22 +64,46 @@ export class IncomingSessions {
     return true;
   }
 
-  values(): Iterable<IncomingSession> {
-    return this.byNumber.values();
+  /** When the first session is due; Infinity if none is. */
+  get dueAtMs(): TimeMs {
+    return this.deadlines.earliestMs;
   }
 
+  /** The sessions that are due, to be dealt with before `dueAtMs` is read again. */
+  due(nowMs: TimeMs): readonly IncomingSession[] {
+    return this.deadlines.due(nowMs);
+  }
+
+  /** All sessions, to be dealt with before `dueAtMs` is read again. */
+  all(): readonly IncomingSession[] {
+    const all = [...this.byNumber.values()];
+    for (const session of all) this.deadlines.touch(session);
+    return all;
+  }
+
+  /** A session is dealt with before `dueAtMs` is read again. */
+  touch(session: IncomingSession): void {
+    this.deadlines.touch(session);
+  }
+
+  /** Finds a session, to be dealt with before `dueAtMs` is read again. */
   find(number: number): IncomingSession | undefined {
-    return this.byNumber.get(number);
+    const session = this.byNumber.get(number);
+    if (session !== undefined) this.deadlines.touch(session);
+    return session;
   }
 
   /** Names these addresses to all senders from now on. */
   setAddresses(nowMs: TimeMs, addresses: readonly Address[]): void {
     this.addresses = addresses;
-    for (const session of this.values()) session.setAddresses(nowMs, addresses);
+    for (const session of this.all()) session.setAddresses(nowMs, addresses);
   }
 
   delete(number: number): void {
+    const session = this.byNumber.get(number);
+    if (session === undefined) return;
     this.byNumber.delete(number);
+    this.deadlines.delete(session);
   }
 
   /** @param number the number that the data of the session carry */
@@ -85,6 +111,7 @@ export class IncomingSessions {
     if (this.byNumber.size >= 2 * this.maxSessions) this.forgetOldestSettled();
     const session = this.build(nowMs, number, origin);
     this.byNumber.set(number, session);
+    this.deadlines.add(session);
     return session;
   }
 
@@ -105,7 +132,7 @@ export class IncomingSessions {
   private forgetOldestSettled(): void {
     for (const [number, { isSettled }] of this.byNumber) {
       if (!isSettled) continue;
-      this.byNumber.delete(number);
+      this.delete(number);
       return;
     }
   }
@@ -162,7 +189,7 @@ export class IncomingSessions {
   replaceOlder(nowMs: TimeMs, session: IncomingSession, offer: Offer): void {
     if (session.info !== undefined || offer.deletion === 'list') return;
     const manifestDigest = toHex(offer.manifestDigest);
-    for (const other of this.byNumber.values()) {
+    for (const other of this.all()) {
       if (other.secureChannel.receiver === askerNumber) continue;
       if (other === session || other.info?.manifestDigest !== manifestDigest) continue;
       if (isEqualBytes(other.senderKey, session.senderKey)) {

@@ -124,6 +124,11 @@ export abstract class ContentStage extends ObjectStage {
     return this;
   }
 
+  /** Sessions with the same content share its digests. */
+  override get isDueByOthers(): boolean {
+    return this.content.leaves !== undefined;
+  }
+
   override pollTimeout(): TimeMs {
     const { announcement, leaves } = this.content;
     const leavesAtMs = leaves?.dueAtMs ?? Infinity;

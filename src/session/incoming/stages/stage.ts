@@ -135,6 +135,11 @@ export abstract class Stage {
 
   // --- Time
 
+  /** Whether other sessions can change when `handleTimeout` is due. */
+  get isDueByOthers(): boolean {
+    return false;
+  }
+
   /** When `handleTimeout` is due; Infinity if it is not. */
   pollTimeout(): TimeMs {
     return Infinity;
