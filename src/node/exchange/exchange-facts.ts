@@ -1,6 +1,6 @@
 /** What the library says of the peers and objects of an exchange. */
 import { formatAddress } from '../../base/address.js';
-import type { RemoteObject } from '../../roles/exchange/remote-object.js';
+import type { RemoteObject } from '../../roles/exchange/objects/remote-object.js';
 import type { RosterPeer } from '../../roles/exchange/roster.js';
 import { toHex } from '../../wire/byte-codec.js';
 import type { FileDigests } from '../../wire/exchange-records.js';

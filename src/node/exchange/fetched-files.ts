@@ -3,7 +3,7 @@ import type { TimeMs } from '../../base/machine.js';
 import type { ReadonlyRangeSet } from '../../base/range-set.js';
 import type { ArrivedChunk } from '../../roles/exchange/chunks.js';
 import { Chunks } from '../../roles/exchange/chunks.js';
-import type { RemoteObject } from '../../roles/exchange/remote-object.js';
+import type { RemoteObject } from '../../roles/exchange/objects/remote-object.js';
 import { standardBlockSizeBytes } from '../../wire/sizes.js';
 import { describeFile, describeObject, digestsOf } from './exchange-facts.js';
 import type { JoinExchangeEvent } from './join-options.js';

@@ -1,6 +1,7 @@
 /** What a peer of an exchange offers to others: its own objects, and what it holds of those of others. */
+
+import type { SharedObject } from '../../roles/exchange/objects/shared-object.js';
 import type { Peer } from '../../roles/exchange/peer.js';
-import type { SharedObject } from '../../roles/exchange/shared-object.js';
 import type { ObjectHead } from '../../roles/relay/object-cache.js';
 import type { AskRefusal } from '../../session/asks/listener-events.js';
 import type { AskedObject, ListedObject } from '../../wire/asks.js';

@@ -1,6 +1,6 @@
 /** Where a peer keeps what others bring: a folder for each of them, called like it. */
 import { join } from 'node:path';
-import type { ExchangeStores } from '../../roles/exchange/remote-object.js';
+import type { ExchangeStores } from '../../roles/exchange/objects/remote-object.js';
 import { SessionParts } from '../disk/parts/session-parts.js';
 import type { FileBudget } from '../disk/store/file-budget.js';
 import { PlacedIndex } from '../disk/store/placed-files.js';

@@ -15,6 +15,7 @@ import type { CoordinatorEvent } from './coordinator-events.js';
 import { isFolderName } from './folder-name.js';
 import { listingOf } from './listing.js';
 import { Member } from './member.js';
+import { Members } from './members.js';
 import type { ExchangedContent } from './roster.js';
 import { Roster, RosterPeer } from './roster.js';
 
@@ -50,7 +51,7 @@ const farewellMs = 5000;
 
 export class Coordinator {
   readonly roster: Roster;
-  private readonly members = new Map<number, Member>();
+  private readonly members = new Members();
   private readonly events = new Queue<CoordinatorEvent>();
   private readonly outgoing = new Queue<{ channel: number; message: ExchangeMessage }>();
   private nextNumber = 0;
@@ -82,7 +83,7 @@ export class Coordinator {
   }
 
   private get present(): Member[] {
-    return [...this.members.values()].filter((each) => each.isListed && each.isPresent);
+    return [...this.members.listed()].filter((each) => each.isPresent);
   }
 
   // --- Inputs and outputs
@@ -101,12 +102,12 @@ export class Coordinator {
     key: Uint8Array,
     message: ExchangeMessage,
   ): string | undefined {
-    let member = this.members.get(channel);
+    let member = this.members.find(channel);
     if (member === undefined) {
       if (this.endedAtMs !== undefined) return 'the exchange is over';
       if (this.members.size >= maxMembers) return `${maxMembers} peers take part already`;
       member = new Member(nowMs, channel, key, from, this.clockOffsetMs);
-      this.members.set(channel, member);
+      this.members.add(member);
     }
     member.heardAtMs = nowMs;
     this.notePresence(nowMs, member, 'present');
@@ -134,9 +135,7 @@ export class Coordinator {
   }
 
   pollTimeout(): TimeMs | undefined {
-    let atMs = this.lookAtMs;
-    for (const member of this.members.values()) atMs = Math.min(atMs, member.dueAtMs);
-    return this.isDone ? undefined : atMs;
+    return this.isDone ? undefined : Math.min(this.lookAtMs, this.members.dueAtMs);
   }
 
   pollMessage(): { readonly channel: number; readonly message: ExchangeMessage } | undefined {
@@ -151,19 +150,23 @@ export class Coordinator {
   end(nowMs: TimeMs, reason: string): void {
     if (this.endedAtMs !== undefined) return;
     this.endedAtMs = nowMs;
-    for (const { stream } of this.members.values()) stream.push({ kind: 'end', reason });
+    for (const member of this.members) {
+      member.tellAll();
+      member.stream.push({ kind: 'end', reason });
+    }
     const elapsedMs = Math.max(0, this.progressAtMs - (this.beginsAtMs ?? nowMs));
     this.events.push({ type: 'end', reason, elapsedMs });
     this.advance(nowMs);
   }
 
   private advance(nowMs: TimeMs): void {
-    for (const member of [...this.members.values()]) {
+    const hasEnded = this.endedAtMs !== undefined;
+    for (const member of hasEnded ? [...this.members] : this.members.due(nowMs)) {
       member.tellHeld(nowMs);
       const { channel, stream } = member;
       for (let message = stream.poll(nowMs); message; message = stream.poll(nowMs))
         this.outgoing.push({ channel, message });
-      const isTold = this.endedAtMs !== undefined && stream.isIdle;
+      const isTold = hasEnded && stream.isIdle;
       if (isTold || nowMs >= (this.endedAtMs ?? Infinity) + farewellMs) this.forget(nowMs, member);
     }
   }
@@ -208,7 +211,7 @@ export class Coordinator {
         if (content === undefined) return false;
         this.progressAtMs = nowMs;
         this.events.push({ type: 'held', peer, content, atMs: nowMs - (this.beginsAtMs ?? nowMs) });
-        for (const other of this.others(member))
+        for (const other of this.members.listed(member))
           for (const { start, end } of record.ranges)
             other.deltas.add(peer.number, record, start, end);
         return true;
@@ -219,7 +222,7 @@ export class Coordinator {
         peer.stored.add(object.content);
         this.progressAtMs = nowMs;
         this.lookAtMs = nowMs;
-        for (const { stream } of this.others(member)) stream.push(record);
+        for (const { deltas } of this.members.listed(member)) deltas.addStored(record);
         const atMs = nowMs - (this.beginsAtMs ?? nowMs);
         this.events.push({ type: 'stored', peer, object, atMs });
         return true;
@@ -229,14 +232,10 @@ export class Coordinator {
     }
   }
 
-  private *others(member: Member): Iterable<Member> {
-    for (const other of this.members.values()) if (other !== member && other.isListed) yield other;
-  }
-
   private join(nowMs: TimeMs, member: Member, { name, beganAtMs }: JoinRecord): boolean {
     const { key, address, stream } = member;
     // Its earlier life is over.
-    for (const other of [...this.members.values()])
+    for (const other of [...this.members])
       if (other.peer?.isHost(name, key)) this.dismiss(nowMs, other);
     for (const peer of this.roster.peers.values()) if (peer.isHost(name, key)) peer.replace();
     const number = this.nextNumber++;
@@ -259,7 +258,7 @@ export class Coordinator {
     for (const other of others) this.describe(member, other);
     // Now the peer knows all objects.
     for (const other of others) this.describeHoldings(member, other);
-    for (const other of this.others(member)) this.describe(other, peer);
+    for (const other of this.members.listed(member)) this.describe(other, peer);
     this.events.push({ type: 'joined', peer });
     if (this.beginsAtMs !== undefined) this.sendStart(member, this.beginsAtMs);
     this.startIfReady(nowMs);
@@ -300,8 +299,7 @@ export class Coordinator {
     const isLate = nowMs >= (this.startDeadlineMs ?? Infinity) && present.length >= 2;
     if (present.length < this.options.expectedPeers && !isLate) return;
     this.beginsAtMs = nowMs + startLeadMs;
-    for (const member of this.members.values())
-      if (member.isListed) this.sendStart(member, this.beginsAtMs);
+    for (const member of this.members.listed()) this.sendStart(member, this.beginsAtMs);
     this.events.push({ type: 'start', atMs: this.beginsAtMs });
   }
 
@@ -313,7 +311,7 @@ export class Coordinator {
 
   private noteSilent(nowMs: TimeMs): void {
     const { absentAfterMs = 5000, goneAfterMs = 30_000 } = this.options;
-    for (const member of [...this.members.values()]) {
+    for (const member of [...this.members]) {
       const silentMs = nowMs - member.heardAtMs;
       if (silentMs >= absentAfterMs) this.notePresence(nowMs, member, 'silent');
       if (silentMs >= goneAfterMs) this.forget(nowMs, member);
@@ -330,7 +328,7 @@ export class Coordinator {
     peer.presence = presence;
     this.lookAtMs = nowMs;
     this.events.push({ type: isPresent ? 'back' : 'absent', peer });
-    for (const { stream } of this.others(member))
+    for (const { stream } of this.members.listed(member))
       stream.push({ kind: 'presence', peer: peer.number, presence });
   }
 
@@ -338,7 +336,7 @@ export class Coordinator {
   private forget(nowMs: TimeMs, member: Member): void {
     if (this.endedAtMs === undefined && member.isPresent)
       this.notePresence(nowMs, member, 'silent');
-    this.members.delete(member.channel);
+    this.members.delete(member);
   }
 
   /** The peer leaves. @returns the answer to this, and to everything that it repeats */
@@ -379,7 +377,7 @@ export class Coordinator {
 
   /** Whether a peer has joined whose objects are not all known yet. */
   private get isAnyListing(): boolean {
-    const peers = [...this.members.values()].map(({ peer }) => peer);
+    const peers = [...this.members].map(({ peer }) => peer);
     return peers.some((peer) => peer?.isPresent === true && !peer.isListed);
   }
 
@@ -432,7 +430,7 @@ export class Coordinator {
       ...{ kind: 'awaited' as const, peers: peers.map(({ number }) => number) },
       untilMs: peers.length === 0 ? 0 : untilMs + this.clockOffsetMs,
     };
-    for (const { stream, isListed } of this.members.values()) if (isListed) stream.push(record);
+    for (const { stream } of this.members.listed()) stream.push(record);
   }
 }
 

@@ -5,12 +5,12 @@ import { HeldDeltas } from './held-deltas.js';
 import { RecordStream } from './record-stream.js';
 import type { RosterPeer } from './roster.js';
 
-/** What peers hold is passed on at most this often. */
+/** What peers hold and have stored is passed on at most this often. */
 export const heldIntervalMs = 100;
 
 export class Member {
   readonly stream: RecordStream;
-  /** What it has not been told of the blocks that others hold. */
+  /** What it has not been told of what others hold and have stored. */
   readonly deltas = new HeldDeltas();
   /** Undefined until its first record has arrived. */
   peer: RosterPeer | undefined;
@@ -42,10 +42,16 @@ export class Member {
   tellHeld(nowMs: TimeMs): void {
     if (this.deltas.isEmpty || nowMs < this.heldDueAtMs || !this.stream.isIdle) return;
     this.toldAtMs = nowMs;
+    this.tellAll();
+  }
+
+  /** Says what peers hold, without waiting for the time. */
+  tellAll(): void {
     for (const record of this.deltas.take()) this.stream.push(record);
   }
 
-  get dueAtMs(): TimeMs {
+  /** When there is something to send to it; Infinity if there is nothing. */
+  pollTimeout(): TimeMs {
     // Without an acknowledgement, the stream has a timeout of its own.
     const isHeldDue = !this.deltas.isEmpty && this.stream.isIdle;
     return Math.min(this.stream.pollTimeout(), isHeldDue ? this.heldDueAtMs : Infinity);

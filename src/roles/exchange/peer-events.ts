@@ -4,7 +4,7 @@ import type { RefusedEvent } from '../../base/refusal.js';
 import type { FaultEvent } from '../../wire/faults.js';
 import type { FetchSegment } from '../fetch/fetch-events.js';
 import type { GroupEvent } from '../fetch/fetch-result.js';
-import type { RemoteObject } from './remote-object.js';
+import type { RemoteObject } from './objects/remote-object.js';
 import type { RosterPeer } from './roster.js';
 
 export type PeerEvent =

@@ -24,14 +24,14 @@ import { CoordinatorLink } from './coordinator-link.js';
 import { EvenPace } from './even-pace.js';
 import { isFolderName } from './folder-name.js';
 import { listingOf } from './listing.js';
+import type { RemoteObjectOptions } from './objects/remote-object.js';
+import { RemoteObject } from './objects/remote-object.js';
+import { RemoteObjects } from './objects/remote-objects.js';
+import { SharedObject } from './objects/shared-object.js';
 import { OwnHoldings } from './own-holdings.js';
 import type { PeerEvent } from './peer-events.js';
-import type { RemoteObjectOptions } from './remote-object.js';
-import { RemoteObject } from './remote-object.js';
-import { RemoteObjects } from './remote-objects.js';
 import type { ExchangedContent } from './roster.js';
 import { Roster, RosterPeer } from './roster.js';
-import { SharedObject } from './shared-object.js';
 import { SourceCandidates } from './source-candidates.js';
 
 /** An object that this host brings. */

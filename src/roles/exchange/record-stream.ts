@@ -106,8 +106,7 @@ export class RecordStream {
   }
 
   pollTimeout(): TimeMs {
-    const hasMore = this.isAnswerDue || this.next().length > 0;
-    return hasMore ? 0 : Math.min(this.sendAtMs, this.repeatAtMs);
+    return this.isAnswerDue || this.hasNext ? 0 : Math.min(this.sendAtMs, this.repeatAtMs);
   }
 
   private intervalMs(): number {
@@ -116,12 +115,19 @@ export class RecordStream {
     return streamTiming.samplingMs;
   }
 
+  /** Whether there are records to send, and room for them. */
+  private get hasNext(): boolean {
+    const { unacknowledged, sentCount } = this;
+    if (sentCount >= unacknowledged.length) return false;
+    let inFlightBytes = 0;
+    for (let i = 0; i < sentCount; i++) inFlightBytes += (unacknowledged[i] as Uint8Array).length;
+    return inFlightBytes < windowBytes;
+  }
+
   /** The records of the next message. */
   private next(): Uint8Array[] {
+    if (!this.hasNext) return [];
     const { unacknowledged, sentCount } = this;
-    let inFlightBytes = 0;
-    for (const { length } of unacknowledged.slice(0, sentCount)) inFlightBytes += length;
-    if (inFlightBytes >= windowBytes) return [];
     let sizeBytes = 0;
     const records: Uint8Array[] = [];
     for (let i = sentCount; i < unacknowledged.length; i++) {

@@ -317,10 +317,6 @@ export class Sources {
     return this.actions.shift();
   }
 
-  get isAnySilent(): boolean {
-    return this.all.some(({ silentSinceMs }) => silentSinceMs !== undefined);
-  }
-
   /** Finds out which of the silent sources have been heard of again. */
   findHeard(): void {
     for (const source of this.all) {

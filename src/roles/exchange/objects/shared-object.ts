@@ -3,11 +3,11 @@
  * other peers read it like any source. They are asked only for what is held; a block that is lost meanwhile is waited
  * for.
  */
-import { assert } from '../../base/assert.js';
-import { RangeSet, type ReadonlyRangeSet } from '../../base/range-set.js';
-import type { ContentSource } from '../../object/content-source.js';
-import type { ContentStore } from '../../object/content-store.js';
-import type { ObjectHead } from '../relay/object-cache.js';
+import { assert } from '../../../base/assert.js';
+import { RangeSet, type ReadonlyRangeSet } from '../../../base/range-set.js';
+import type { ContentSource } from '../../../object/content-source.js';
+import type { ContentStore } from '../../../object/content-store.js';
+import type { ObjectHead } from '../../relay/object-cache.js';
 
 type Take = (bytes: Uint8Array | undefined) => void;
 

@@ -2,20 +2,20 @@
  * An object of other peers that a peer of an exchange fetches: from its owner, by multicast where that reaches, and
  * otherwise also from other peers that hold a part of it. What has arrived can be read by others at once.
  */
-import type { TimeMs } from '../../base/machine.js';
-import type { ReadonlyRangeSet } from '../../base/range-set.js';
-import type { Steps } from '../../base/steps.js';
-import type { EndpointEvent } from '../../endpoint/endpoint.js';
-import type { ContentSource } from '../../object/content-source.js';
-import type { ContentStores, StoreRequest } from '../../object/content-store.js';
-import type { Manifest } from '../../object/manifest.js';
-import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
-import type { FetchOptions } from '../fetch/fetch.js';
-import { Fetch } from '../fetch/fetch.js';
-import type { FetchResult, FetchRoleEvent } from '../fetch/fetch-result.js';
-import type { ObjectHead } from '../relay/object-cache.js';
-import { describe } from '../relay/open-object.js';
-import type { ExchangedContent, RosterPeer } from './roster.js';
+import type { TimeMs } from '../../../base/machine.js';
+import type { ReadonlyRangeSet } from '../../../base/range-set.js';
+import type { Steps } from '../../../base/steps.js';
+import type { EndpointEvent } from '../../../endpoint/endpoint.js';
+import type { ContentSource } from '../../../object/content-source.js';
+import type { ContentStores, StoreRequest } from '../../../object/content-store.js';
+import type { Manifest } from '../../../object/manifest.js';
+import type { ReceiverSpec } from '../../../transfer/receiver-spec.js';
+import type { FetchOptions } from '../../fetch/fetch.js';
+import { Fetch } from '../../fetch/fetch.js';
+import type { FetchResult, FetchRoleEvent } from '../../fetch/fetch-result.js';
+import type { ObjectHead } from '../../relay/object-cache.js';
+import { describe } from '../../relay/open-object.js';
+import type { ExchangedContent, RosterPeer } from '../roster.js';
 import { SharedObject } from './shared-object.js';
 
 export interface RemoteObjectOptions
@@ -240,7 +240,8 @@ export class RemoteObject {
 
   /** Whether a source has fallen silent, and counts as one again once anything arrives from it. */
   get isAnySilent(): boolean {
-    return this.current?.sources.isAnySilent === true;
+    const sources = [...(this.current?.sources ?? [])];
+    return sources.some(({ silentSinceMs }) => silentSinceMs !== undefined);
   }
 
   /** Does everything that is due. Nothing is due of a fetch that all its sources know to be over. */
