@@ -278,7 +278,11 @@ export class ReceiverUnderFire {
     let most = bufferBytes;
     let writtenLater = 0;
     for (const { sizeBytes } of this.work) writtenLater += sizeBytes;
-    for (const session of sessions.values()) {
+    // Asked without getting hold of them.
+    const all = [...sessions['byNumber'].values()];
+    const dueAtMs = Math.min(Infinity, ...all.map((session) => session.pollTimeout()));
+    demand(sessions.dueAtMs === dueAtMs, () => `due at ${dueAtMs}, not at ${sessions.dueAtMs}`);
+    for (const session of all) {
       most += 2 * (this.blockSizeOf(session) + 16);
       const { feedback, reassembler } = sessionState(session);
       const remembered = feedback?.['ending'].length ?? 0;
