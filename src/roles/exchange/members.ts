@@ -1,6 +1,7 @@
 /** The peers in conversation with the coordinator, and which of them is to be told something. */
-import { Deadlines } from '../../base/deadlines.js';
+
 import type { TimeMs } from '../../base/machine.js';
+import { Deadlines } from '../../base/time/deadlines.js';
 import type { Member } from './member.js';
 
 export class Members {

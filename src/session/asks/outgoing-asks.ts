@@ -1,6 +1,7 @@
 /** The asks of one port that are not over. */
-import { Deadlines } from '../../base/deadlines.js';
+
 import type { TimeMs } from '../../base/machine.js';
+import { Deadlines } from '../../base/time/deadlines.js';
 import { sessionDefaults } from '../../transfer/config.js';
 import type { ReceiverSpec } from '../../transfer/receiver-spec.js';
 import type { AwaitedAnswer } from './asker-options.js';

@@ -1,7 +1,7 @@
 /** The sessions of a receiver by their numbers, the memory that they share, and which of them replaces another. */
 import type { Address } from '../../base/address.js';
-import { Deadlines } from '../../base/deadlines.js';
 import type { TimeMs } from '../../base/machine.js';
+import { Deadlines } from '../../base/time/deadlines.js';
 import type { ProvenChannel } from '../../security/secure-channel.js';
 import { MemoryBudget } from '../../transfer/partial-block.js';
 import { isEqualBytes, toHex } from '../../wire/byte-codec.js';

@@ -1,6 +1,7 @@
 /** The objects of others that a peer of an exchange fetches: which of them an event is for, and which of them is due. */
-import { Deadlines } from '../../../base/deadlines.js';
+
 import type { TimeMs } from '../../../base/machine.js';
+import { Deadlines } from '../../../base/time/deadlines.js';
 import type { EndpointEvent } from '../../../endpoint/endpoint.js';
 import { sessionOf } from '../../fetch/sources.js';
 import type { RemoteObject } from './remote-object.js';

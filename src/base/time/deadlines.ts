@@ -1,6 +1,6 @@
 /** Which of many items is due next, without asking each of them after each event. */
-import { assert } from './assert.js';
-import type { TimeMs } from './machine.js';
+import { assert } from '../assert.js';
+import type { TimeMs } from '../machine.js';
 
 export interface Timed {
   /** When it is due; Infinity if it is not. */

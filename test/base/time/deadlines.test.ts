@@ -1,7 +1,7 @@
 /** Deadlines of a heap compared with those of a plain list. */
 import * as fc from 'fast-check';
 import t from 'tap';
-import { Deadlines } from '../../src/base/deadlines.js';
+import { Deadlines } from '../../../src/base/time/deadlines.js';
 
 class Timer {
   /** How often it was asked when it is due. */
