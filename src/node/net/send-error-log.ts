@@ -19,6 +19,8 @@ function describe(error: NodeJS.ErrnoException & { address?: string }): string {
   if (address === undefined) return message;
   if (code === 'EPERM')
     return `to ${address}: a firewall on this host blocks the datagrams (EPERM)`;
+  if (code === 'EMSGSIZE')
+    return `to ${address}: the interface that leads there does not carry such large datagrams (EMSGSIZE); a smaller --mss lets it be used`;
   const reason = noRouteReason(error, { host: address, port: 0 });
   return reason === undefined ? message : `${reason} (${code})`;
 }
