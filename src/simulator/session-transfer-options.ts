@@ -88,6 +88,8 @@ export interface SimulatedReceiverOptions {
   readonly joinAtMs?: TimeMs;
   /** Times after its first content at which the host gets another address. */
   readonly movesAfterMs?: readonly number[];
+  /** Whether these times count from the offer. */
+  readonly movesEarly?: boolean;
   /** Virtual time at which the sender ends the session for the receiver, if it has no outcome yet. */
   readonly leaveAtMs?: TimeMs;
 }
@@ -161,6 +163,7 @@ const receiverChecks: Checks<SimulatedReceiverOptions> = {
   allowsDeletion: flag,
   joinAtMs: number,
   movesAfterMs: listOf(number),
+  movesEarly: flag,
   leaveAtMs: number,
 };
 

@@ -132,6 +132,24 @@ t.test('a sender moves', (t) => {
   t.end();
 });
 
+for (const atMs of [100, 160, 250]) {
+  t.test(`a receiver moves before its accept has arrived, after ${atMs} ms`, (t) => {
+    let offeredAtMs = Infinity;
+    const seen = send('moves', linkOf(20, 20), moves(0, atMs), {
+      intercept: (each) => {
+        if (each.to === 'r1' && isControl(each.bytes))
+          offeredAtMs = Math.min(offeredAtMs, each.atMs);
+        return each.from === 'r1' && isControl(each.bytes) ? [] : [each.bytes];
+      },
+    });
+    t.ok(seen.isComplete && seen.isSettled);
+    t.ok(offeredAtMs + 10 < atMs, `the offer was there, sent after ${offeredAtMs} ms`);
+    t.match(seen.paths, [{}, { address: 'r1-1:7735', state: 'open', isInUse: true }]);
+    t.ok(seen.settledMs < 4000, `complete after ${seen.settledMs} ms`);
+    t.end();
+  });
+}
+
 t.test('receivers that share blocks move, and the others go on', (t) => {
   for (const hasGroup of [false, true]) {
     const link = linkOf(20, 20);
@@ -177,7 +195,6 @@ for (let seed = 1; seed <= 12; seed++) {
     const receiverCount = pick(1, 1, 3);
     // If both sides moved at the same time, neither would find the other.
     const movesSender = random() < 0.3;
-    // Before its first content, a sender need not know that a receiver takes part.
     const receivers = Array.from({ length: receiverCount }, () => ({
       movesAfterMs: Array.from(
         { length: movesSender ? 0 : pick(0, 1, 3, 6) },

@@ -53,8 +53,9 @@ export interface SessionReceiverScenario {
   readonly keptBlocks: readonly Range[];
   /** Further paths to the receiver. */
   readonly furtherPaths: readonly SimulatedPath[];
-  /** Times after its first content at which the receiver gets another address. */
+  /** Times at which the receiver gets another address, after its first content, or after the offer if `movesEarly`. */
   readonly movesAfterMs: readonly TimeMs[];
+  readonly movesEarly: boolean;
 }
 
 /** Nothing passes on a path, to and from any receiver, for a while or for good. */
@@ -104,6 +105,8 @@ export function drawSessionScenario(number: number): SessionScenario {
       furtherPaths: paths.draw(),
       // Who restarts is sought where it was at first.
       movesAfterMs: fate === 'steady' ? movesAfterMs : [],
+      // A receiver that leaves the group before its first content takes long to catch up.
+      movesEarly: !hasGroup,
     };
   });
   const senderIncidents = isCalm || draw.chance(0.9) ? [] : drawAbsence(draw, 'sender', spanMs);

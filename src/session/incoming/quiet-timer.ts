@@ -15,6 +15,7 @@ export class QuietTimer {
   private waitMs: number;
   private atMs: TimeMs;
   private readonly leastMs: number;
+  private hasAccepted = false;
 
   constructor(nowMs: TimeMs, reportIntervalMs: number) {
     this.leastMs = Math.max(leastMs, leastIntervals * reportIntervalMs);
@@ -26,8 +27,19 @@ export class QuietTimer {
     return this.atMs;
   }
 
+  /** Whether nothing has arrived since the receiver accepted the offer. */
+  get isAcceptUnanswered(): boolean {
+    return this.hasAccepted;
+  }
+
+  /** The receiver accepts the offer. */
+  handleAccept(): void {
+    this.hasAccepted = true;
+  }
+
   /** Something has arrived from the sender. */
   handleArrival(nowMs: TimeMs): void {
+    this.hasAccepted = false;
     this.waitMs = this.leastMs;
     this.atMs = nowMs + this.waitMs;
   }

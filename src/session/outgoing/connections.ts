@@ -257,12 +257,12 @@ export class Connections {
     nowMs: TimeMs,
     { member, packet, from, arrivedAtMs }: HelloAnswer,
   ): FaultKind | undefined {
-    const { status, handshake, path, requests, liveness } = member;
+    const { status, handshake, path, requests } = member;
     if (status !== 'connecting' || handshake === undefined) return undefined;
     const pairs = this.held.pairsOf(member);
     const outcome = handshake.handle(packet);
     const isAnswer = outcome === 'advanced' || outcome === 'small-only';
-    if (isAnswer) liveness.handleAnswer();
+    if (isAnswer) member.handleHandshakeAnswer(from);
     if (pairs.length > 1) {
       const answered = outcome === 'advanced' ? answeredPath(pairs, from) : undefined;
       if (answered !== undefined) path.moveTo(answered);

@@ -70,7 +70,7 @@ export class SessionMember {
   private otherRoute: Path | undefined;
   private keptPaths: readonly KeptPath[] = [];
   private ownAddresses: readonly Address[] = [];
-  private firstSource: Address | undefined;
+  private handshakeSource: Address | undefined;
   /** Number of the last change of addresses that the receiver has announced since it accepted the offer. */
   private addressChange = 0;
   private addressChangeAtMs: TimeMs = -Infinity;
@@ -142,15 +142,16 @@ export class SessionMember {
   }
 
   /**
-   * Where the receiver's messages came from when it accepted the offer. A host with several addresses need not answer
-   * from the one that the sender uses.
+   * Where the receiver's answers in the handshake came from. A host with several addresses need not answer from the one
+   * that the sender uses.
    */
-  get source(): Address | undefined {
-    return this.firstSource;
+  get source(): Address {
+    return this.handshakeSource ?? this.address;
   }
 
-  setSource(source: Address): void {
-    this.firstSource = source;
+  handleHandshakeAnswer(from: Address): void {
+    this.liveness.handleAnswer();
+    this.handshakeSource = from;
   }
 
   get address(): Address {

@@ -174,7 +174,7 @@ export class PathKeeper {
    */
   handleSource(nowMs: TimeMs, member: SessionMember, from: Arrival, sizeBytes: number): void {
     const { paths, source } = member;
-    if (source === undefined || (member.status !== 'active' && !member.isSilent)) return;
+    if (member.status !== 'active' && !member.isSilent) return;
     const isFirst = sameAddress(from, source);
     const kept =
       paths.find(({ path }) => sameAddress(path.address, from)) ?? (isFirst ? paths[0] : undefined);

@@ -114,7 +114,7 @@ export class ReceiverMessages {
   ): boolean {
     switch (message.kind) {
       case 'accept':
-        this.handleAccept(nowMs, member, from, message);
+        this.handleAccept(nowMs, member, packet, from, message);
         return true;
       case 'refuse':
         this.handleRefuse(nowMs, member, message);
@@ -149,10 +149,12 @@ export class ReceiverMessages {
   private handleAccept(
     nowMs: TimeMs,
     member: SessionMember,
+    { header, body }: ChannelPacket,
     from: Address,
     { name: selfName, challenge, addresses = [] }: Accept,
   ): void {
-    if (member.status !== 'offered') return;
+    // It may come late, on the old channel, while a new handshake goes to where the receiver was.
+    if (member.status !== 'offered' && member.status !== 'connecting') return;
     const { members, connections, delivery, probe, events } = this.options;
     member.accept(nowMs, selfName, challenge);
     this.replaceEarlier(nowMs, member);
@@ -166,8 +168,8 @@ export class ReceiverMessages {
     delivery.start(member.demand);
     // With only one receiver, multicast saves nothing.
     if (members.filter(({ isSettled }) => !isSettled).length > 1) probe?.restart(nowMs);
-    member.setSource(from);
     this.options.paths.handleAccept(nowMs, member, addresses);
+    this.options.paths.handleSource(nowMs, member, from, header.length + body.length);
     connections.sendRequest(nowMs, member);
   }
 

@@ -35,7 +35,7 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
   private endedAtMs: TimeMs | undefined;
   private maxBufferedBytes = 0;
   private lives = 0;
-  private hasContent = false;
+  private hasMoves = false;
   private readonly random: () => number;
 
   constructor(
@@ -105,8 +105,9 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
         if (options.groupReaches?.(this.index) ?? true)
           simulation.joinGroup(simulatedGroup, this.name);
         break;
+      case 'offer':
       case 'write':
-        this.scheduleMoves();
+        this.scheduleMoves(event.type);
         break;
       case 'leave':
         simulation.leaveGroup(simulatedGroup, this.name);
@@ -121,10 +122,11 @@ export class SessionReceiverRole implements Role<SessionReceiverEvent> {
     }
   }
 
-  private scheduleMoves(): void {
-    if (this.hasContent) return;
-    this.hasContent = true;
+  private scheduleMoves(when: 'offer' | 'write'): void {
     const { simulation, options } = this;
+    const { movesEarly = false } = options;
+    if (this.hasMoves || (when === 'offer') !== movesEarly) return;
+    this.hasMoves = true;
     for (const afterMs of options.movesAfterMs ?? [])
       simulation.at(simulation.nowMs + afterMs, () => this.host?.inject('move'));
   }

@@ -34,13 +34,19 @@ export abstract class ObjectStage extends Stage {
   // --- Messages
 
   override handleOffer(nowMs: TimeMs, _offer: Offer): Next {
-    const { options, output, challenge } = this.object;
-    const { name } = options;
-    const addresses = options.addresses.current;
-    output.send({ kind: 'accept', name, ...withoutUndefined({ challenge, addresses }) });
+    const { output } = this.object;
+    this.accept();
     const next = output.takeNewChannel() ? this.announceAgain(nowMs) : this;
     if (next instanceof ObjectStage) next.wantReport(nowMs);
     return next;
+  }
+
+  private accept(): void {
+    const { options, output, challenge, blocks } = this.object;
+    const { name, addresses } = options;
+    const more = withoutUndefined({ challenge, addresses: addresses.current });
+    output.send({ kind: 'accept', name, ...more });
+    blocks.quiet.handleAccept();
   }
 
   /** The sender has a new channel to this receiver, and may have forgotten what was announced. */
@@ -108,10 +114,12 @@ export abstract class ObjectStage extends Stage {
     output.sendTo(path.address, { kind: 'report', report });
   }
 
-  /** Says unasked where this receiver is now. */
+  /** Says unasked where this receiver is now. The sender knows no report before the accept. */
   reportQuiet(nowMs: TimeMs): void {
-    this.object.blocks.quiet.handleReport(nowMs);
-    this.report(nowMs);
+    const { quiet } = this.object.blocks;
+    quiet.handleReport(nowMs);
+    if (quiet.isAcceptUnanswered) this.accept();
+    else this.report(nowMs);
   }
 
   override pollTimeout(): TimeMs {
