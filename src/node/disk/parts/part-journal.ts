@@ -120,6 +120,9 @@ function applyRecord(
   }
 }
 
+/** How long a written range may wait for its record. A kill loses what is not recorded. */
+const noteDelayMs = 20;
+
 export class PartJournal {
   /**
    * Set during an append and after a failed append. The next append first truncates the file to its last
@@ -128,9 +131,9 @@ export class PartJournal {
   private isTorn = false;
   /** Appends, one after another. */
   private queue: Promise<void> = Promise.resolve();
-  /** Written ranges that the next append of such ranges records. */
+  /** Written ranges that are not recorded yet. */
   private fresh: Range[] = [];
-  private noting: Promise<void> | undefined;
+  private noteTimer: NodeJS.Timeout | undefined;
 
   private constructor(
     private readonly path: string,
@@ -169,32 +172,43 @@ export class PartJournal {
     await this.enqueue(() => this.append('held', ranges));
   }
 
-  /** Records a range that was written, but not synced. Ranges that come while others are recorded share an append. */
-  noteWritten({ start, end }: Range): Promise<void> {
+  /**
+   * Records a range that was written, but not synced, within `noteDelayMs`, in one append with others. If that fails, the
+   * range is received again after a kill.
+   */
+  noteWritten({ start, end }: Range): void {
     const { held, written } = this.content;
     for (const gap of held.gaps(start, end)) {
       written.add(gap.start, gap.end);
       this.fresh.push(gap);
     }
-    this.noting ??= this.enqueue(() => {
-      const ranges = this.fresh;
-      this.fresh = [];
-      this.noting = undefined;
-      return this.append('written', ranges);
-    });
-    return this.noting;
+    const record = () => void this.recordWritten().catch(() => undefined);
+    this.noteTimer ??= setTimeout(record, noteDelayMs);
+  }
+
+  /** Records at once what was written. */
+  async recordWritten(): Promise<void> {
+    clearTimeout(this.noteTimer);
+    this.noteTimer = undefined;
+    if (this.fresh.length === 0) return;
+    const ranges = this.fresh;
+    this.fresh = [];
+    await this.enqueue(() => this.append('written', ranges));
   }
 
   /** Records that the content of a range is no longer known. Call this before the range is overwritten. */
   async forget({ start, end }: Range): Promise<void> {
     const { held, written } = this.content;
     if (![held, written].some((ranges) => hasAny(ranges, { start, end }))) return;
+    // A record of the range as written must not follow.
+    this.recordWritten().catch(() => undefined);
     held.remove(start, end);
     written.remove(start, end);
     await this.enqueue(() => this.append('forgotten', [{ start, end }]));
   }
 
   async close(): Promise<void> {
+    this.recordWritten().catch(() => undefined);
     await this.queue;
     await this.handle.close();
   }

@@ -264,9 +264,7 @@ export class PartStore {
       return files.write(piece, slicesOf(parts, from, piece.sizeBytes));
     });
     for (const piece of pieces) this.notePresent(piece);
-    // If this fails, and the process is killed before the next checkpoint, the bytes are received again.
-    for (const part of partsWithin(this.written, range))
-      journal.noteWritten(part).catch(() => undefined);
+    for (const part of partsWithin(this.written, range)) journal.noteWritten(part);
   }
 
   private notePresent(piece: Piece): void {
