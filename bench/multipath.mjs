@@ -28,7 +28,7 @@ const grid = [
 const aimS = 4;
 const cutMb = 100;
 /** Long enough for the start not to matter. */
-const longMb = 400;
+const longMb = 1000;
 
 /** Headers of Ethernet, IP, UDP and the session for each datagram of 1,400 bytes, and the tag of each block. */
 const wireShare = 1 + (14 + 20 + 8 + 16) / 1400 + 16 / 61_440;

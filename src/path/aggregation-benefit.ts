@@ -1,7 +1,8 @@
 /**
  * The aggregation benefit of several paths (Kaspar 2012): (Gm - Gmax) / (sum of Gi - Gmax), where Gm is the goodput by all
- * paths together, Gi that by each path alone, and Gmax the highest one of these. It is 1 if the rates add up, 0 if all
- * together are as fast as the best one alone, and negative if they are slower.
+ * paths together, Gi that by each path alone, and Gmax the highest one of these. It is 1 if the rates add up, and 0 if all
+ * together are as fast as the best one alone. If they are slower, it is (Gm - Gmax) / Gmax (Paasch et al., CoNEXT 2013),
+ * which is at least -1, however little the other paths could add.
  * @param together the goodput by all paths, in the unit of `alone`
  * @param alone the goodput by each path alone
  * @returns undefined if fewer than two paths have carried anything
@@ -11,5 +12,5 @@ export function aggregationBenefit(together: number, alone: readonly number[]): 
   if (carrying.length < 2) return undefined;
   const best = Math.max(...carrying);
   const sum = carrying.reduce((total, rate) => total + rate, 0);
-  return (together - best) / (sum - best);
+  return (together - best) / (together < best ? best : sum - best);
 }

@@ -526,11 +526,11 @@ t.test('two paths are measured by their benefit', (t) => {
   const summaries = summarize(rows);
   t.same(
     summaries.map(({ mean }) => rounded(mean)),
-    [rounded(1), rounded((8000 - 10_000) / (12_500 - 10_000))],
+    [rounded(1), rounded((8000 - 10_000) / 10_000)],
   );
   t.same(describeFindings(plan, summaries), [
-    'As the ratio of the rates (fast to slow) goes from 1 to 4, the mean benefit falls from 1 to -0.8, -0.8 times.',
-    'The benefit of two paths is -0.800 to 1.000, with a median of 0.100; at 1 point, they are slower than the faster ' +
+    'As the ratio of the rates (fast to slow) goes from 1 to 4, the mean benefit falls from 1 to -0.2, -0.2 times.',
+    'The benefit of two paths is -0.200 to 1.000, with a median of 0.400; at 1 point, they are slower than the faster ' +
       'path alone.',
   ]);
   const [header = '', line = ''] = formatSummaries(summaries).split('\r\n');
