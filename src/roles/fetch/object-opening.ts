@@ -39,8 +39,6 @@ export class ObjectOpening {
   private isOver = false;
   /** Long work in progress. When it is done, it returns what to do next. */
   private work: Steps<(nowMs: TimeMs) => void> | undefined;
-  /** Whether to ask all sources for all digests, once the actions are taken. */
-  private isHurryDue = false;
 
   constructor(
     private readonly object: FetchedObject,
@@ -93,13 +91,11 @@ export class ObjectOpening {
 
   /** Whether there is a step to do, or an action to take. */
   get isDue(): boolean {
-    const isAnyToDo = this.actions.length > 0 || this.isHurryDue;
-    return this.work !== undefined || isAnyToDo || this.isComparisonDue;
+    return this.work !== undefined || this.actions.length > 0 || this.isComparisonDue;
   }
 
   step(nowMs: TimeMs): void {
     this.compare();
-    if (this.isHurryDue && this.actions.length === 0) this.hurry(nowMs);
     const { done, value: follow } = this.work?.next() ?? {};
     if (done !== true) return;
     this.work = undefined;
@@ -179,18 +175,10 @@ export class ObjectOpening {
   }
 
   private takeFound(nowMs: TimeMs, found: FoundContent): void {
-    const { object } = this;
+    const { object, sources } = this;
     object.takeFound(found);
     this.activityNow = 'digests';
     this.compare();
-    // The first blocks are asked for before all digests.
-    if (this.actions.length > 0) this.isHurryDue = true;
-    else this.hurry(nowMs);
-  }
-
-  private hurry(nowMs: TimeMs): void {
-    const { sources } = this;
-    this.isHurryDue = false;
     for (const source of sources) {
       source.leaves?.hurry();
       sources.requestLeaves(nowMs, source);

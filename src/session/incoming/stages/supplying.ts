@@ -45,8 +45,6 @@ export class Supplying extends ObjectStage {
     const isFirst = !blocks.isContentKnown;
     blocks.isContentKnown = true;
     if (blocks.wantOnly(wanted) || isFirst) blocks.feedback.want(nowMs);
-    // The sender waits for it.
-    if (isFirst) this.flush(nowMs);
   }
 
   /** From now on, it is known of all blocks whether they are wanted of some source. */
