@@ -164,6 +164,7 @@ export class PartJournal {
 
   /** Records ranges that are durable. */
   async add(ranges: readonly Range[]): Promise<void> {
+    this.recordWritten();
     const { held, written } = this.content;
     for (const { start, end } of ranges) {
       held.add(start, end);
@@ -182,18 +183,17 @@ export class PartJournal {
       written.add(gap.start, gap.end);
       this.fresh.push(gap);
     }
-    const record = () => void this.recordWritten().catch(() => undefined);
-    this.noteTimer ??= setTimeout(record, noteDelayMs);
+    this.noteTimer ??= setTimeout(() => this.recordWritten(), noteDelayMs);
   }
 
-  /** Records at once what was written. */
-  async recordWritten(): Promise<void> {
+  /** Begins to record what was written. Records that follow come after it. */
+  private recordWritten(): void {
     clearTimeout(this.noteTimer);
     this.noteTimer = undefined;
     if (this.fresh.length === 0) return;
     const ranges = this.fresh;
     this.fresh = [];
-    await this.enqueue(() => this.append('written', ranges));
+    this.enqueue(() => this.append('written', ranges)).catch(() => undefined);
   }
 
   /** Records that the content of a range is no longer known. Call this before the range is overwritten. */
@@ -201,14 +201,14 @@ export class PartJournal {
     const { held, written } = this.content;
     if (![held, written].some((ranges) => hasAny(ranges, { start, end }))) return;
     // A record of the range as written must not follow.
-    this.recordWritten().catch(() => undefined);
+    this.recordWritten();
     held.remove(start, end);
     written.remove(start, end);
     await this.enqueue(() => this.append('forgotten', [{ start, end }]));
   }
 
   async close(): Promise<void> {
-    this.recordWritten().catch(() => undefined);
+    this.recordWritten();
     await this.queue;
     await this.handle.close();
   }
