@@ -32,10 +32,17 @@ export function firstPaths(
  * from the one to which the request went.
  */
 export function answeredPath(pairs: readonly PathEnds[], from: Arrival): PathEnds | undefined {
-  const { localHost } = from;
-  const atHost = pairs.filter((each) => localHost !== undefined && each.localHost === localHost);
+  return pairFrom(pairs, from) ?? pairs.find((each) => isAt(each, from));
+}
+
+/** The pair by which a datagram came, unless its source is none of the addresses. */
+export function pairFrom(pairs: readonly PathEnds[], from: Arrival): PathEnds | undefined {
   const isSource = ({ address }: PathEnds) => sameAddress(address, from);
-  return atHost.find(isSource) ?? pairs.find(isSource) ?? atHost[0];
+  return pairs.find((each) => isAt(each, from) && isSource(each)) ?? pairs.find(isSource);
+}
+
+function isAt({ localHost }: PathEnds, from: Arrival): boolean {
+  return from.localHost !== undefined && localHost === from.localHost;
 }
 
 /** Whether an earlier pair has an end in common with this one. */

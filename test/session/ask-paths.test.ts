@@ -1,6 +1,8 @@
 /** By which addresses of both hosts an ask finds its way, if some of them are dead (SESSIONS 3.13). */
 import t from 'tap';
+import type { Address } from '../../src/base/address.js';
 import { MemoryStores } from '../../src/object/memory-store.js';
+import { OutgoingAsk } from '../../src/session/asks/outgoing-ask.js';
 import { EndpointRole, type EndpointRoleOptions } from '../../src/simulator/roles/endpoint.js';
 import { createSimulatedCrypto } from '../../src/simulator/session-crypto.js';
 import { Simulation } from '../../src/simulator/simulation.js';
@@ -123,3 +125,24 @@ t.test('the pair dies midway: the host is asked by another one', (t) => {
   t.ok(asker.role.answers.some(({ type }) => type === 'silent'));
   t.end();
 });
+
+t.test(
+  'a host that answers from an address that nobody has named is reached by the latest pair',
+  (t) => {
+    const [dead, alive, unnamed] = ['192.0.2.1', '192.0.2.2', '192.0.2.3'].map((host) => ({
+      host,
+      port: 7735,
+    })) as [Address, Address, Address];
+    const server = { name: 'server', address: dead, otherAddresses: [alive] };
+    const ask = new OutgoingAsk(1, server, undefined, 0, 1400, new Map());
+    const pairs = [{ address: dead }, { address: alive }];
+    t.equal(ask.noteAnswer(pairs, pairs.toReversed(), unnamed), true);
+    t.same(ask.address, alive);
+    const own = ['10.0.0.1', '10.0.0.2'] as const;
+    const further = new OutgoingAsk(2, server, undefined, 0, 1400, new Map());
+    const fromOwn = pairs.map((pair, i) => ({ ...pair, localHost: own[i] as string }));
+    further.noteAnswer(fromOwn, fromOwn.toReversed(), { ...unnamed, localHost: own[1] });
+    t.same(further.path.ends, fromOwn[1]);
+    t.end();
+  },
+);

@@ -77,6 +77,8 @@ export class Endpoint {
   /** The socket for each group that has one of these. */
   private readonly portOfGroup = new Map<string, Port>();
   private readonly groups = new EndpointGroups();
+  /** The port of the sockets of each IP version, also while none of them is open. */
+  private readonly portNumbers = new Map<string, number>();
   private readonly watches = new Set<RefusalWatch>();
   private readonly system: SystemCalls | undefined;
   /** Why `system` is undefined. */
@@ -129,34 +131,34 @@ export class Endpoint {
   /**
    * From now on, paths begin at these addresses. Opens what is new at the port of the other sockets, and closes what is not
    * named any more, unless that is all that is open. A socket that is bound to all addresses of an IP version makes room for
-   * those of paths.
+   * those of paths, and one at the address of a path becomes that of the path.
    * @returns whether all of them are open
    */
   async setPaths(paths: readonly LocalPath[]): Promise<boolean> {
-    const [first] = this.ports;
-    if (first === undefined || this.isClosed) return true;
+    if (this.isClosed) return true;
     const before = new Set(this.ports);
+    const isNamed = ({ host }: Port) => paths.some((path) => path.host === host);
     const isOpen = ({ host }: LocalPath) => this.ports.some((port) => port.host === host);
     const isOf = ({ family }: Port) => paths.some(({ host }) => familyOf({ host }) === family);
     const wildcards = this.ports.filter((port) => isWildcardHost(port.host) && isOf(port));
-    const { port: number } = addressOf(first);
-    const numbers = new Map(wildcards.map((port) => [port.family, addressOf(port).port]));
-    const numberFor = (host: string) => numbers.get(familyOf({ host })) ?? number;
-    if (wildcards.length > 0) this.endWatches();
-    await Promise.all(wildcards.map((port) => this.drop(port)));
+    const replaced = [...wildcards, ...this.ports.filter((port) => !port.isPath && isNamed(port))];
+    for (const port of this.ports) this.portNumbers.set(port.family, addressOf(port).port);
+    const [anyNumber = 0] = this.portNumbers.values();
+    const numberFor = (host: string) => this.portNumbers.get(familyOf({ host })) ?? anyNumber;
+    if (replaced.length > 0) this.endWatches();
+    await Promise.all(replaced.map((port) => this.drop(port)));
     // An address that is quite new may not be usable yet.
     for (const path of paths)
       if (!isOpen(path)) await this.bind(path.host, numberFor(path.host), path).catch(ignore);
     for (const { host, family } of wildcards)
       if (!this.ports.some((port) => port.family === family))
         await this.bind(host, numberFor(host)).catch(ignore);
-    const isNamed = ({ host }: Port) => paths.some((path) => path.host === host);
     const gone = this.ports.filter((port) => port.isPath && !isNamed(port));
     if (this.isClosed) return true;
     if (gone.length < this.ports.length) for (const port of gone) void this.drop(port);
     const opened = this.ports.filter((port) => !before.has(port));
     this.groups.handlePorts(this.ports, opened);
-    return paths.every(isOpen);
+    return this.ports.length > 0 && paths.every(isOpen);
   }
 
   private drop(port: Port): Promise<void> {

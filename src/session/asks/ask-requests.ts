@@ -37,6 +37,12 @@ export class AskRequests {
     return askPaths(this.localHosts, path);
   }
 
+  /** The pairs by which the latest hello of an ask went, the one that was added last first. */
+  latestPairsOf(ask: OutgoingAsk): readonly PathEnds[] {
+    const { helloCount = 0 } = ask.handshake ?? {};
+    return helloCount === 0 ? [] : [...pairsOfHello(this.pairsOf(ask), helloCount)].reverse();
+  }
+
   shift(): Transmit | undefined {
     return this.transmits.shift();
   }

@@ -233,7 +233,9 @@ export class Asker implements Machine<AskerEvent> {
   ): FaultKind | undefined {
     const { handshake, requests, path } = ask;
     if (ask.stage !== 'connecting' || handshake === undefined) return undefined;
-    const pairs = handshake.stage === 'hello' ? this.requests.pairsOf(ask) : [path.ends];
+    const isHello = handshake.stage === 'hello';
+    const pairs = isHello ? this.requests.pairsOf(ask) : [path.ends];
+    const latest = isHello ? this.requests.latestPairsOf(ask) : [path.ends];
     const outcome = handshake.handle(packet);
     if (outcome === 'other-version') {
       ask.otherVersion = packet.version;
@@ -245,7 +247,8 @@ export class Asker implements Machine<AskerEvent> {
       return outcome;
     }
     if (outcome === 'late') return undefined;
-    if (ask.noteAnswer(pairs, from)) this.events.push(otherAddressEvent(ask.name, path.addresses));
+    if (ask.noteAnswer(pairs, latest, from))
+      this.events.push(otherAddressEvent(ask.name, path.addresses));
     if (outcome === 'small-only') {
       this.handleSmallAnswer(nowMs, ask, handshake.smallAnswers);
       return undefined;

@@ -4,7 +4,7 @@ import { assert } from '../../base/assert.js';
 import { P2mpError } from '../../base/errors.js';
 import type { TimeMs } from '../../base/machine.js';
 import { readUint32 } from '../../base/network-order.js';
-import { answeredPath } from '../../path/first-paths.js';
+import { answeredPath, pairFrom } from '../../path/first-paths.js';
 import type { PathEnds } from '../../path/path.js';
 import { Path } from '../../path/path.js';
 import type { SessionCrypto } from '../../security/crypto.js';
@@ -228,12 +228,15 @@ export class OutgoingAsk {
   }
 
   /**
-   * The asked host has answered a hello. What follows goes by the pair of addresses by which the answer came.
+   * The asked host has answered a hello. What follows goes by the pair of addresses by which the answer came. A host with
+   * several addresses can answer from one that nobody has named: by the latest pair then, because hellos by the others have
+   * had no answer before.
    * @param pairs those by which hellos go
+   * @param latest those by which the latest hello went, the latest pair first
    * @returns whether the host has answered for the first time, and not at its first address
    */
-  noteAnswer(pairs: readonly PathEnds[], from: Arrival): boolean {
-    const ends = answeredPath(pairs, from);
+  noteAnswer(pairs: readonly PathEnds[], latest: readonly PathEnds[], from: Arrival): boolean {
+    const ends = pairFrom(pairs, from) ?? answeredPath(latest, from) ?? latest[0];
     const isOther = this.path.addresses.noteAnswer(ends?.address ?? from);
     if (ends !== undefined) this.path.moveTo(ends);
     return isOther;

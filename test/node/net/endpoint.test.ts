@@ -171,6 +171,25 @@ function testEndpoints(t: Test, offload: 'off' | 'auto'): void {
   });
 
   t.test(
+    'a socket that was bound becomes that of a path',
+    { skip: noSecondLoopback },
+    async (t) => {
+      const a = await open(t, { bind: ['127.0.0.1'] });
+      const number = a.address.port;
+      const hosts = ['127.0.0.1', '127.0.0.2'];
+      t.equal(await a.endpoint.setPaths(hosts.map((host) => ({ host }))), true);
+      t.same(
+        a.endpoint.pathAddresses,
+        hosts.map((host) => ({ host, port: number })),
+      );
+      const b = await open(t, { bind: ['127.0.0.1'] });
+      b.send({ host: '127.0.0.1', port: number }, 'x');
+      await a.until(() => a.datagrams.length === 1);
+      t.equal(a.datagrams[0]?.from.localHost, '127.0.0.1');
+    },
+  );
+
+  t.test(
     'paths begin at sockets that were bound to all addresses',
     { skip: noSecondLoopback },
     async (t) => {

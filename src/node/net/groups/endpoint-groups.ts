@@ -30,7 +30,9 @@ export class EndpointGroups {
 
   /** Sets the TTL of multicast datagrams and makes them leave through the interface that has this address. */
   sendBy(address: string, ttl: number, ports: readonly Port[]): void {
-    const port = portNear(ports, { host: address, port: 0 });
+    const to = { host: address, port: 0 };
+    const able = ports.filter(({ family }) => family === familyOf(to));
+    const port = portNear(able, to);
     if (port === undefined) return;
     this.senders.set(port.family, { port, address, ttl });
     const found = multicastInterfaces(address, (info) => info.address === address)[0];
@@ -47,6 +49,15 @@ export class EndpointGroups {
   handlePorts(ports: readonly Port[], opened: readonly Port[]): void {
     for (const group of this.joined.values())
       for (const { family, groups } of opened) if (family === familyOf(group)) groups.join(group);
-    for (const { address, ttl } of [...this.senders.values()]) this.sendBy(address, ttl, ports);
+    if (opened.length > 0)
+      for (const { address, ttl } of [...this.senders.values()]) this.tryBy(address, ttl, ports);
+  }
+
+  private tryBy(address: string, ttl: number, ports: readonly Port[]): void {
+    try {
+      this.sendBy(address, ttl, ports);
+    } catch {
+      // The interface has just gone. If it comes back, so does a socket.
+    }
   }
 }

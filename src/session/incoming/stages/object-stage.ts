@@ -114,7 +114,7 @@ export abstract class ObjectStage extends Stage {
     output.sendTo(path.address, { kind: 'report', report });
   }
 
-  /** Says unasked where this receiver is now. The sender knows no report before the accept. */
+  /** Says unasked where this receiver is now. The sender ignores reports before the accept. */
   reportQuiet(nowMs: TimeMs): void {
     const { quiet } = this.object.blocks;
     quiet.handleReport(nowMs);
