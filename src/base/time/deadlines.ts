@@ -20,8 +20,9 @@ interface Entry<Item> {
 }
 
 /**
- * Items by when they are due, as a binary heap. Whoever gets hold of an item touches it, because the item can be due at
- * another time afterwards. Only items that were touched are asked again.
+ * A binary heap of items, ordered by their deadlines. Code that may change an item's deadline calls `touch`; only touched
+ * items are asked for their deadlines again. Do not read `earliestMs` while `due` items are still being handled: their
+ * mark is taken away then.
  */
 export class Deadlines<Item extends Timed> {
   private readonly entries = new Map<Item, Entry<Item>>();

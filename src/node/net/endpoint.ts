@@ -7,8 +7,8 @@ import type { Transmit } from '../../base/machine.js';
 import type { Refusal } from '../../base/refusal.js';
 import { withoutUndefined } from '../../base/without-undefined.js';
 import { bindError } from './bind-error.js';
-import { EndpointGroups } from './groups/endpoint-groups.js';
-import { GroupMemberships, multicastInterfaces } from './groups/group-memberships.js';
+import { EndpointGroups, sendMulticastBy } from './groups/endpoint-groups.js';
+import { GroupMemberships } from './groups/group-memberships.js';
 import { openSocket } from './offload/offload-open.js';
 import type { SendingSocket } from './offload/offload-sender.js';
 import { OffloadSender } from './offload/offload-sender.js';
@@ -255,9 +255,7 @@ export class Endpoint {
       opened.socket.close();
       return;
     }
-    const found = multicastInterfaces(address, (info) => info.address === address)[0];
-    if (found !== undefined) opened.socket.setMulticastInterface(found);
-    opened.socket.setMulticastTTL(ttl);
+    sendMulticastBy(opened.socket, address, ttl);
     this.groupPorts.set(address, this.createPort(opened));
   }
 

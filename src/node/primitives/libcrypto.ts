@@ -6,7 +6,7 @@ import { assert } from '../../base/assert.js';
 import { isEqualBytes } from '../../wire/byte-codec.js';
 import { digestSizeBytes, keySizeBytes, nonceSizeBytes, tagSizeBytes } from '../../wire/sizes.js';
 import { type Koffi, loadKoffi } from '../koffi.js';
-import { canOpen, nodePrimitives, type Primitives } from './node-primitives.js';
+import { assertSealable, canOpen, nodePrimitives, type Primitives } from './node-primitives.js';
 
 /** @returns undefined if its functions cannot be called, or do not give the right results */
 export function loadLibcrypto(): Primitives | undefined {
@@ -93,8 +93,7 @@ function createSeal(functions: Functions): Primitives['seal'] {
   const cipher = functions.fetchCipher(null, cipherName, null);
   check(encryption.start(context, cipher, null, null, null));
   return (key, nonce, plaintext, associated) => {
-    assert(key.length === keySizeBytes, 'a key of AES-256 has 32 bytes');
-    assert(nonce.length === nonceSizeBytes, 'a nonce has 12 bytes');
+    assertSealable(key, nonce);
     const { length } = plaintext;
     const sealed = uninitialized(length + tagSizeBytes);
     check(encryption.start(context, null, null, key, nonce));

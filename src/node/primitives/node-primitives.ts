@@ -20,8 +20,7 @@ export const nodePrimitives: Primitives = {
   },
 
   seal: (key, nonce, plaintext, associated) => {
-    assert(key.length === keySizeBytes, 'a key of AES-256 has 32 bytes');
-    assert(nonce.length === nonceSizeBytes, 'a nonce has 12 bytes');
+    assertSealable(key, nonce);
     const cipher = createCipheriv(cipherName, key, nonce, cipherOptions);
     cipher.setAAD(associated);
     const sealed = new Uint8Array(plaintext.length + tagSizeBytes);
@@ -47,6 +46,12 @@ export const nodePrimitives: Primitives = {
     return plain(plaintext);
   },
 };
+
+/** Asserts the sizes of what seals. */
+export function assertSealable(key: Uint8Array, nonce: Uint8Array): void {
+  assert(key.length === keySizeBytes, 'a key of AES-256 has 32 bytes');
+  assert(nonce.length === nonceSizeBytes, 'a nonce has 12 bytes');
+}
 
 /** Whether the sizes are possible. GCM itself accepts nonces of any size. */
 export function canOpen(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array): boolean {

@@ -1,4 +1,4 @@
-/** The peers in conversation with the coordinator, and which of them is to be told something. */
+/** The peers in conversation with the coordinator, and which of them is due for a message. */
 
 import type { TimeMs } from '../../base/machine.js';
 import { Deadlines } from '../../base/time/deadlines.js';
@@ -12,7 +12,7 @@ export class Members {
     return this.byChannel.size;
   }
 
-  /** All of them. What is said to them is sent when it is due. */
+  /** All of them. The caller may give each something to send. */
   [Symbol.iterator](): IterableIterator<Member> {
     for (const member of this.byChannel.values()) this.deadlines.touch(member);
     return this.byChannel.values();
@@ -39,12 +39,12 @@ export class Members {
     this.deadlines.delete(member);
   }
 
-  /** When the first of them is to be told something; Infinity if none is. */
+  /** When the first of them is due for a message; Infinity if none is. */
   get dueAtMs(): TimeMs {
     return this.deadlines.earliestMs;
   }
 
-  /** Those who are to be told something. */
+  /** Those that are due for a message. */
   due(nowMs: TimeMs): readonly Member[] {
     return this.deadlines.due(nowMs);
   }

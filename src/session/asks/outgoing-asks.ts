@@ -22,7 +22,7 @@ export class OutgoingAsks {
 
   /** Whether a session has answered any of them. */
   get haveSession(): boolean {
-    for (const { session } of this) if (session !== undefined) return true;
+    for (const { session } of this.byId.values()) if (session !== undefined) return true;
     return false;
   }
 
@@ -73,12 +73,13 @@ export class OutgoingAsks {
   }
 
   preparedFor(server: ReceiverSpec): OutgoingAsk | undefined {
-    for (const ask of this) if (ask.isPreparedFor(server)) return ask;
+    for (const ask of this.byId.values()) if (ask.isPreparedFor(server)) return this.touched(ask);
     return undefined;
   }
 
   *awaited(): Iterable<AwaitedAnswer> {
-    for (const { id: index, stage, path, answerCount, isPrepared } of this) {
+    for (const ask of this.byId.values()) {
+      const { id: index, stage, path, answerCount, isPrepared } = ask;
       const isAwaited = stage === 'connecting' || stage === 'asking';
       if (isAwaited && !isPrepared) yield { index, addresses: path.addresses.places, answerCount };
     }

@@ -81,7 +81,7 @@ export class IncomingSessions {
     return all;
   }
 
-  /** A session is dealt with before `dueAtMs` is read again. */
+  /** The deadline of a session may change before `dueAtMs` is read again. */
   touch(session: IncomingSession): void {
     this.deadlines.touch(session);
   }

@@ -35,9 +35,7 @@ export class EndpointGroups {
     const port = portNear(able, to);
     if (port === undefined) return;
     this.senders.set(port.family, { port, address, ttl });
-    const found = multicastInterfaces(address, (info) => info.address === address)[0];
-    if (found !== undefined) port.socket.setMulticastInterface(found);
-    port.socket.setMulticastTTL(ttl);
+    sendMulticastBy(port.socket, address, ttl);
   }
 
   /** The socket that sends to this group. */
@@ -60,4 +58,11 @@ export class EndpointGroups {
       // The interface has just gone. If it comes back, so does a socket.
     }
   }
+}
+
+/** Sets the TTL of multicast datagrams and makes them leave through the interface that has this address. */
+export function sendMulticastBy(socket: Port['socket'], address: string, ttl: number): void {
+  const found = multicastInterfaces(address, (info) => info.address === address)[0];
+  if (found !== undefined) socket.setMulticastInterface(found);
+  socket.setMulticastTTL(ttl);
 }
